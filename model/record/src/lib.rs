@@ -1,0 +1,19 @@
+//! Records: one picture, one conversation, structured answers.
+//!
+//! A record is what the scene generator writes, what training and evaluation read, and what the
+//! template of the `model` crate turns into tokens, labels, prompt masks and targets. Answers are
+//! lists of text and triplets, never strings with placeholders, so that a target can neither be
+//! lost nor be counted twice.
+//!
+//! Coordinates are pixels of the original picture: x to the right, y down, the pixel in column `c`
+//! covers `c..c+1`.
+
+mod check;
+mod record;
+mod rle;
+mod task;
+
+pub use check::RecordError;
+pub use record::{AnswerPart, DepthMap, Image, Prompt, QuestionPart, Record, Target, Turn};
+pub use rle::{Counts, MAX_SIDE_PX, Mask, Rle, RleError};
+pub use task::{Element, Task, TaskCommand, Unit, UnknownName};

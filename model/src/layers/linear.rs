@@ -1,0 +1,113 @@
+//! Linear maps, embeddings and small perceptrons.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Distribution, Int, Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+/// Uniform in `±1/sqrt(fan_in)`: PyTorch's default for linear maps and convolutions.
+pub fn uniform<const D: usize>(shape: [usize; D], fan_in: usize, device: &Device) -> Param<Tensor<D>> {
+    let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+    Param::from_tensor(Tensor::random(shape, Distribution::Uniform(-bound, bound), device))
+}
+
+/// `y = x Wᵀ + b` with the weight as `[out, in]`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// A randomly initialised map.
+    pub fn new(d_in: usize, d_out: usize, bias: bool, device: &Device) -> Self {
+        Self {
+            weight: uniform([d_out, d_in], d_in, device),
+            bias: bias.then(|| uniform([d_out], d_in, device)),
+        }
+    }
+
+    /// # Shapes
+    /// `[..., in] -> [..., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let weight = self.weight.val().transpose();
+        burn::tensor::module::linear(x, weight, self.bias.as_ref().map(Param::val))
+    }
+}
+
+/// A table of rows looked up by id.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// `[count, dim]`.
+    pub weight: Param<Tensor<2>>,
+}
+
+impl Embedding {
+    /// Rows drawn from N(0, `std`).
+    pub fn new(count: usize, dim: usize, std: f64, device: &Device) -> Self {
+        let init = Tensor::random([count, dim], Distribution::Normal(0.0, std), device);
+        Self { weight: Param::from_tensor(init) }
+    }
+
+    /// # Shapes
+    /// ids `[batch, length]` -> `[batch, length, dim]`
+    pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        burn::tensor::module::embedding(self.weight.val(), ids)
+    }
+}
+
+/// The non-linearities of the published configurations, by their Hugging Face names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`
+    Relu,
+    /// `x Φ(x)`, exact (erf).
+    Gelu,
+    /// `x σ(1.702 x)`, CLIP's approximation.
+    QuickGelu,
+    /// `x σ(x)`
+    Silu,
+}
+
+impl Activation {
+    /// Applies the non-linearity to each element.
+    pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Activation::Relu => activation::relu(x),
+            Activation::Gelu => activation::gelu(x),
+            Activation::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Activation::Silu => activation::silu(x),
+        }
+    }
+}
+
+/// Linear maps with an activation between them: `layers.0`, `layers.1`, ...
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// The maps, first to last.
+    pub layers: Vec<Linear>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Mlp {
+    /// Maps `dims[0] -> dims[1] -> ...`, all with bias.
+    pub fn new(dims: &[usize], activation: Activation, device: &Device) -> Self {
+        let layers = dims.windows(2).map(|d| Linear::new(d[0], d[1], true, device)).collect();
+        Self { layers, activation }
+    }
+
+    /// # Shapes
+    /// `[..., dims[0]] -> [..., dims[last]]`; no activation after the last map.
+    pub fn forward<const D: usize>(&self, mut x: Tensor<D>) -> Tensor<D> {
+        for (i, layer) in self.layers.iter().enumerate() {
+            if i > 0 {
+                x = self.activation.forward(x);
+            }
+            x = layer.forward(x);
+        }
+        x
+    }
+}

@@ -1,0 +1,12 @@
+//! The layers every module is built of, with the parameter names of the published checkpoints
+//! (`weight`, `bias`) and PyTorch's weight layout, so that importing is reading by name.
+
+mod attention;
+mod linear;
+mod norm;
+mod resize;
+
+pub use attention::{attend, causal_mask, merge_heads, split_heads};
+pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
+pub use norm::{GroupNorm, LayerNorm, RmsNorm};
+pub use resize::{bilinear_matrix, resize_bilinear, resize_nearest};

@@ -1,0 +1,17 @@
+//! REF-VLM as one burn model: pictures, prompts and words in; words tied to boxes, masks,
+//! keypoints and depth out. No files, no threads, no browser, no clock.
+//!
+//! The modules follow the data: `image` prepares the picture, `vision` turns it into a pyramid of
+//! maps, `prompting` turns points, boxes, scribbles and masks into tokens, `triplet` is the
+//! language of the answers, `language` the LLM, `decoding` turns reference states into units,
+//! `losses` trains them, `package` stores them.
+
+pub mod decoding;
+pub mod image;
+pub mod language;
+pub mod layers;
+pub mod losses;
+pub mod package;
+pub mod prompting;
+pub mod triplet;
+pub mod vision;
