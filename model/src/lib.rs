@@ -7,6 +7,7 @@
 //! `losses` trains them, `package` stores them.
 
 pub mod decoding;
+pub mod event;
 pub mod image;
 pub mod language;
 pub mod layers;

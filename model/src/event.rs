@@ -1,0 +1,138 @@
+//! What an answer is made of while it comes into being. The same enums are the worker protocol of
+//! the page, its JavaScript API, and the lines of `refvlm infer --json`.
+//!
+//! All coordinates are px of the original picture.
+
+use refvlm_record::{Rle, Unit};
+use serde::{Deserialize, Serialize};
+
+/// One step of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// What is being done now.
+    Status {
+        /// The stage that begins.
+        stage: Stage,
+    },
+    /// A piece of text, in order; the pieces joined are the raw answer.
+    Token {
+        /// The vocabulary id.
+        id: u32,
+        /// Its text, special tokens included.
+        text: String,
+        /// True when the grammar left no choice, so that nothing was sampled.
+        forced: bool,
+    },
+    /// A triplet is complete; its units follow.
+    Triplet {
+        /// Position among the triplets of the answer, from 0.
+        triplet: usize,
+        /// The phrase.
+        concept: String,
+        /// How its targets are decoded.
+        unit: Unit,
+        /// How many targets follow.
+        count: usize,
+    },
+    /// One target of a triplet.
+    Unit {
+        /// The triplet it belongs to.
+        triplet: usize,
+        /// Its `[k]` within the triplet.
+        index: usize,
+        /// Confidence, 0..1.
+        confidence: f32,
+        /// The decoded target.
+        #[serde(flatten)]
+        shape: Shape,
+    },
+    /// The answer is complete.
+    Done {
+        /// Where the time went.
+        timings: Timings,
+        /// Why it ended.
+        reason: Finish,
+    },
+    /// The answer ends here with an error.
+    Failed {
+        /// What went wrong and what helps.
+        error: String,
+    },
+}
+
+/// The stages an answer goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The vision towers look at the picture.
+    Looking,
+    /// The question is read.
+    Reading,
+    /// The answer is written.
+    Writing,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model ended it.
+    End,
+    /// The token budget ran out.
+    Budget,
+}
+
+/// A decoded target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "unit", rename_all = "snake_case")]
+pub enum Shape {
+    /// A rectangle.
+    Box {
+        /// `[x, y, w, h]`.
+        #[serde(rename = "box")]
+        bbox: [f32; 4],
+    },
+    /// A mask of the picture's size.
+    Mask {
+        /// Run lengths.
+        mask: Rle,
+        /// The tight rectangle of the mask, `[x, y, w, h]`; zero when the mask is empty.
+        #[serde(rename = "box")]
+        bbox: [f32; 4],
+    },
+    /// A person's box and joints.
+    Keypoint {
+        /// `[x, y, w, h]`.
+        #[serde(rename = "box")]
+        bbox: [f32; 4],
+        /// 17 rows `[x, y, visibility]`, visibility 0..1, COCO order.
+        keypoints: Vec<[f32; 3]>,
+    },
+    /// A distance map at the decoder's resolution, covering the whole picture.
+    Depth {
+        /// Columns of the map.
+        width: u32,
+        /// Rows of the map.
+        height: u32,
+        /// Metres, row-major.
+        metres: Vec<f32>,
+    },
+}
+
+/// Seconds and counts of one answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Preparing the picture; zero when it was set before.
+    pub picture_s: f64,
+    /// From the question to the first token.
+    pub first_token_s: f64,
+    /// The whole answer, the picture excluded.
+    pub total_s: f64,
+    /// Tokens of the question (prompts included) that had to be read.
+    pub read_tokens: usize,
+    /// Tokens of the answer.
+    pub tokens: usize,
+    /// Tokens that the grammar forced.
+    pub forced_tokens: usize,
+}
