@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
 /// Finite, because a row of `-inf` alone would make its softmax NaN.
-const MASKED: f32 = -1e9;
+pub(super) const MASKED: f32 = -1e9;
 
 /// Why a forward pass can't be done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -55,7 +55,7 @@ pub struct Llama {
     /// Output projection; absent when it is the embedding table.
     pub lm_head: Option<Linear>,
     #[module(skip)]
-    rope: Rope,
+    pub(super) rope: Rope,
     #[module(skip)]
     sliding_window: Option<usize>,
 }
@@ -272,11 +272,27 @@ impl LlamaLayer {
         let x = x + attended;
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
+
+    /// The layer over a branch: its tokens see the keys and values of the trunk and their own.
+    pub(super) fn forward_branch(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        bias: Tensor<4>,
+        (trunk_k, trunk_v): (Tensor<4>, Tensor<4>),
+    ) -> Tensor<3> {
+        let normed = self.input_layernorm.forward(x.clone());
+        let (k, v) = self.self_attn.keys_values(normed.clone(), rotation);
+        let k = Tensor::cat(vec![trunk_k, k], 2);
+        let v = Tensor::cat(vec![trunk_v, v], 2);
+        let x = x + self.self_attn.attend_to(normed, rotation, k, v, Some(bias));
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
 }
 
 impl LlamaAttention {
     /// Query heads per key head.
-    fn groups(&self) -> usize {
+    pub(super) fn groups(&self) -> usize {
         self.heads / self.kv_heads
     }
 
@@ -287,13 +303,33 @@ impl LlamaAttention {
         bias: Option<Tensor<4>>,
         cache: Option<(usize, &mut LayerCache)>,
     ) -> Tensor<3> {
-        let q = rotation.apply(split_heads(self.q_proj.forward(x.clone()), self.heads));
-        let k = rotation.apply(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
-        let v = split_heads(self.v_proj.forward(x), self.kv_heads);
+        let (k, v) = self.keys_values(x.clone(), rotation);
         let (k, v) = match cache {
             Some((len, cache)) => cache.append(len, k, v),
             None => (k, v),
         };
+        self.attend_to(x, rotation, k, v, bias)
+    }
+
+    /// # Shapes
+    /// `[batch, length, hidden]` -> rotated keys and values `[batch, kv_heads, length, head_dim]`
+    pub(super) fn keys_values(&self, x: Tensor<3>, rotation: &Rotation) -> (Tensor<4>, Tensor<4>) {
+        let k = rotation.apply(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
+        (k, split_heads(self.v_proj.forward(x), self.kv_heads))
+    }
+
+    /// # Shapes
+    /// `[batch, length, hidden]`, keys and values `[batch, kv_heads, keys, head_dim]`, bias
+    /// `[.., 1, groups * length, keys]` -> `[batch, length, hidden]`
+    pub(super) fn attend_to(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        k: Tensor<4>,
+        v: Tensor<4>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let q = rotation.apply(split_heads(self.q_proj.forward(x), self.heads));
         let [batch, heads, length, dim] = q.dims();
         let q = q.reshape([batch, self.kv_heads, self.groups() * length, dim]);
         let y = attend(q, k, v, bias).reshape([batch, heads, length, dim]);
@@ -302,7 +338,7 @@ impl LlamaAttention {
 }
 
 impl LlamaMlp {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let gate = self.activation.forward(self.gate_proj.forward(x.clone()));
         self.down_proj.forward(gate * self.up_proj.forward(x))
     }

@@ -1,5 +1,6 @@
 //! The language model: a Llama family decoder, its key/value cache and the choice of tokens.
 
+mod branches;
 mod config;
 mod kv_cache;
 mod llama;
