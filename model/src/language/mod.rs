@@ -9,6 +9,6 @@ mod sampling;
 
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use kv_cache::{CacheFull, KvCache};
-pub use llama::{Llama, LlamaError};
+pub use llama::{Llama, LlamaAttention, LlamaError, LlamaLayer, LlamaMlp, LlamaModel};
 pub use rope::Positions;
 pub use sampling::{Sampler, Sampling, SamplingError, argmax, distribution};
