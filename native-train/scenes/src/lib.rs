@@ -4,6 +4,7 @@
 //! One seed decides everything, byte for byte, on every platform: no threads, no clock, no
 //! platform mathematics (transcendental functions come from `libm`).
 
+pub mod dialog;
 mod scene;
 
 pub use scene::{Family, Object, Scene, SceneOptions, Split};
