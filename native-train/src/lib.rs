@@ -1,1 +1,4 @@
-//! placeholder
+//! Everything around the model that needs files: pictures, records, drawing, scores.
+
+pub mod files;
+pub mod picture;
