@@ -6,8 +6,7 @@ use super::queries::Queries;
 use super::visual::Memory;
 use crate::layers::{Activation, LayerNorm, Linear, attend, merge_heads, split_heads};
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 
 /// Multi-head attention with separate projections.
 #[derive(Module, Debug)]
@@ -64,7 +63,8 @@ pub struct DetrLayer {
     pub fc2: Linear,
     /// Norm after the feed-forward.
     pub final_layer_norm: LayerNorm,
-    dropout: Dropout,
+    #[module(skip)]
+    dropout: f64,
     #[module(skip)]
     activation: Activation,
 }
@@ -82,7 +82,7 @@ impl DetrLayer {
             fc1: Linear::new(d, config.decoder_ffn_dim, true, device),
             fc2: Linear::new(config.decoder_ffn_dim, d, true, device),
             final_layer_norm: norm(),
-            dropout: DropoutConfig::new(config.dropout).init(),
+            dropout: config.dropout,
             activation: config.activation_function,
         }
     }
@@ -93,15 +93,25 @@ impl DetrLayer {
         let x = queries.states.clone();
         let at = x.clone() + queries.positions.clone();
         let update = self.self_attn.forward(at.clone(), at, x.clone(), queries.bias.clone());
-        let x = self.self_attn_layer_norm.forward(x + self.dropout.forward(update));
+        let x = self.self_attn_layer_norm.forward(x + self.drop(update));
 
         let at = x.clone() + queries.positions.clone();
         let (keys, values) = (memory.keys.clone(), memory.values.clone());
         let update = self.encoder_attn.forward(at, keys, values, memory.bias.clone());
-        let x = self.encoder_attn_layer_norm.forward(x + self.dropout.forward(update));
+        let x = self.encoder_attn_layer_norm.forward(x + self.drop(update));
 
         let update = self.fc2.forward(self.activation.forward(self.fc1.forward(x.clone())));
-        self.final_layer_norm.forward(x + self.dropout.forward(update))
+        self.final_layer_norm.forward(x + self.drop(update))
+    }
+
+    /// Dropout, on a training device only. Not burn's module: its training flag is a parameter,
+    /// which no checkpoint has.
+    fn drop(&self, x: Tensor<3>) -> Tensor<3> {
+        if self.dropout == 0.0 || !x.device().is_autodiff() {
+            return x;
+        }
+        let kept = x.random_like(Distribution::Bernoulli(1.0 - self.dropout));
+        x * kept / (1.0 - self.dropout)
     }
 }
 
