@@ -15,13 +15,11 @@ use crate::{SceneOptions, Split};
 /// Longest side of the sketch on which visibility is judged, so that the judgement does not
 /// depend on the size of the picture.
 const SKETCH_PX: u32 = 96;
-/// Least longest side of what is visible of an object, as a share of the longest side.
-const LEAST_SIDE: f32 = 0.10;
 /// Least visible share of an object's own pixels. Above what is promised, since another picture
 /// size moves it a little.
 const LEAST_VISIBLE: f32 = 0.45;
 /// Least visible area as a share of the sketch.
-const LEAST_AREA: f32 = 0.003;
+const LEAST_AREA: f32 = 0.006;
 /// Most objects that a scene may ask for.
 const MOST_OBJECTS: usize = 16;
 /// Places tried for one object before the scene goes without it.
@@ -110,7 +108,7 @@ impl Layout {
             })
             .collect();
 
-        let mut sketch = Sketch::new(&camera);
+        let mut sketch = Sketch::new(&camera, options.least_side);
         let mut placements: Vec<Placement> = Vec::with_capacity(count);
         for slot in 0..count {
             for _ in 0..TRIES {
@@ -275,12 +273,14 @@ struct Sketch {
     /// Depth and own pixels of each object.
     own: Vec<(f32, Vec<usize>)>,
     owner: Vec<u8>,
+    least_side: f32,
 }
 
 impl Sketch {
-    fn new(camera: &Camera) -> Self {
+    fn new(camera: &Camera, least_side: f32) -> Self {
         let size = picture_size(camera, SKETCH_PX);
-        Self { size, own: Vec::new(), owner: vec![0; size[0] as usize * size[1] as usize] }
+        let owner = vec![0; size[0] as usize * size[1] as usize];
+        Self { size, own: Vec::new(), owner, least_side: least_side.clamp(0.08, 0.5) }
     }
 
     /// Adds the object when it and all others stay visible enough.
@@ -303,7 +303,7 @@ impl Sketch {
                 self.owner[pixel] = i as u8;
             }
         }
-        let least_side = LEAST_SIDE * SKETCH_PX as f32;
+        let least_side = self.least_side * SKETCH_PX as f32;
         let least_area = LEAST_AREA * self.owner.len() as f32;
         self.own.iter().enumerate().all(|(i, (_, own))| {
             let (mut count, mut x, mut y) = (0usize, [usize::MAX, 0], [usize::MAX, 0]);
