@@ -8,6 +8,7 @@ mod background;
 mod camera;
 mod classes;
 mod figure;
+mod fingerprint;
 mod indoors;
 mod layer;
 mod layout;
@@ -18,10 +19,13 @@ mod render;
 mod rng;
 mod scene;
 mod sprite;
+#[cfg(test)]
+mod tests;
 mod tint;
 mod world;
 
 pub use classes::{Class, Place};
+pub use fingerprint::GOLDEN_SCENES;
 pub use rng::scene_rng;
 pub use scene::{Family, Object, Scene, SceneOptions, Split};
 pub use tint::Colour;
