@@ -85,7 +85,7 @@ impl Layout {
         };
         let taste = std::array::from_fn(|_| rng.unit());
         let texture_seed = rng.below(u32::MAX as usize) as u32;
-        let brightness = rng.between(0.88, 1.06);
+        let brightness = rng.between(0.92, 1.06);
         let most = options.objects[1].min(MOST_OBJECTS);
         let fewest = options.objects[0].min(most);
         let count = fewest + rng.below(most - fewest + 1);
@@ -102,8 +102,8 @@ impl Layout {
             .iter()
             .copied()
             .filter(|&(class, colour)| {
-                let class = CLASSES[class].name;
-                colour.is_some_and(|c| is_held_out(class, c.name))
+                let class = &CLASSES[class];
+                colour.is_some_and(|c| is_held_out(class.name, c.name))
                     || is_held_out_on(class, background.name)
             })
             .collect();
@@ -148,7 +148,7 @@ impl Sampler<'_> {
                 Place::Water => self.background.water_m.is_some(),
             };
             let train = self.split == Split::Train;
-            if !fits || (train && is_held_out_on(class.name, self.background.name)) {
+            if !fits || (train && is_held_out_on(class, self.background.name)) {
                 continue;
             }
             if class.colours.is_empty() {
