@@ -120,7 +120,7 @@ fn most(direction: Direction) -> &'static [&'static str] {
         Direction::Near => &[
             "the nearest {n}",
             "the closest {n}",
-            "the {n} closest to the camera",
+            "the {n} closest to the viewer",
             "the {n} nearest to us",
         ],
         Direction::Far => &[
@@ -138,7 +138,7 @@ fn being_most(direction: Direction) -> &'static [&'static str] {
         Direction::Right => &["furthest right", "the rightmost", "on the far right"],
         Direction::Small => &["the smallest", "smallest", "the tiniest"],
         Direction::Large => &["the largest", "largest", "the biggest"],
-        Direction::Near => &["the nearest", "closest to the camera", "nearest to us"],
+        Direction::Near => &["the nearest", "closest to the viewer", "nearest to us"],
         Direction::Far => &["the farthest away", "the most distant", "furthest back"],
     }
 }
