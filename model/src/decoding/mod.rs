@@ -1,1 +1,25 @@
-//! 
+//! Reference states become units: boxes, masks, keypoints, depth.
+//!
+//! A decoder takes the maps it selected from the vision pyramid, the reference states of the
+//! answer and the [`QueryLayout`] that says which of them form a triplet. All coordinates are in
+//! the unit square of the padded picture.
+
+mod boxes;
+mod config;
+mod depth;
+mod detr;
+mod fpn;
+mod mask;
+mod pose;
+mod queries;
+mod visual;
+
+pub use boxes::{BoxDecoder, BoxOutput};
+pub use config::{DecoderConfig, DecoderConfigError, QueryMask};
+pub use depth::{DepthDecoder, DepthOutput};
+pub use detr::{DetrAttention, DetrDecoder, DetrLayer};
+pub use fpn::{Fpn, FpnLayer, PixelDecoder};
+pub use mask::{MaskDecoder, MaskOutput};
+pub use pose::{KeypointDecoder, PoseDecoder, PoseOutput};
+pub use queries::{Queries, QueryLayout};
+pub use visual::{LevelProjection, Memory, sine_position};

@@ -1,1 +1,14 @@
-//! 
+//! The language model: a Llama family decoder, its key/value cache and the choice of tokens.
+
+mod branches;
+mod config;
+mod kv_cache;
+mod llama;
+mod rope;
+mod sampling;
+
+pub use config::{ConfigError, LlamaConfig, RopeScaling};
+pub use kv_cache::{CacheFull, KvCache};
+pub use llama::{Llama, LlamaAttention, LlamaError, LlamaLayer, LlamaMlp, LlamaModel};
+pub use rope::Positions;
+pub use sampling::{Sampler, Sampling, SamplingError, argmax, distribution};

@@ -28,6 +28,12 @@ impl Linear {
         }
     }
 
+    /// A map without bias, drawn from N(0, `std`).
+    pub fn normal(d_in: usize, d_out: usize, std: f64, device: &Device) -> Self {
+        let init = Tensor::random([d_out, d_in], Distribution::Normal(0.0, std), device);
+        Self { weight: Param::from_tensor(init), bias: None }
+    }
+
     /// # Shapes
     /// `[..., in] -> [..., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
@@ -54,6 +60,14 @@ impl Embedding {
     /// ids `[batch, length]` -> `[batch, length, dim]`
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         burn::tensor::module::embedding(self.weight.val(), ids)
+    }
+
+    /// The product with every row: the output projection of a model that ties it to the table.
+    ///
+    /// # Shapes
+    /// `[..., dim] -> [..., count]`
+    pub fn project<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        burn::tensor::module::linear(x, self.weight.val().transpose(), None)
     }
 }
 

@@ -1,1 +1,3 @@
-//! 
+//! Storing and loading modules.
+
+pub mod by_name;

@@ -1,1 +1,29 @@
-//! 
+//! The language of the answers: a triplet ties a concept to a unit and to targets,
+//! `<Phrase>two dogs</Phrase>(<Unit>box</Unit>[0]<REF>[1]<REF>)`, after a plan (VD-CoT) that
+//! names every triplet to come.
+//!
+//! [`template`] writes it, [`grammar`] lets a decoder emit nothing else, [`parser`] reads it,
+//! [`tokens`] turns it into ids, `train` makes a vocabulary for it, and [`reference`] reads the
+//! records of the original implementation.
+
+pub mod grammar;
+pub mod parser;
+
+pub mod template;
+pub mod token_set;
+pub mod tokens;
+// Training a vocabulary is threaded, which a browser is not.
+#[cfg(not(target_family = "wasm"))]
+pub mod train;
+
+mod tables;
+mod trie;
+
+pub use grammar::{Grammar, GrammarError, Limits, Next};
+pub use parser::{Event, Stream, Triplet, parse};
+pub use template::{
+    AnswerPiece, Command, Encoded, Exchange, ImagePlace, RefTarget, Rendered, Segment, Template,
+    TemplateError, UnitWord,
+};
+pub use token_set::TokenSet;
+pub use tokens::{IMAGE, Specials, TRP_TOKENS, TokenError, Tokenizer, VISUAL_PROMPT};

@@ -4,6 +4,26 @@
 //! One seed decides everything, byte for byte, on every platform: no threads, no clock, no
 //! platform mathematics (transcendental functions come from `libm`).
 
+mod background;
+mod camera;
+mod classes;
+pub mod dialog;
+mod figure;
+mod indoors;
+mod layer;
+mod layout;
+mod noise;
+mod outdoors;
+mod person;
+mod render;
+mod rng;
 mod scene;
+mod sprite;
+mod tint;
+mod world;
 
+pub use classes::{Class, Place};
+pub use rng::scene_rng;
 pub use scene::{Family, Object, Scene, SceneOptions, Split};
+pub use tint::Colour;
+pub use world::{SceneError, World};

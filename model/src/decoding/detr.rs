@@ -1,0 +1,144 @@
+//! The transformer decoder of DETR (post-norm), with the parameter names of its Hugging Face
+//! checkpoints.
+
+use super::config::DecoderConfig;
+use super::queries::Queries;
+use super::visual::Memory;
+use crate::layers::{Activation, LayerNorm, Linear, attend, merge_heads, split_heads};
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+
+/// Multi-head attention with separate projections.
+#[derive(Module, Debug)]
+pub struct DetrAttention {
+    /// Query projection.
+    pub q_proj: Linear,
+    /// Key projection.
+    pub k_proj: Linear,
+    /// Value projection.
+    pub v_proj: Linear,
+    /// Output projection.
+    pub out_proj: Linear,
+    #[module(skip)]
+    heads: usize,
+}
+
+impl DetrAttention {
+    fn new(d_model: usize, heads: usize, device: &Device) -> Self {
+        let linear = || Linear::new(d_model, d_model, true, device);
+        Self { q_proj: linear(), k_proj: linear(), v_proj: linear(), out_proj: linear(), heads }
+    }
+
+    /// # Shapes
+    /// `q` `[batch, queries, d_model]`, `k` and `v` `[batch, keys, d_model]`, `bias` broadcasts to
+    /// `[batch, heads, queries, keys]` -> `[batch, queries, d_model]`
+    pub fn forward(
+        &self,
+        q: Tensor<3>,
+        k: Tensor<3>,
+        v: Tensor<3>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let q = split_heads(self.q_proj.forward(q), self.heads);
+        let k = split_heads(self.k_proj.forward(k), self.heads);
+        let v = split_heads(self.v_proj.forward(v), self.heads);
+        self.out_proj.forward(merge_heads(attend(q, k, v, bias)))
+    }
+}
+
+/// Self-attention, cross-attention and feed-forward, each added and normalised.
+#[derive(Module, Debug)]
+pub struct DetrLayer {
+    /// Attention between queries.
+    pub self_attn: DetrAttention,
+    /// Norm after it.
+    pub self_attn_layer_norm: LayerNorm,
+    /// Attention to the memory.
+    pub encoder_attn: DetrAttention,
+    /// Norm after it.
+    pub encoder_attn_layer_norm: LayerNorm,
+    /// Feed-forward, first map.
+    pub fc1: Linear,
+    /// Feed-forward, second map.
+    pub fc2: Linear,
+    /// Norm after the feed-forward.
+    pub final_layer_norm: LayerNorm,
+    #[module(skip)]
+    dropout: f64,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl DetrLayer {
+    fn new(config: &DecoderConfig, device: &Device) -> Self {
+        let d = config.d_model;
+        let attention = || DetrAttention::new(d, config.decoder_attention_heads, device);
+        let norm = || LayerNorm::new(d, 1e-5, device);
+        Self {
+            self_attn: attention(),
+            self_attn_layer_norm: norm(),
+            encoder_attn: attention(),
+            encoder_attn_layer_norm: norm(),
+            fc1: Linear::new(d, config.decoder_ffn_dim, true, device),
+            fc2: Linear::new(config.decoder_ffn_dim, d, true, device),
+            final_layer_norm: norm(),
+            dropout: config.dropout,
+            activation: config.activation_function,
+        }
+    }
+
+    /// # Shapes
+    /// `queries` `[batch, queries, d_model]`; returns their new states
+    pub fn forward(&self, queries: &Queries, memory: &Memory) -> Tensor<3> {
+        let x = queries.states.clone();
+        let at = x.clone() + queries.positions.clone();
+        let update = self.self_attn.forward(at.clone(), at, x.clone(), queries.bias.clone());
+        let x = self.self_attn_layer_norm.forward(x + self.drop(update));
+
+        let at = x.clone() + queries.positions.clone();
+        let (keys, values) = (memory.keys.clone(), memory.values.clone());
+        let update = self.encoder_attn.forward(at, keys, values, memory.bias.clone());
+        let x = self.encoder_attn_layer_norm.forward(x + self.drop(update));
+
+        let update = self.fc2.forward(self.activation.forward(self.fc1.forward(x.clone())));
+        self.final_layer_norm.forward(x + self.drop(update))
+    }
+
+    /// Dropout, on a training device only. Not burn's module: its training flag is a parameter,
+    /// which no checkpoint has.
+    fn drop(&self, x: Tensor<3>) -> Tensor<3> {
+        if self.dropout == 0.0 || !x.device().is_autodiff() {
+            return x;
+        }
+        let kept = x.random_like(Distribution::Bernoulli(1.0 - self.dropout));
+        x * kept / (1.0 - self.dropout)
+    }
+}
+
+/// A stack of layers and a last norm.
+#[derive(Module, Debug)]
+pub struct DetrDecoder {
+    /// The layers, first to last.
+    pub layers: Vec<DetrLayer>,
+    /// Norm after the last layer.
+    pub layernorm: LayerNorm,
+}
+
+impl DetrDecoder {
+    /// `layers` layers of the sizes of `config`.
+    pub fn new(config: &DecoderConfig, layers: usize, device: &Device) -> Self {
+        Self {
+            layers: (0..layers).map(|_| DetrLayer::new(config, device)).collect(),
+            layernorm: LayerNorm::new(config.d_model, 1e-5, device),
+        }
+    }
+
+    /// # Shapes
+    /// returns the states `[batch, queries, d_model]`
+    pub fn forward(&self, mut queries: Queries, memory: &Memory) -> Tensor<3> {
+        for layer in &self.layers {
+            queries.states = layer.forward(&queries, memory);
+        }
+        self.layernorm.forward(queries.states)
+    }
+}

@@ -1,0 +1,345 @@
+//! The Llama family (Llama 2 and 3, Vicuna, Mistral, SmolLM2): RMSNorm before each block, rotary
+//! positions, grouped-query attention, gated perceptron. Parameter paths are the keys of Hugging
+//! Face checkpoints.
+
+use super::config::LlamaConfig;
+use super::kv_cache::{CacheFull, KvCache, LayerCache};
+use super::rope::{Positions, Rope, Rotation};
+use crate::layers::{Activation, Embedding, Linear, RmsNorm, attend, merge_heads, split_heads};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use thiserror::Error;
+
+/// Finite, because a row of `-inf` alone would make its softmax NaN.
+pub(super) const MASKED: f32 = -1e9;
+
+/// Why a forward pass can't be done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LlamaError {
+    /// The cache is full.
+    #[error(transparent)]
+    CacheFull(#[from] CacheFull),
+    /// Positions for another number of tokens.
+    #[error("positions don't match the {batch} x {length} tokens; give one per token")]
+    Positions {
+        /// Rows of tokens.
+        batch: usize,
+        /// Tokens per row.
+        length: usize,
+    },
+    /// A cache holds one sequence of one model.
+    #[error("the cache is for one row of a {cached}-layer model, not {batch} of {layers} layers")]
+    Cache {
+        /// Rows of tokens.
+        batch: usize,
+        /// Layers of this model.
+        layers: usize,
+        /// Layers the cache was made for.
+        cached: usize,
+    },
+    /// An attention bias of another shape.
+    #[error("attention bias is {found:?}, expected {expected:?}")]
+    Bias {
+        /// Its shape.
+        found: [usize; 4],
+        /// The shape needed.
+        expected: [usize; 4],
+    },
+}
+
+/// A decoder with its output projection.
+#[derive(Module, Debug)]
+pub struct Llama {
+    /// Embeddings, layers and final norm.
+    pub model: LlamaModel,
+    /// Output projection; absent when it is the embedding table.
+    pub lm_head: Option<Linear>,
+    #[module(skip)]
+    pub(super) rope: Rope,
+    #[module(skip)]
+    sliding_window: Option<usize>,
+}
+
+/// The part below the output projection.
+#[derive(Module, Debug)]
+pub struct LlamaModel {
+    /// One row per token id.
+    pub embed_tokens: Embedding,
+    /// First to last.
+    pub layers: Vec<LlamaLayer>,
+    /// Over the last hidden state.
+    pub norm: RmsNorm,
+}
+
+/// Attention and perceptron, each behind a norm and beside a skip connection.
+#[derive(Module, Debug)]
+pub struct LlamaLayer {
+    /// Grouped-query attention.
+    pub self_attn: LlamaAttention,
+    /// Gated perceptron.
+    pub mlp: LlamaMlp,
+    /// Before attention.
+    pub input_layernorm: RmsNorm,
+    /// Before the perceptron.
+    pub post_attention_layernorm: RmsNorm,
+}
+
+/// Grouped-query attention.
+#[derive(Module, Debug)]
+pub struct LlamaAttention {
+    /// `hidden -> heads * head_dim`.
+    pub q_proj: Linear,
+    /// `hidden -> kv_heads * head_dim`.
+    pub k_proj: Linear,
+    /// `hidden -> kv_heads * head_dim`.
+    pub v_proj: Linear,
+    /// `heads * head_dim -> hidden`.
+    pub o_proj: Linear,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    kv_heads: usize,
+}
+
+/// `down(act(gate(x)) * up(x))`.
+#[derive(Module, Debug)]
+pub struct LlamaMlp {
+    /// `hidden -> intermediate`.
+    pub gate_proj: Linear,
+    /// `hidden -> intermediate`.
+    pub up_proj: Linear,
+    /// `intermediate -> hidden`.
+    pub down_proj: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Llama {
+    /// A randomly initialised model. A configuration read from outside must have passed
+    /// [`LlamaConfig::check`].
+    pub fn new(config: &LlamaConfig, device: &Device) -> Self {
+        let (hidden, std) = (config.hidden_size, config.initializer_range);
+        let layers = (0..config.num_hidden_layers).map(|_| LlamaLayer::new(config, device));
+        let model = LlamaModel {
+            embed_tokens: Embedding::new(config.vocab_size, hidden, std, device),
+            layers: layers.collect(),
+            norm: RmsNorm::new(hidden, config.rms_norm_eps, device),
+        };
+        let head = || Linear::normal(hidden, config.vocab_size, std, device);
+        Self {
+            model,
+            lm_head: (!config.tie_word_embeddings).then(head),
+            rope: Rope::new(config),
+            sliding_window: config.sliding_window,
+        }
+    }
+
+    /// # Shapes
+    /// ids `[batch, length]` -> `[batch, length, hidden]`
+    pub fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        self.model.embed_tokens.forward(ids)
+    }
+
+    /// The last hidden states, after the final norm: what `<REF>` states are gathered from and
+    /// what [`Self::logits`] takes.
+    ///
+    /// Without `bias`, tokens see those before them in the row and those in the cache. With it,
+    /// the bias alone says what is seen: 0 where attending is allowed, a large finite negative
+    /// number elsewhere. Tokens read are added to the cache.
+    ///
+    /// # Shapes
+    /// - `embeds` `[batch, length, hidden]`; with a cache, `batch` is 1
+    /// - `positions` one per token
+    /// - `bias` `[batch, 1, length, cached + length]`
+    /// - returns `[batch, length, hidden]`
+    ///
+    /// # Errors
+    /// When the shapes don't match or the cache is full; the cache is then as before.
+    pub fn forward(
+        &self,
+        embeds: Tensor<3>,
+        positions: &Positions,
+        bias: Option<Tensor<4>>,
+        mut cache: Option<&mut KvCache>,
+    ) -> Result<Tensor<3>, LlamaError> {
+        let [batch, length, _] = embeds.dims();
+        if !positions.fit(batch, length) {
+            return Err(LlamaError::Positions { batch, length });
+        }
+        let layers = self.model.layers.len();
+        let mut past = 0;
+        if let Some(cache) = cache.as_deref() {
+            let cached = cache.layers.len();
+            if batch != 1 || cached != layers {
+                return Err(LlamaError::Cache { batch, layers, cached });
+            }
+            cache.check_room(length)?;
+            past = cache.len();
+        }
+        let (device, dtype) = (embeds.device(), embeds.dtype());
+        let bias = match bias {
+            Some(bias) => {
+                let (found, expected) = (bias.dims(), [batch, 1, length, past + length]);
+                if found != expected {
+                    return Err(LlamaError::Bias { found, expected });
+                }
+                Some(bias.cast(dtype))
+            }
+            None => self.causal_bias(length, past, &device).map(|bias| bias.cast(dtype)),
+        };
+        let rotation = self.rope.rotation(positions, &device, dtype);
+        // Queries that share a key head are attended as further rows of one query matrix, so that
+        // keys and values are never repeated; the bias is repeated instead, once for all layers.
+        let groups = self.model.layers.first().map_or(1, |layer| layer.self_attn.groups());
+        let bias = bias.map(|bias| if groups > 1 { bias.repeat_dim(2, groups) } else { bias });
+
+        let mut x = embeds;
+        for (i, layer) in self.model.layers.iter().enumerate() {
+            let slot = cache.as_deref_mut().and_then(|cache| cache.layers.get_mut(i));
+            x = layer.forward(x, &rotation, bias.clone(), slot.map(|slot| (past, slot)));
+        }
+        if let Some(cache) = cache {
+            cache.advance(length);
+        }
+        Ok(self.model.norm.forward(x))
+    }
+
+    /// Scores of the next token. The table is large: pass only the states that are needed.
+    ///
+    /// # Shapes
+    /// `[batch, length, hidden] -> [batch, length, vocabulary]`
+    pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => self.model.embed_tokens.project(hidden),
+        }
+    }
+
+    /// `[1, 1, length, past + length]`; none when a single token sees everything.
+    fn causal_bias(&self, length: usize, past: usize, device: &Device) -> Option<Tensor<4>> {
+        let window = self.sliding_window.unwrap_or(usize::MAX);
+        let keys = past + length;
+        if length == 1 && keys <= window {
+            return None;
+        }
+        let row = |query: usize| {
+            (0..keys).map(move |key| {
+                let seen = key <= query && query - key < window;
+                if seen { 0.0 } else { MASKED }
+            })
+        };
+        let values: Vec<f32> = (past..keys).flat_map(row).collect();
+        Some(Tensor::from_data(TensorData::new(values, [1, 1, length, keys]), device))
+    }
+}
+
+impl LlamaLayer {
+    fn new(config: &LlamaConfig, device: &Device) -> Self {
+        let (hidden, wide) = (config.hidden_size, config.intermediate_size);
+        let (heads, kv_heads) = (config.num_attention_heads, config.kv_heads());
+        let (q, kv) = (heads * config.head_width(), kv_heads * config.head_width());
+        let linear = |from, to| Linear::normal(from, to, config.initializer_range, device);
+        let norm = || RmsNorm::new(hidden, config.rms_norm_eps, device);
+        Self {
+            self_attn: LlamaAttention {
+                q_proj: linear(hidden, q),
+                k_proj: linear(hidden, kv),
+                v_proj: linear(hidden, kv),
+                o_proj: linear(q, hidden),
+                heads,
+                kv_heads,
+            },
+            mlp: LlamaMlp {
+                gate_proj: linear(hidden, wide),
+                up_proj: linear(hidden, wide),
+                down_proj: linear(wide, hidden),
+                activation: config.hidden_act,
+            },
+            input_layernorm: norm(),
+            post_attention_layernorm: norm(),
+        }
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        bias: Option<Tensor<4>>,
+        cache: Option<(usize, &mut LayerCache)>,
+    ) -> Tensor<3> {
+        let attended =
+            self.self_attn.forward(self.input_layernorm.forward(x.clone()), rotation, bias, cache);
+        let x = x + attended;
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+
+    /// The layer over a branch: its tokens see the keys and values of the trunk and their own.
+    pub(super) fn forward_branch(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        bias: Tensor<4>,
+        (trunk_k, trunk_v): (Tensor<4>, Tensor<4>),
+    ) -> Tensor<3> {
+        let normed = self.input_layernorm.forward(x.clone());
+        let (k, v) = self.self_attn.keys_values(normed.clone(), rotation);
+        let k = Tensor::cat(vec![trunk_k, k], 2);
+        let v = Tensor::cat(vec![trunk_v, v], 2);
+        let x = x + self.self_attn.attend_to(normed, rotation, k, v, Some(bias));
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+}
+
+impl LlamaAttention {
+    /// Query heads per key head.
+    pub(super) fn groups(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        bias: Option<Tensor<4>>,
+        cache: Option<(usize, &mut LayerCache)>,
+    ) -> Tensor<3> {
+        let (k, v) = self.keys_values(x.clone(), rotation);
+        let (k, v) = match cache {
+            Some((len, cache)) => cache.append(len, k, v),
+            None => (k, v),
+        };
+        self.attend_to(x, rotation, k, v, bias)
+    }
+
+    /// # Shapes
+    /// `[batch, length, hidden]` -> rotated keys and values `[batch, kv_heads, length, head_dim]`
+    pub(super) fn keys_values(&self, x: Tensor<3>, rotation: &Rotation) -> (Tensor<4>, Tensor<4>) {
+        let k = rotation.apply(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
+        (k, split_heads(self.v_proj.forward(x), self.kv_heads))
+    }
+
+    /// # Shapes
+    /// `[batch, length, hidden]`, keys and values `[batch, kv_heads, keys, head_dim]`, bias
+    /// `[.., 1, groups * length, keys]` -> `[batch, length, hidden]`
+    pub(super) fn attend_to(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        k: Tensor<4>,
+        v: Tensor<4>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let q = rotation.apply(split_heads(self.q_proj.forward(x), self.heads));
+        let [batch, heads, length, dim] = q.dims();
+        let q = q.reshape([batch, self.kv_heads, self.groups() * length, dim]);
+        let y = attend(q, k, v, bias).reshape([batch, heads, length, dim]);
+        self.o_proj.forward(merge_heads(y))
+    }
+}
+
+impl LlamaMlp {
+    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let gate = self.activation.forward(self.gate_proj.forward(x.clone()));
+        self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}

@@ -1,0 +1,555 @@
+//! Which tokens an answer may go on with.
+//!
+//! The plan comes first; every triplet it names is then written in its order, with its concept,
+//! unit and number of targets, so that nothing of a triplet but its place is left to choose. Words
+//! stand between. No text can spell out a token, and a token is only allowed while the rest of
+//! the answer still fits the budget: every path ends, within the budget, in a text that parses.
+
+use super::tables::{continue_utf8, is_name, missing_bytes};
+use super::template::{PLAN_NAME, PLAN_WITH_UNITS, PLAN_WITHOUT_UNITS, plan_unit};
+use super::token_set::TokenSet;
+use super::tokens::{TokenError, Tokenizer};
+use super::trie::Trie;
+use refvlm_record::Unit;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Longest concept, in bytes.
+const MAX_CONCEPT_BYTES: usize = 128;
+/// Largest number of targets that [`Limits`] may allow.
+const MAX_TARGETS: usize = 100;
+
+/// How long an answer may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most tokens, the one that ends the answer included.
+    pub budget: usize,
+    /// Most targets of one triplet, 1..=100.
+    pub targets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { budget: 256, targets: 20 }
+    }
+}
+
+/// What may follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Exactly these tokens, to be fed as one chunk.
+    Forced(Vec<u32>),
+    /// One of these tokens, at least two.
+    Allowed(TokenSet),
+    /// Nothing: the answer is complete.
+    End,
+}
+
+/// Why a grammar cannot be made, or a token is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GrammarError {
+    /// No answer fits.
+    #[error("a budget of {budget} tokens is too small: the shortest answer has {needed}")]
+    Budget {
+        /// What was given.
+        budget: usize,
+        /// What is needed.
+        needed: usize,
+    },
+    /// Number of targets out of range.
+    #[error("{0} targets for one triplet; allow 1..={MAX_TARGETS}")]
+    Targets(usize),
+    /// The token cannot follow.
+    #[error("token {id} ('{text}') cannot stand at position {position} of the answer")]
+    Refused {
+        /// The token.
+        id: u32,
+        /// What it writes.
+        text: String,
+        /// Tokens before it.
+        position: usize,
+    },
+    /// The vocabulary cannot write the language.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+}
+
+/// What a fixed sequence of tokens decides.
+#[derive(Debug, Clone, Copy)]
+enum Leaf {
+    /// A plan without units.
+    Words,
+    /// A plan with units, up to its first concept.
+    Plan,
+    /// The end of a plan line, with another line or the body behind it.
+    Line { unit: usize, number: usize, more: bool },
+    /// Without a plan: all between the concept and the end of the first reference.
+    Unit,
+}
+
+/// What stays the same over an answer.
+#[derive(Debug)]
+struct Rules {
+    tokenizer: Tokenizer,
+    limits: Limits,
+    units: Vec<Unit>,
+    cot: bool,
+    head: Trie<Leaf>,
+    /// What follows a concept.
+    tail: Trie<Leaf>,
+    /// Tokens of a triplet without its concept and last token, by unit and number less one.
+    fixed: Vec<Vec<usize>>,
+    /// Fewest tokens of `tail` and the triplet it stands for, again without the concept.
+    shortest: usize,
+    closing: TokenSet,
+    /// Ids of `[k]<REF>`.
+    indices: Vec<Vec<u32>>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Head {
+        node: usize,
+    },
+    /// Inside a concept; `pending` is its unfinished character.
+    Concept {
+        bytes: Vec<u8>,
+        pending: Vec<u8>,
+    },
+    Tail {
+        node: usize,
+        concept: String,
+        tokens: usize,
+    },
+    Body {
+        pending: Vec<u8>,
+    },
+    /// Inside a stretch without choice; `count` references stand once it is written, where that
+    /// is not planned.
+    Script {
+        ids: Vec<u32>,
+        at: usize,
+        count: Option<usize>,
+    },
+    /// Before the bracket that closes a triplet.
+    Closing {
+        count: Option<usize>,
+    },
+    End,
+}
+
+/// The state of one answer.
+#[derive(Debug, Clone)]
+pub struct Grammar {
+    rules: Arc<Rules>,
+    state: State,
+    planned: VecDeque<Vec<u32>>,
+    left: usize,
+}
+
+impl Grammar {
+    /// The grammar of an answer whose task declares `units` (none: words only), with or without a
+    /// plan.
+    ///
+    /// # Errors
+    /// When the budget holds no answer, or the vocabulary cannot write the language.
+    pub fn new(
+        tokenizer: &Tokenizer,
+        units: &[Unit],
+        cot: bool,
+        limits: Limits,
+    ) -> Result<Self, GrammarError> {
+        if !(1..=MAX_TARGETS).contains(&limits.targets) {
+            return Err(GrammarError::Targets(limits.targets));
+        }
+        let rules = Arc::new(Rules::new(tokenizer, units, cot, limits)?);
+        let state = match cot {
+            true => State::Head { node: Trie::<Leaf>::ROOT },
+            false => State::Body { pending: Vec::new() },
+        };
+        let grammar = Self { rules, state, planned: VecDeque::new(), left: limits.budget };
+        let needed = grammar.cost(&grammar.state);
+        if needed > limits.budget {
+            return Err(GrammarError::Budget { budget: limits.budget, needed });
+        }
+        Ok(grammar)
+    }
+
+    /// What may follow. A forced chunk is as long as it can be.
+    ///
+    /// # Errors
+    /// Only when the vocabulary fails to encode a concept.
+    pub fn next(&self) -> Result<Next, GrammarError> {
+        let mut probe = self.clone();
+        let mut forced = Vec::new();
+        loop {
+            let Some(options) = probe.options()? else { break };
+            let first = {
+                let mut ids = options.iter();
+                ids.next().filter(|_| ids.next().is_none())
+            };
+            match first {
+                Some(only) => {
+                    probe.step(only)?;
+                    forced.push(only);
+                }
+                None if forced.is_empty() => return Ok(Next::Allowed(options)),
+                None => break,
+            }
+        }
+        Ok(if forced.is_empty() { Next::End } else { Next::Forced(forced) })
+    }
+
+    /// Takes the token that was written.
+    ///
+    /// # Errors
+    /// When it cannot stand there; the state stays as it was.
+    pub fn advance(&mut self, id: u32) -> Result<(), GrammarError> {
+        if self.options()?.is_some_and(|options| options.contains(id)) {
+            return self.step(id);
+        }
+        let text = self.rules.tokenizer.decode(&[id]).unwrap_or_default();
+        let position = self.rules.limits.budget - self.left;
+        Err(GrammarError::Refused { id, text, position })
+    }
+
+    /// Whether the answer is complete.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.state, State::End)
+    }
+
+    /// Tokens that still fit.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    fn options(&self) -> Result<Option<TokenSet>, GrammarError> {
+        let rules = &*self.rules;
+        let tables = rules.tokenizer.tables();
+        let specials = rules.tokenizer.specials();
+        let mut set = TokenSet::empty(rules.tokenizer.vocab_size());
+        match &self.state {
+            State::End => return Ok(None),
+            State::Head { node } => {
+                let ids = rules.head.ids_within(*node, self.left, &|leaf| self.after(leaf, 0));
+                ids.into_iter().for_each(|id| set.insert(id));
+            }
+            State::Tail { node, tokens, .. } => {
+                let cost = |leaf| self.after(leaf, *tokens);
+                let ids = rules.tail.ids_within(*node, self.left, &cost);
+                ids.into_iter().for_each(|id| set.insert(id));
+            }
+            State::Script { ids, at, .. } => {
+                ids[*at..].iter().take(1).for_each(|&id| set.insert(id))
+            }
+            State::Closing { count } => {
+                set.extend(&rules.closing);
+                let more = count.and_then(|k| rules.indices.get(k));
+                if let Some(index) = more.filter(|index| index.len() + 1 + self.rest() <= self.left)
+                {
+                    index.iter().take(1).for_each(|&id| set.insert(id));
+                }
+            }
+            State::Body { pending } if !pending.is_empty() => {
+                let fits = |id: &u32| {
+                    let rest = continue_utf8(pending, rules.bytes(*id));
+                    rest.is_some_and(|rest| self.fits(&State::Body { pending: rest }))
+                };
+                tables.plain.iter().filter(fits).for_each(|id| set.insert(id));
+            }
+            State::Body { .. } => {
+                if self.rest() < self.left {
+                    set.extend(&tables.text);
+                }
+                if self.rest() + 3 < self.left {
+                    set.extend(&tables.partial);
+                }
+                let phrase = !self.planned.is_empty()
+                    || (!rules.cot && !rules.units.is_empty() && self.fits(&State::concept()));
+                if phrase {
+                    set.insert(specials.phrase_open);
+                }
+                if self.planned.is_empty() {
+                    set.insert(specials.eos);
+                }
+            }
+            State::Concept { bytes, pending } => {
+                let full = bytes.len() >= MAX_CONCEPT_BYTES;
+                if is_ready(bytes, pending) {
+                    let ids = self.endings(bytes)?;
+                    ids.into_iter().for_each(|id| set.insert(id));
+                    if full {
+                        return Ok(Some(set));
+                    }
+                }
+                let fits = |id: &u32| {
+                    let next = rules.concept(bytes, pending, rules.bytes(*id));
+                    next.is_some_and(|next| self.fits(&next))
+                };
+                if !pending.is_empty() {
+                    tables.plain.iter().filter(fits).for_each(|id| set.insert(id));
+                    return Ok(Some(set));
+                }
+                let mut words = TokenSet::empty(rules.tokenizer.vocab_size());
+                let start = bytes.is_empty();
+                if start == rules.spaced() || (!start && !bytes.ends_with(b" ")) {
+                    words.extend(&tables.name_spaced);
+                }
+                if !(start && rules.spaced()) {
+                    words.extend(&tables.name_joined);
+                }
+                // Far from the end every one of them fits.
+                if self.cost(&self.state) + 2 * tables.longest + 4 < self.left {
+                    set.extend(&words);
+                    tables.partial.iter().filter(fits).for_each(|id| set.insert(id));
+                } else {
+                    words.iter().filter(fits).for_each(|id| set.insert(id));
+                }
+            }
+        }
+        Ok(Some(set))
+    }
+
+    /// Moves on with a token that is one of the options.
+    fn step(&mut self, id: u32) -> Result<(), GrammarError> {
+        let rules = Arc::clone(&self.rules);
+        let specials = rules.tokenizer.specials();
+        self.left = self.left.saturating_sub(1);
+        let state = std::mem::replace(&mut self.state, State::End);
+        self.state = match state {
+            State::End => State::End,
+            State::Head { node } => {
+                let node = rules.head.step(node, id).unwrap_or_default();
+                match rules.head.leaf(node) {
+                    Some(Leaf::Plan) => State::concept(),
+                    Some(_) => State::Body { pending: Vec::new() },
+                    None => State::Head { node },
+                }
+            }
+            State::Concept { bytes, pending } => {
+                let root = Trie::<Leaf>::ROOT;
+                let ending = is_ready(&bytes, &pending).then(|| rules.tail.step(root, id));
+                match ending.flatten() {
+                    Some(node) => {
+                        let concept = concept_text(&bytes);
+                        let tokens = rules.concept_tokens(&concept)?;
+                        self.tail(node, concept, tokens)?
+                    }
+                    None => rules.concept(&bytes, &pending, rules.bytes(id)).unwrap_or(State::End),
+                }
+            }
+            State::Tail { node, concept, tokens } => {
+                let node = rules.tail.step(node, id).unwrap_or_default();
+                self.tail(node, concept, tokens)?
+            }
+            State::Body { .. } if id == specials.eos => State::End,
+            State::Body { .. } if id == specials.phrase_open => match self.planned.pop_front() {
+                Some(ids) => State::Script { ids, at: 1, count: None },
+                None => State::concept(),
+            },
+            State::Body { pending } => {
+                let pending = continue_utf8(&pending, rules.bytes(id)).unwrap_or_default();
+                State::Body { pending }
+            }
+            State::Script { ids, at, count } if at + 1 < ids.len() => {
+                State::Script { ids, at: at + 1, count }
+            }
+            State::Script { count, .. } => State::Closing { count },
+            State::Closing { .. } if rules.closing.contains(id) => {
+                State::Body { pending: Vec::new() }
+            }
+            State::Closing { count } => {
+                let count = count.unwrap_or_default();
+                let ids = rules.indices.get(count).cloned().unwrap_or_default();
+                State::Script { ids, at: 1, count: Some(count + 1) }
+            }
+        };
+        Ok(())
+    }
+
+    /// The state at a node behind a concept.
+    fn tail(&mut self, node: usize, concept: String, tokens: usize) -> Result<State, GrammarError> {
+        Ok(match self.rules.tail.leaf(node) {
+            Some(Leaf::Line { unit, number, more }) => {
+                let script = self.rules.script(&concept, self.rules.units[unit], number)?;
+                self.planned.push_back(script);
+                if more { State::concept() } else { State::Body { pending: Vec::new() } }
+            }
+            Some(_) => State::Closing { count: Some(1) },
+            None => State::Tail { node, concept, tokens },
+        })
+    }
+
+    /// The ids that may end the concept `bytes`.
+    fn endings(&self, bytes: &[u8]) -> Result<Vec<u32>, GrammarError> {
+        let tokens = self.rules.concept_tokens(&concept_text(bytes))?;
+        let cost = |leaf| self.after(leaf, tokens);
+        Ok(self.rules.tail.ids_within(Trie::<Leaf>::ROOT, self.left, &cost))
+    }
+
+    fn fits(&self, next: &State) -> bool {
+        self.cost(next) < self.left
+    }
+
+    /// Fewest tokens of the body that is planned, with the token that ends the answer.
+    fn rest(&self) -> usize {
+        self.planned.iter().map(|script| script.len() + 1).sum::<usize>() + 1
+    }
+
+    /// Fewest tokens behind a leaf, for a concept of so many tokens.
+    fn after(&self, leaf: Leaf, tokens: usize) -> usize {
+        match leaf {
+            Leaf::Words => self.rest(),
+            Leaf::Plan => self.cost(&State::concept()),
+            Leaf::Line { unit, number, more } => {
+                let rest = if more { self.cost(&State::concept()) } else { self.rest() };
+                self.rules.fixed[unit][number - 1] + tokens + 1 + rest
+            }
+            Leaf::Unit => 1 + self.rest(),
+        }
+    }
+
+    /// Tokens that suffice to end the answer from a state. One can always be chosen that lowers
+    /// it, which is why no answer runs into its budget.
+    fn cost(&self, state: &State) -> usize {
+        match state {
+            State::End => 0,
+            State::Head { node } => self.rules.head.cost(*node, &|leaf| self.after(leaf, 0)),
+            State::Tail { node, tokens, .. } => {
+                self.rules.tail.cost(*node, &|leaf| self.after(leaf, *tokens))
+            }
+            State::Body { pending } => missing_bytes(pending) + self.rest(),
+            State::Script { ids, at, .. } => ids.len() - at + 1 + self.rest(),
+            State::Closing { .. } => 1 + self.rest(),
+            State::Concept { bytes, pending } => {
+                // A byte-level or SentencePiece vocabulary writes a stretch with at most one
+                // token per byte, and one for the space it puts before it.
+                let open = match (bytes.as_slice(), missing_bytes(pending)) {
+                    (_, lacking @ 1..) => lacking,
+                    ([], _) => 2,
+                    ([.., b' '], _) => 1,
+                    _ => 0,
+                };
+                let again = if self.rules.cot { bytes.len() + open + 1 } else { 0 };
+                open + again + self.rules.shortest + self.rest()
+            }
+        }
+    }
+}
+
+impl State {
+    fn concept() -> Self {
+        State::Concept { bytes: Vec::new(), pending: Vec::new() }
+    }
+}
+
+fn is_ready(bytes: &[u8], pending: &[u8]) -> bool {
+    pending.is_empty() && bytes.last().is_some_and(|&last| last != b' ')
+}
+
+fn concept_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_matches(' ').to_string()
+}
+
+fn triplet_text(concept: &str, unit: Unit, number: usize) -> String {
+    let references: String = (0..number).map(|k| format!("[{k}]<REF>")).collect();
+    format!("<Phrase>{concept}</Phrase>(<Unit>{unit}</Unit>{references})")
+}
+
+impl Rules {
+    fn new(
+        tokenizer: &Tokenizer,
+        units: &[Unit],
+        cot: bool,
+        limits: Limits,
+    ) -> Result<Self, TokenError> {
+        let words = format!("<Task>{PLAN_WITHOUT_UNITS}</Task>\n");
+        let mut head = vec![(tokenizer.encode(&words)?, Leaf::Words)];
+        let mut tail = Vec::new();
+        let mut fixed = Vec::new();
+        if !units.is_empty() {
+            let plan = format!("<Task>{PLAN_WITH_UNITS}{PLAN_NAME}");
+            head.push((tokenizer.encode(&plan)?, Leaf::Plan));
+        }
+        for (unit, name) in units.iter().enumerate() {
+            let mut lengths = Vec::new();
+            for number in 1..=limits.targets {
+                lengths.push(tokenizer.encode(&triplet_text("", *name, number))?.len() - 1);
+                let line = format!("{}{number}", plan_unit(name.name()));
+                for (more, end) in [(true, PLAN_NAME), (false, "\n</Task>\n")] {
+                    let ids = tokenizer.encode_inside(&(line.clone() + end))?;
+                    tail.push((ids, Leaf::Line { unit, number, more }));
+                }
+            }
+            fixed.push(lengths);
+        }
+        if !cot {
+            tail.clear();
+            for unit in units {
+                let text = format!("</Phrase>(<Unit>{unit}</Unit>[0]<REF>");
+                tail.push((tokenizer.encode(&text)?, Leaf::Unit));
+            }
+        }
+        let tail = Trie::new(tail);
+        let shortest = tail.cost(Trie::<Leaf>::ROOT, &|leaf| match leaf {
+            Leaf::Line { unit, number, more: false } => fixed[unit][number - 1] + 1,
+            Leaf::Unit => 1,
+            _ => usize::MAX / 4,
+        });
+
+        let behind = |text: &str| Ok::<_, TokenError>(tokenizer.encode(text)?.split_off(1));
+        let bracket = behind("<REF>)")?;
+        let whole = cot || bracket.len() == 1;
+        let Some(&last) = bracket.last().filter(|_| whole) else {
+            let problem = "')' behind <REF> is several tokens, which needs a plan".into();
+            return Err(TokenError::Encode(problem));
+        };
+        let closing = tokenizer.tables().closing(tokenizer, last);
+        let indices = (0..limits.targets).map(|k| behind(&format!("<REF>[{k}]<REF>")));
+        Ok(Self {
+            tokenizer: tokenizer.clone(),
+            limits,
+            units: units.to_vec(),
+            cot,
+            head: Trie::new(head),
+            tail,
+            fixed,
+            shortest,
+            closing,
+            indices: indices.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// All tokens of a planned triplet but the last, which may write words behind the bracket.
+    fn script(&self, concept: &str, unit: Unit, number: usize) -> Result<Vec<u32>, TokenError> {
+        let mut ids = self.tokenizer.encode(&triplet_text(concept, unit, number))?;
+        ids.pop();
+        Ok(ids)
+    }
+
+    fn concept_tokens(&self, concept: &str) -> Result<usize, TokenError> {
+        Ok(self.tokenizer.encode(&format!("<Phrase>{concept}</Phrase>"))?.len() - 2)
+    }
+
+    /// Whether a concept begins with a space: in a plan line, and wherever the vocabulary puts
+    /// one at the start of a stretch.
+    fn spaced(&self) -> bool {
+        self.cot || self.tokenizer.has_prefix_space()
+    }
+
+    fn bytes(&self, id: u32) -> &[u8] {
+        self.tokenizer.bytes(id).unwrap_or_default()
+    }
+
+    /// The concept after one more token, if it may go on so.
+    fn concept(&self, bytes: &[u8], pending: &[u8], more: &[u8]) -> Option<State> {
+        let space = more.starts_with(b" ");
+        let joins = match bytes.last() {
+            None => space == self.spaced(),
+            Some(b' ') => !space,
+            Some(_) => true,
+        };
+        let pending = continue_utf8(pending, more).filter(|_| joins && is_name(more))?;
+        Some(State::Concept { bytes: [bytes, more].concat(), pending })
+    }
+}

@@ -1,0 +1,598 @@
+//! The prompt and the answer as text, and as ids with their labels.
+//!
+//! One turn reads `Task Command`, `USER: question ASSISTANT:`, then the supervised answer: the
+//! plan (VD-CoT) and the body, whose triplets tie concepts to targets. Training, evaluation and
+//! inference all come through here.
+
+use super::tokens::{IMAGE, TRP_TOKENS, TokenError, Tokenizer, VISUAL_PROMPT};
+use refvlm_record::{
+    AnswerPart, Element, QuestionPart, Task, TaskCommand, Turn, Unit, UnknownName,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+pub(super) const USER: &str = "\nUSER:";
+pub(super) const ASSISTANT: &str = " ASSISTANT:";
+pub(super) const PLAN_WITHOUT_UNITS: &str = "\nUnit decode (False).\n";
+pub(super) const PLAN_WITH_UNITS: &str =
+    "\nUnit decode (True). Class name, target unit and number:";
+pub(super) const PLAN_NAME: &str = "\n- Name:";
+
+/// The part of a plan line between the concept and the number.
+pub(super) fn plan_unit(unit: &str) -> String {
+    format!(" Unit: {unit} Num: ")
+}
+
+/// Where the picture stands in the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagePlace {
+    /// Right behind the prefix, so that all questions about a picture share its keys and values.
+    First,
+    /// At the head of the user's words, as in the original.
+    InUserTurn,
+}
+
+/// How prompts are laid out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// Text that opens a conversation. It may spell out the ten tokens.
+    pub prefix: String,
+    /// Where the picture stands.
+    pub image: ImagePlace,
+    /// Whether answers begin with a plan.
+    pub cot: bool,
+}
+
+impl Default for Template {
+    /// No prefix, picture first, with a plan: the shortest prompt whose picture can be reused.
+    fn default() -> Self {
+        Self { prefix: String::new(), image: ImagePlace::First, cot: true }
+    }
+}
+
+impl Template {
+    /// The layout of the publication. The prefix shows the tokens in use as the original's does;
+    /// its wording is our own, since no trained weights depend on it.
+    pub fn published() -> Self {
+        let prefix = "A person asks about a picture, and an assistant who can see answers as the \
+                      task command demands.\nAnswers are made of:\n- Sentence: plain words.\n\
+                      - Phrase: words that name something in the picture, as in \
+                      '<Phrase>phrase</Phrase>'.\n- Unit: what the named things are decoded to, \
+                      as in '<Unit>unit name</Unit>[number]'.\n";
+        Self { prefix: prefix.into(), image: ImagePlace::InUserTurn, cot: true }
+    }
+}
+
+/// A unit as a text may name it: `point` can be written but nothing decodes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnitWord {
+    /// A unit with a decoder.
+    Unit(Unit),
+    /// Known to the original's text only.
+    Point,
+}
+
+impl UnitWord {
+    /// The word between `<Unit>` and `</Unit>`.
+    pub fn name(self) -> &'static str {
+        match self {
+            UnitWord::Unit(unit) => unit.name(),
+            UnitWord::Point => "point",
+        }
+    }
+}
+
+impl fmt::Display for UnitWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for UnitWord {
+    type Err = UnknownName;
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        if name == "point" { Ok(UnitWord::Point) } else { name.parse().map(UnitWord::Unit) }
+    }
+}
+
+/// The Task Command of one turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Task name.
+    pub name: String,
+    /// What the answer is made of, without the trailing `unit`.
+    pub elements: Vec<Element>,
+    /// Declared units; none means words only.
+    pub units: Vec<UnitWord>,
+}
+
+impl From<TaskCommand> for Command {
+    fn from(command: TaskCommand) -> Self {
+        let units = command.units.into_iter().map(UnitWord::Unit).collect();
+        Self { name: command.name, elements: command.elements, units }
+    }
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerPiece {
+    /// Words.
+    Text(String),
+    /// A concept tied to targets.
+    Triplet {
+        /// Words between `<Phrase>` and `</Phrase>`.
+        concept: String,
+        /// Words between the phrase and its bracket; empty but in records of the original.
+        gap: String,
+        /// How the targets are decoded.
+        unit: UnitWord,
+        /// Indices of the targets, at least one.
+        targets: Vec<usize>,
+    },
+}
+
+/// A question and its answer, ready for the template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchange {
+    /// The Task Command; none in the first training stage, whose answers are plain text.
+    pub command: Option<Command>,
+    /// Whether the picture belongs to this turn; see [`ImagePlace`].
+    pub image: bool,
+    /// Words and prompts in reading order.
+    pub question: Vec<QuestionPart>,
+    /// Words and triplets in reading order; empty when the answer is still to come.
+    pub answer: Vec<AnswerPiece>,
+}
+
+impl Exchange {
+    /// A question whose answer is still to come.
+    pub fn ask(task: Task, question: Vec<QuestionPart>, image: bool) -> Self {
+        Self { command: Some(task.command().into()), image, question, answer: Vec::new() }
+    }
+
+    /// A turn of a record; `image` where the picture belongs to it, which is the first turn.
+    pub fn from_turn(turn: &Turn, image: bool) -> Self {
+        let piece = |part: &AnswerPart| match part {
+            AnswerPart::Text(text) => AnswerPiece::Text(text.clone()),
+            AnswerPart::Triplet { concept, unit, targets } => AnswerPiece::Triplet {
+                concept: concept.clone(),
+                gap: String::new(),
+                unit: UnitWord::Unit(*unit),
+                targets: targets.clone(),
+            },
+        };
+        let answer = turn.answer.iter().map(piece).collect();
+        Self { answer, ..Self::ask(turn.task, turn.question.clone(), image) }
+    }
+}
+
+/// A piece of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Words.
+    Text(String),
+    /// The rows of the picture.
+    Image,
+    /// The rows of the visual prompt with this index.
+    VisualPrompt(usize),
+}
+
+/// The target that stands behind one `<REF>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    /// Number of its triplet in the answer, from zero.
+    pub group: usize,
+    /// Its place in the triplet, from zero.
+    pub index: usize,
+    /// Index of the target.
+    pub target: usize,
+    /// Unit of the triplet.
+    pub unit: UnitWord,
+}
+
+/// One turn as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// What stands before the answer.
+    pub prompt: Vec<Segment>,
+    /// The supervised answer, without the token that ends it.
+    pub answer: String,
+    /// One per `<REF>`, in order.
+    pub refs: Vec<Reference>,
+}
+
+impl Rendered {
+    /// The prompt as one text, with `<image>` and `[VPT]` where rows are put.
+    pub fn prompt_text(&self) -> String {
+        let text = |segment: &Segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Image => "<image>".into(),
+            Segment::VisualPrompt(_) => "[VPT]".into(),
+        };
+        self.prompt.iter().map(text).collect()
+    }
+}
+
+/// The target behind one `<REF>` of an encoded turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefTarget {
+    /// Position of the `<REF>` in the ids of the turn.
+    pub position: usize,
+    /// Unit to decode.
+    pub unit: Unit,
+    /// Number of its triplet, from zero.
+    pub group: usize,
+    /// Its place in the triplet, from zero.
+    pub index: usize,
+    /// Index of the target in the record.
+    pub target: usize,
+}
+
+/// One turn as ids.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoded {
+    /// Token ids, with [`IMAGE`] and [`VISUAL_PROMPT`] where rows are put.
+    pub ids: Vec<i64>,
+    /// Which ids are learned: the answer and the token that ends it.
+    pub supervised: Vec<bool>,
+    /// One per `<REF>` of the answer, in order.
+    pub refs: Vec<RefTarget>,
+    /// Index of the visual prompt behind each [`VISUAL_PROMPT`], in order.
+    pub prompts: Vec<usize>,
+}
+
+/// Why a turn cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A text spells out a token that has a meaning of its own.
+    #[error("{place} spells out the token {token}; remove it")]
+    Reserved {
+        /// Question, answer or concept.
+        place: &'static str,
+        /// The token.
+        token: String,
+    },
+    /// A concept that a plan line could not hold.
+    #[error("concept '{0}': it must be words on one line, without ' Unit: '")]
+    Concept(String),
+    /// A triplet without targets.
+    #[error("concept '{0}' has no targets; give at least one or write it as text")]
+    NoTargets(String),
+    /// A triplet whose unit the command does not declare.
+    #[error("concept '{concept}' has unit {unit}, but task {task} declares {declared}")]
+    Undeclared {
+        /// Words of the triplet.
+        concept: String,
+        /// Its unit.
+        unit: &'static str,
+        /// Task of the turn.
+        task: String,
+        /// What the task declares.
+        declared: String,
+    },
+    /// A unit that can be written but not learned.
+    #[error("no decoder serves unit {0}; use box, mask, keypoint or depth")]
+    NoDecoder(&'static str),
+    /// The tokenizer lost or made up a `<REF>`.
+    #[error("the tokenizer writes {found} <REF> tokens where {expected} are meant")]
+    References {
+        /// Meant.
+        expected: usize,
+        /// Encoded.
+        found: usize,
+    },
+    /// The tokenizer cannot encode the text.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+}
+
+/// The Task Command as text.
+pub fn command_text(command: &Command) -> String {
+    let mut elements: Vec<&str> = command
+        .elements
+        .iter()
+        .map(|element| match element {
+            Element::Sentence => "sentence",
+            Element::Phrase => "phrase",
+        })
+        .collect();
+    let mut units = "None".to_string();
+    if !command.units.is_empty() {
+        elements.push("unit");
+        let tagged: Vec<_> =
+            command.units.iter().map(|unit| format!("<Unit>{unit}</Unit>")).collect();
+        units = tagged.join(", ") + "\n";
+    }
+    let elements = elements.join(", ");
+    format!(
+        "Task Command:\n- task name: {}\n- answer element: {elements}\n- unit: {units}",
+        command.name
+    )
+}
+
+/// Coordinates as text, for answers of the first training stage: `[x,y;x,y]` in the padded unit
+/// square with three decimals.
+pub fn coordinates_text<const N: usize>(items: &[[f64; N]]) -> String {
+    let item = |item: &[f64; N]| item.map(|v| format!("{v:.3}")).join(",");
+    format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(";"))
+}
+
+impl Template {
+    /// What opens a conversation: the prefix, and the picture where it comes first.
+    pub fn render_prefix(&self, image: bool) -> Vec<Segment> {
+        let mut segments = vec![Segment::Text(self.prefix.clone())];
+        if image && self.image == ImagePlace::First {
+            segments.extend([Segment::Image, Segment::Text("\n".into())]);
+        }
+        segments
+    }
+
+    /// One turn as text.
+    ///
+    /// # Errors
+    /// When the answer breaks a rule of the language.
+    pub fn render(&self, exchange: &Exchange) -> Result<Rendered, TemplateError> {
+        let (answer, refs) = self.render_answer(exchange)?;
+        Ok(Rendered { prompt: self.render_prompt(exchange)?, answer, refs })
+    }
+
+    fn render_prompt(&self, exchange: &Exchange) -> Result<Vec<Segment>, TemplateError> {
+        let mut out = Segments::default();
+        match &exchange.command {
+            Some(command) => out.text(&format!("{}{USER} ", command_text(command))),
+            None => out.text(&format!("{} ", USER.trim_start())),
+        }
+        let mut question = exchange.question.clone();
+        if exchange.image && self.image == ImagePlace::InUserTurn {
+            strip(&mut question);
+            out.push(Segment::Image);
+            if !question.is_empty() {
+                out.text("\n");
+            }
+        }
+        for part in &question {
+            match part {
+                QuestionPart::Text(text) => {
+                    check_reserved("the question", text)?;
+                    out.text(text);
+                }
+                QuestionPart::Prompt { prompt } => out.push(Segment::VisualPrompt(*prompt)),
+            }
+        }
+        out.text(ASSISTANT);
+        Ok(out.0)
+    }
+
+    fn render_answer(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<(String, Vec<Reference>), TemplateError> {
+        let (mut body, mut lines, mut refs) = (String::new(), String::new(), Vec::new());
+        let mut group = 0;
+        for piece in &exchange.answer {
+            match piece {
+                AnswerPiece::Text(text) => {
+                    check_reserved("the answer", text)?;
+                    body += text;
+                }
+                AnswerPiece::Triplet { concept, gap, unit, targets } => {
+                    check_triplet(exchange.command.as_ref(), concept, *unit, targets)?;
+                    check_reserved("the answer", gap)?;
+                    let number = targets.len();
+                    lines += &format!("{PLAN_NAME} {concept}{}{number}", plan_unit(unit.name()));
+                    body += &format!("<Phrase>{concept}</Phrase>{gap}(<Unit>{unit}</Unit>");
+                    for (index, &target) in targets.iter().enumerate() {
+                        body += &format!("[{index}]<REF>");
+                        refs.push(Reference { group, index, target, unit: *unit });
+                    }
+                    body += ")";
+                    group += 1;
+                }
+            }
+        }
+        if body.is_empty() || !self.cot || exchange.command.is_none() {
+            return Ok((body, refs));
+        }
+        let plan = match group {
+            0 => PLAN_WITHOUT_UNITS.to_string(),
+            _ => format!("{PLAN_WITH_UNITS}{lines}\n"),
+        };
+        Ok((format!("<Task>{plan}</Task>\n{body}"), refs))
+    }
+
+    /// The ids that open a conversation, shared by all dialogues about one picture: the token
+    /// that begins a turn, the prefix, and the picture where it comes first.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot encode the prefix.
+    pub fn encode_prefix(
+        &self,
+        tokenizer: &Tokenizer,
+        image: bool,
+    ) -> Result<Vec<i64>, TemplateError> {
+        let mut encoded = Encoded::default();
+        encoded.push_id(tokenizer.specials().bos);
+        encoded.push_segments(tokenizer, &self.render_prefix(image))?;
+        Ok(encoded.ids)
+    }
+
+    /// The ids of a question, behind [`Self::encode_prefix`] or, when not `first`, behind the end
+    /// of the turn before. `exchange.answer` is not looked at.
+    ///
+    /// # Errors
+    /// When the question spells out a token or cannot be encoded.
+    pub fn encode_prompt(
+        &self,
+        tokenizer: &Tokenizer,
+        exchange: &Exchange,
+        first: bool,
+    ) -> Result<Encoded, TemplateError> {
+        for part in &exchange.question {
+            if let QuestionPart::Text(text) = part {
+                check_free(tokenizer, "the question", text)?;
+            }
+        }
+        let mut encoded = Encoded::default();
+        if !first {
+            encoded.push_text(tokenizer, "\n")?;
+            encoded.push_id(tokenizer.specials().bos);
+        }
+        encoded.push_segments(tokenizer, &self.render_prompt(exchange)?)?;
+        Ok(encoded)
+    }
+
+    /// The ids of a question and its answer, with what is learned of them.
+    ///
+    /// # Errors
+    /// When the turn breaks a rule of the language, or cannot be encoded.
+    pub fn encode_turn(
+        &self,
+        tokenizer: &Tokenizer,
+        exchange: &Exchange,
+        first: bool,
+    ) -> Result<Encoded, TemplateError> {
+        for piece in &exchange.answer {
+            match piece {
+                AnswerPiece::Text(text) => check_free(tokenizer, "the answer", text)?,
+                AnswerPiece::Triplet { concept, gap, .. } => {
+                    check_free(tokenizer, "the concept", concept)?;
+                    check_free(tokenizer, "the answer", gap)?;
+                }
+            }
+        }
+        let mut encoded = self.encode_prompt(tokenizer, exchange, first)?;
+        let (answer, refs) = self.render_answer(exchange)?;
+        let start = encoded.ids.len();
+        encoded.push_text(tokenizer, &answer)?;
+        encoded.push_id(Some(tokenizer.specials().eos));
+        for learned in encoded.supervised.iter_mut().skip(start) {
+            *learned = true;
+        }
+        let reference = i64::from(tokenizer.specials().reference);
+        let positions: Vec<usize> =
+            (start..encoded.ids.len()).filter(|&at| encoded.ids[at] == reference).collect();
+        if positions.len() != refs.len() {
+            let (expected, found) = (refs.len(), positions.len());
+            return Err(TemplateError::References { expected, found });
+        }
+        for (position, Reference { group, index, target, unit }) in positions.into_iter().zip(refs)
+        {
+            let UnitWord::Unit(unit) = unit else {
+                return Err(TemplateError::NoDecoder(unit.name()));
+            };
+            encoded.refs.push(RefTarget { position, unit, group, index, target });
+        }
+        Ok(encoded)
+    }
+}
+
+impl Encoded {
+    fn push_id(&mut self, id: Option<u32>) {
+        self.ids.extend(id.map(i64::from));
+        self.supervised.resize(self.ids.len(), false);
+    }
+
+    fn push_text(&mut self, tokenizer: &Tokenizer, text: &str) -> Result<(), TokenError> {
+        self.ids.extend(tokenizer.encode(text)?.into_iter().map(i64::from));
+        self.supervised.resize(self.ids.len(), false);
+        Ok(())
+    }
+
+    fn push_segments(
+        &mut self,
+        tokenizer: &Tokenizer,
+        segments: &[Segment],
+    ) -> Result<(), TokenError> {
+        for segment in segments {
+            match segment {
+                Segment::Text(text) => self.push_text(tokenizer, text)?,
+                Segment::Image => self.ids.push(IMAGE),
+                Segment::VisualPrompt(prompt) => {
+                    self.ids.push(VISUAL_PROMPT);
+                    self.prompts.push(*prompt);
+                }
+            }
+        }
+        self.supervised.resize(self.ids.len(), false);
+        Ok(())
+    }
+}
+
+/// Segments in which neighbouring texts are one, since each text is encoded on its own.
+#[derive(Default)]
+struct Segments(Vec<Segment>);
+
+impl Segments {
+    fn push(&mut self, segment: Segment) {
+        self.0.push(segment);
+    }
+
+    fn text(&mut self, text: &str) {
+        match self.0.last_mut() {
+            Some(Segment::Text(last)) => last.push_str(text),
+            _ if text.is_empty() => {}
+            _ => self.0.push(Segment::Text(text.into())),
+        }
+    }
+}
+
+/// Drops white space around a question.
+fn strip(question: &mut Vec<QuestionPart>) {
+    while let Some(QuestionPart::Text(text)) = question.first_mut() {
+        *text = text.trim_start().to_string();
+        if !text.is_empty() {
+            break;
+        }
+        question.remove(0);
+    }
+    while let Some(QuestionPart::Text(text)) = question.last_mut() {
+        text.truncate(text.trim_end().len());
+        if !text.is_empty() {
+            break;
+        }
+        question.pop();
+    }
+}
+
+fn check_reserved(place: &'static str, text: &str) -> Result<(), TemplateError> {
+    match TRP_TOKENS.into_iter().find(|token| text.contains(token)) {
+        Some(token) => Err(TemplateError::Reserved { place, token: token.into() }),
+        None => Ok(()),
+    }
+}
+
+fn check_free(tokenizer: &Tokenizer, place: &'static str, text: &str) -> Result<(), TemplateError> {
+    match tokenizer.reserved_in(text) {
+        Some(token) => Err(TemplateError::Reserved { place, token: token.into() }),
+        None => Ok(()),
+    }
+}
+
+fn check_triplet(
+    command: Option<&Command>,
+    concept: &str,
+    unit: UnitWord,
+    targets: &[usize],
+) -> Result<(), TemplateError> {
+    check_reserved("the concept", concept)?;
+    if concept.trim().is_empty() || concept.contains('\n') || concept.contains(" Unit: ") {
+        return Err(TemplateError::Concept(concept.into()));
+    }
+    if targets.is_empty() {
+        return Err(TemplateError::NoTargets(concept.into()));
+    }
+    let declared = command.map_or(&[][..], |c| &c.units);
+    if !declared.contains(&unit) {
+        let names: Vec<&str> = declared.iter().map(|unit| unit.name()).collect();
+        return Err(TemplateError::Undeclared {
+            concept: concept.into(),
+            unit: unit.name(),
+            task: command.map_or_else(|| "of stage 1".into(), |c| c.name.clone()),
+            declared: if names.is_empty() { "no unit".into() } else { names.join(", ") },
+        });
+    }
+    Ok(())
+}

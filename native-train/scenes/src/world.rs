@@ -1,0 +1,115 @@
+//! The world: all sprites, and the scenes that can be drawn from them.
+
+use crate::camera::Camera;
+use crate::classes::{CLASSES, Class};
+use crate::layer::Layer;
+use crate::layout::{Layout, Placement, picture_size};
+use crate::render::{Rendered, render};
+use crate::sprite::{Pose, Sprite};
+use crate::{Scene, SceneOptions};
+
+/// Why the world cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SceneError {
+    /// An embedded icon is not a picture.
+    #[error("icon of {name}: {why}; run native-train/scenes/fetch-icons.sh to make it again")]
+    Icon {
+        /// Its class.
+        name: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Decoded sprites of every class. Made once; drawing only reads it.
+pub struct World {
+    /// One per class; none for people.
+    sprites: Vec<Option<Sprite>>,
+}
+
+/// Smallest and largest longest side that is drawn.
+const SIDE_PX: [u32; 2] = [16, 4096];
+
+impl World {
+    /// Decodes the embedded icons.
+    ///
+    /// # Errors
+    /// When an embedded icon is damaged.
+    pub fn new() -> Result<Self, SceneError> {
+        let decode = |class: &Class| class.icon.map(|i| Sprite::decode(class.name, i)).transpose();
+        Ok(Self { sprites: CLASSES.iter().map(decode).collect::<Result<_, _>>()? })
+    }
+
+    /// Every class, people first.
+    pub fn classes() -> &'static [Class] {
+        CLASSES
+    }
+
+    /// Whether training never shows this class in this colour.
+    pub fn is_held_out(class: &str, colour: &str) -> bool {
+        is_held_out(class, colour)
+    }
+
+    /// Whether training never shows this class before this background.
+    pub fn is_held_out_on(class: &str, background: &str) -> bool {
+        is_held_out_on(class, background)
+    }
+
+    /// The scene of a seed. The same seed, split, object counts and people share give the same
+    /// layout at every size. `side_px` is kept within 16..=4096 and the counts within 16; a
+    /// crowded scene may hold fewer objects than the fewest asked for, since each must be
+    /// visible.
+    pub fn scene(&self, seed: u64, options: &SceneOptions) -> Scene {
+        self.rendered(seed, options).scene
+    }
+
+    pub(crate) fn rendered(&self, seed: u64, options: &SceneOptions) -> Rendered {
+        let layout = Layout::sample(self, seed, options);
+        render(self, seed, &layout, options.side_px.clamp(SIDE_PX[0], SIDE_PX[1]))
+    }
+
+    /// The sprite of a class; none for people.
+    pub(crate) fn sprite(&self, class: usize) -> Option<&Sprite> {
+        self.sprites.get(class)?.as_ref()
+    }
+
+    /// Draws one object alone.
+    pub(crate) fn layer(&self, camera: &Camera, placement: &Placement, side_px: u32) -> Layer {
+        let size = picture_size(camera, side_px);
+        let side = side_px as f32;
+        let height = placement.height * side;
+        match (&placement.figure, self.sprite(placement.class)) {
+            (Some(figure), _) => figure.draw(placement.ground.map(|v| v * side), height, size),
+            (None, Some(sprite)) => {
+                let pose = Pose {
+                    centre: [placement.ground[0] * side, placement.base_y * side - height * 0.5],
+                    height,
+                    angle: placement.angle,
+                    flip: placement.flip,
+                    colour: placement.colour,
+                };
+                sprite.draw(&pose, size)
+            }
+            (None, None) => Layer::clipped([0.0; 4], size),
+        }
+    }
+}
+
+/// Share of combinations that only held-out scenes contain, in 1/256.
+const HELD_OUT: u32 = 31;
+
+/// FNV-1a over both names, well mixed.
+fn held_out_hash(class: &str, other: &str) -> u32 {
+    let bytes = class.bytes().chain([b'/']).chain(other.bytes());
+    let fnv = bytes.fold(0x811c_9dc5u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    crate::noise::hash(fnv as i32, 0, 0)
+}
+
+pub(crate) fn is_held_out(class: &str, colour: &str) -> bool {
+    held_out_hash(class, colour) & 255 < HELD_OUT
+}
+
+/// People are everywhere: they are one class, and no background should do without them.
+pub(crate) fn is_held_out_on(class: &str, background: &str) -> bool {
+    class != "person" && held_out_hash(class, background) & 255 < HELD_OUT
+}

@@ -1,0 +1,80 @@
+//! The decoded targets on the picture: masks, boxes, skeletons.
+
+use super::canvas::{circle, fill, polyline, rounded, stroke};
+use super::contour::outline;
+use super::palette;
+use refvlm_record::Rle;
+use tiny_skia::Pixmap;
+
+/// Pairs of COCO joints and the colour of the limb: right side warm, left side cold, head and
+/// trunk between.
+const LIMBS: [(usize, usize, [u8; 3]); 18] = [
+    (0, 1, [250, 204, 21]),
+    (0, 2, [250, 204, 21]),
+    (1, 3, [250, 204, 21]),
+    (2, 4, [250, 204, 21]),
+    (3, 5, [163, 230, 53]),
+    (4, 6, [251, 191, 36]),
+    (5, 6, [74, 222, 128]),
+    (5, 11, [45, 212, 191]),
+    (6, 12, [251, 146, 60]),
+    (11, 12, [74, 222, 128]),
+    (5, 7, [56, 189, 248]),
+    (7, 9, [59, 130, 246]),
+    (6, 8, [251, 113, 33]),
+    (8, 10, [239, 68, 68]),
+    (11, 13, [129, 140, 248]),
+    (13, 15, [139, 92, 246]),
+    (12, 14, [244, 63, 94]),
+    (14, 16, [219, 39, 119]),
+];
+
+/// Joints of lower visibility are not drawn.
+pub(super) const JOINT_VISIBLE: f32 = 0.5;
+
+/// Fills a mask and draws its border.
+pub(super) fn mask(pixmap: &mut Pixmap, rle: &Rle, scale: f32, u: f32, colour: [u8; 3]) {
+    let Some(path) = rle.to_mask().ok().and_then(|mask| outline(&mask, scale)) else { return };
+    fill(pixmap, &path, colour, 96);
+    stroke(pixmap, &path, 4.2 * u, [255; 3], 210);
+    stroke(pixmap, &path, 2.4 * u, colour, 255);
+}
+
+/// The middle of a mask's topmost row in px of the picture, where a label hangs; none when empty.
+pub(super) fn top(rle: &Rle) -> Option<[f32; 2]> {
+    let mask = rle.to_mask().ok()?;
+    let [_, top, _, _] = mask.bounds()?;
+    let row = mask.pixels.chunks_exact(mask.width as usize).nth(top as usize)?;
+    let set = || row.iter().enumerate().filter(|&(_, &p)| p != 0).map(|(x, _)| x as f32 + 0.5);
+    Some([set().sum::<f32>() / set().count().max(1) as f32, top as f32])
+}
+
+/// Draws a rectangle `[x, y, w, h]` in px of the drawing.
+pub(super) fn bbox(pixmap: &mut Pixmap, rect: [f32; 4], u: f32, colour: [u8; 3]) {
+    let Some(path) = rounded(rect, 7.0 * u) else { return };
+    stroke(pixmap, &path, 4.6 * u, [255; 3], 190);
+    stroke(pixmap, &path, 2.8 * u, colour, 255);
+}
+
+/// Draws limbs between visible joints, then the joints.
+pub(super) fn skeleton(pixmap: &mut Pixmap, joints: &[[f32; 3]], scale: f32, size: f32) {
+    let at = |k: usize| {
+        let [x, y, v] = *joints.get(k)?;
+        (v > JOINT_VISIBLE && x.is_finite() && y.is_finite()).then_some([x * scale, y * scale])
+    };
+    let limbs =
+        || LIMBS.iter().filter_map(|&(a, b, colour)| Some((polyline([at(a)?, at(b)?])?, colour)));
+    for (path, _) in limbs() {
+        stroke(pixmap, &path, 2.4 * size, palette::HALO, 150);
+    }
+    for (path, colour) in limbs() {
+        stroke(pixmap, &path, 1.6 * size, colour, 255);
+    }
+    for joint in (0..joints.len()).filter_map(at) {
+        for (radius, colour) in [(1.7, palette::HALO), (1.25, [255; 3])] {
+            if let Some(path) = circle(joint, radius * size) {
+                fill(pixmap, &path, colour, 255);
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The optimiser: Muon for the matrices inside the networks, AdamW for everything else; one
+//! learning-rate schedule; gradients clipped by their global norm.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the optimiser.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimConfig {
+    /// Learning rate at its peak. Muon's updates are scaled to AdamW's size, so both share it.
+    pub lr: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: usize,
+    /// Learning rate at the end, as a share of the peak.
+    pub final_share: f64,
+    /// Share of the run, at its end, in which the rate falls linearly; constant before.
+    pub decay_share: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Largest global norm of the gradients.
+    pub clip_norm: f64,
+    /// Muon for inner matrices; AdamW alone when false.
+    pub muon: bool,
+}
+
+impl OptimConfig {
+    /// Learning rate at `step` of a run of `steps`: warm-up, plateau, linear fall. A plateau can be
+    /// prolonged when a run is resumed with more steps; a cosine could not.
+    pub fn lr_at(&self, step: usize, steps: usize) -> f64 {
+        let rise = (step + 1) as f64 / self.warmup_steps.max(1) as f64;
+        let decay_steps = (steps as f64 * self.decay_share).max(1.0);
+        let left = steps.saturating_sub(step) as f64 / decay_steps;
+        let fall = self.final_share + (1.0 - self.final_share) * left.min(1.0);
+        self.lr * rise.min(1.0) * fall
+    }
+
+    /// A fresh optimiser.
+    ///
+    /// # Errors
+    /// When the pattern that selects the inner matrices is not accepted.
+    pub fn init(&self) -> Result<ModuleOptimizer, String> {
+        let adamw = AdamWConfig::new()
+            .with_beta_2(0.98)
+            .with_epsilon(1e-8)
+            .with_weight_decay(self.weight_decay)
+            .init();
+        if !self.muon {
+            return Ok(adamw);
+        }
+        let inner = r"(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2)\.weight$";
+        let group = ParamGroup::from_regex(inner).map_err(|e| e.to_string())?;
+        let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW).build();
+        Ok(adamw.with_group(group, muon, None))
+    }
+}
+
+/// Scales all gradients so that their global norm is at most `limit`; returns the norm before.
+/// A norm that is not finite is returned as it is and leaves the gradients alone: the caller skips
+/// the step.
+pub fn clip_global_norm<M: Module>(module: &M, grads: &mut GradientsParams, limit: f64) -> f64 {
+    struct Squares<'a> {
+        grads: &'a GradientsParams,
+        total: Option<Tensor<1>>,
+    }
+    impl ModuleVisitor for Squares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(grad) = self.grads.get::<D>(param.id) {
+                let sum = grad.square().sum();
+                self.total = Some(match self.total.take() {
+                    Some(total) => total + sum,
+                    None => sum,
+                });
+            }
+        }
+    }
+    struct Scale<'a> {
+        grads: &'a mut GradientsParams,
+        factor: f64,
+    }
+    impl ModuleVisitor for Scale<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(grad) = self.grads.remove::<D>(param.id) {
+                self.grads.register(param.id, grad * self.factor);
+            }
+        }
+    }
+    let mut squares = Squares { grads, total: None };
+    module.visit(&mut squares);
+    let norm = squares.total.map_or(0.0, |t| f64::from(t.into_scalar::<f32>()).sqrt());
+    if norm.is_finite() && norm > limit {
+        module.visit(&mut Scale { grads, factor: limit / norm });
+    }
+    norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_rises_holds_and_falls() {
+        let config = OptimConfig {
+            lr: 1.0,
+            warmup_steps: 10,
+            final_share: 0.1,
+            decay_share: 0.25,
+            weight_decay: 0.0,
+            clip_norm: 1.0,
+            muon: true,
+        };
+        assert!((config.lr_at(0, 100) - 0.1).abs() < 1e-9);
+        assert!((config.lr_at(50, 100) - 1.0).abs() < 1e-9);
+        assert!((config.lr_at(75, 100) - 1.0).abs() < 1e-9);
+        assert!(config.lr_at(90, 100) < 0.5);
+        assert!(config.lr_at(99, 100) >= 0.1);
+    }
+}

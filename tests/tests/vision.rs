@@ -1,0 +1,196 @@
+//! The vision towers, the projector and the pyramid against reference tensors.
+
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use refvlm_model::layers::resize_bilinear;
+use refvlm_model::vision::{
+    ClipVitConfig, ConvNextConfig, Dinov2Config, FeatureSelect, ProjectorConfig, Pyramid,
+    Transform, tokens_to_map,
+};
+use refvlm_tests::{Fixture, load_weights, probe_loss};
+
+#[test]
+fn projector_outputs_and_gradients() {
+    let Some(fixture) = Fixture::open("projector") else { return };
+    let device = Device::flex().autodiff();
+    let projector = load_weights(fixture.config::<ProjectorConfig>().init(&device), &fixture);
+    let x = fixture.tensor::<3>("in.x", &device).require_grad();
+    let y = projector.forward(x.clone());
+    fixture.assert_close("out.y", y.clone());
+    let gradients = probe_loss(y).backward();
+    fixture.assert_close("grad.x", x.grad(&gradients).unwrap());
+    let model = &projector.model;
+    fixture.assert_close("grad.w.model.0.weight", model._0.weight.val().grad(&gradients).unwrap());
+    let bias = model._2.bias.as_ref().unwrap();
+    fixture.assert_close("grad.w.model.2.bias", bias.val().grad(&gradients).unwrap());
+}
+
+#[test]
+fn clip_hidden_states_and_gradients() {
+    let Some(fixture) = Fixture::open("clip_vit") else { return };
+    let device = Device::flex().autodiff();
+    let config: ClipVitConfig = fixture.config();
+    config.check().unwrap();
+    let vit = load_weights(config.init(&device), &fixture);
+    let pixels = fixture.tensor::<4>("in.pixel_values", &device).require_grad();
+    let states = vit.forward(pixels.clone());
+    assert_eq!(states.len(), config.num_hidden_layers + 1);
+    for (i, state) in states.iter().enumerate() {
+        fixture.assert_close(&format!("out.hidden_states.{i}"), state.clone());
+    }
+    fixture.assert_close("out.pooled", vit.pooled(states[states.len() - 1].clone()));
+
+    let layers = config.num_hidden_layers - 1;
+    let fewer = vit.forward_layers(pixels.clone(), layers);
+    assert_eq!(fewer.len(), layers + 1);
+    let selected = fewer[layers].clone();
+    fixture.assert_close(&format!("out.hidden_states.{layers}"), selected.clone());
+    let gradients = probe_loss(selected).backward();
+    fixture.assert_close("grad.pixel_values", pixels.grad(&gradients).unwrap());
+    let q = &vit.vision_model.encoder.layers[0].self_attn.q_proj;
+    fixture.assert_close(
+        "grad.w.vision_model.encoder.layers.0.self_attn.q_proj.weight",
+        q.weight.val().grad(&gradients).unwrap(),
+    );
+}
+
+#[test]
+fn dinov2_states_positions_and_gradients() {
+    let Some(fixture) = Fixture::open("dinov2_vit") else { return };
+    let device = Device::flex().autodiff();
+    let config: Dinov2Config = fixture.config();
+    config.check().unwrap();
+    let vit = load_weights(config.init(&device), &fixture);
+    let sizes: std::collections::BTreeMap<String, [usize; 2]> = fixture.setting("sizes");
+    assert!(!sizes.is_empty());
+    for (size, [height, width]) in &sizes {
+        let grid = [height / config.patch_size, width / config.patch_size];
+        fixture.assert_close(&format!("out.pos_embed.{size}"), vit.embeddings.positions(grid));
+        let key = format!("pixel_values.{size}");
+        let pixels = fixture.tensor::<4>(&format!("in.{key}"), &device).require_grad();
+        let states = vit.forward(pixels.clone());
+        for (i, state) in states.iter().enumerate() {
+            fixture.assert_close(&format!("out.hidden_states.{size}.{i}"), state.clone());
+        }
+        let last = vit.normalise(states[states.len() - 1].clone());
+        fixture.assert_close(&format!("out.last_hidden_state.{size}"), last.clone());
+        if fixture.has(&format!("grad.{key}")) {
+            let gradients = probe_loss(last).backward();
+            fixture.assert_close(&format!("grad.{key}"), pixels.grad(&gradients).unwrap());
+            let table = vit.embeddings.position_embeddings.val();
+            fixture.assert_close(
+                "grad.w.embeddings.position_embeddings",
+                table.grad(&gradients).unwrap(),
+            );
+            let scale = vit.encoder.layer[0].layer_scale1.lambda1.val();
+            fixture.assert_close(
+                "grad.w.encoder.layer.0.layer_scale1.lambda1",
+                scale.grad(&gradients).unwrap(),
+            );
+        }
+    }
+}
+
+#[test]
+fn convnext_maps() {
+    let Some(fixture) = Fixture::open("convnext") else { return };
+    let device = Device::flex();
+    let config: ConvNextConfig = fixture.config();
+    config.check().unwrap();
+    let trunk = load_weights(config.init(&device), &fixture);
+    let pixels = fixture.tensor::<4>("in.pixel_values", &device);
+    fixture.assert_close("out.stem", trunk.stem(pixels.clone()).permute([0, 3, 1, 2]));
+    let maps = trunk.forward(pixels);
+    assert_eq!(maps.len(), config.dims.len());
+    for (i, map) in maps.into_iter().enumerate() {
+        fixture.assert_close(&format!("out.stage.{i}"), map);
+    }
+}
+
+#[test]
+fn convnext_is_trainable_down_to_the_pixels() {
+    let device = Device::flex().autodiff();
+    let config =
+        ConvNextConfig { depths: vec![1, 1], dims: vec![4, 6], image_size: 19, ls_init_value: 1.0 };
+    let trunk = config.init(&device);
+    let noise = |size| Tensor::<4>::random(size, Distribution::Normal(0.0, 1.0), &device);
+    // An odd size: rows that fill no patch are left out, as a convolution does.
+    let pixels = noise([1, 3, 19, 21]);
+    let loss = |x: Tensor<4>| {
+        let maps = trunk.forward(x);
+        assert_eq!(maps[1].dims(), [1, 6, 2, 2]);
+        probe_loss(maps[0].clone()) + probe_loss(maps[1].clone())
+    };
+    let direction = noise([1, 3, 19, 21]);
+    let x = pixels.clone().require_grad();
+    let gradient = x.grad(&loss(x.clone()).backward()).unwrap();
+    let slope: f32 = (gradient * direction.clone().inner()).sum().into_scalar();
+    let step = 1e-2;
+    let at = |s: f64| loss(pixels.clone() + direction.clone() * s).into_scalar::<f32>();
+    let difference = (at(step) - at(-step)) / (2.0 * step as f32);
+    let allowed = 2e-2 * slope.abs().max(1.0);
+    assert!((slope - difference).abs() < allowed, "gradient {slope}, difference {difference}");
+}
+
+#[test]
+fn maps_are_selected_resized_and_joined() {
+    let device = Device::flex();
+    let map =
+        |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let pyramid = Pyramid { maps: vec![map([2, 3, 8, 8]), map([2, 5, 4, 4]), map([2, 4, 6, 6])] };
+    let choose = |index: &[usize], transform| FeatureSelect { index: index.to_vec(), transform };
+
+    let joined = choose(&[1, 0], Transform::ResizeConcat).select(&pyramid).unwrap();
+    assert_eq!(joined.len(), 1);
+    assert_eq!(joined[0].dims(), [2, 8, 4, 4]);
+    let first = joined[0].clone().narrow(1, 0, 5).into_data();
+    assert_eq!(first, pyramid.maps[1].clone().into_data());
+    let second = joined[0].clone().narrow(1, 5, 3).into_data();
+    assert_eq!(second, resize_bilinear(pyramid.maps[0].clone(), [4, 4]).into_data());
+
+    let several = choose(&[2, 0], Transform::MultipleSelect).select(&pyramid).unwrap();
+    assert_eq!(several[0].clone().into_data(), pyramid.maps[2].clone().into_data());
+    assert_eq!(several[1].clone().into_data(), pyramid.maps[0].clone().into_data());
+
+    let channels = [3, 5, 4];
+    assert_eq!(choose(&[1, 0], Transform::ResizeConcat).channels(&channels), Ok(vec![8]));
+    assert_eq!(choose(&[1, 2], Transform::MultipleSelect).channels(&channels), Ok(vec![5, 4]));
+    for bad in [choose(&[3], Transform::MultipleSelect), choose(&[], Transform::ResizeConcat)] {
+        assert_eq!(bad.select(&pyramid).unwrap_err().field, "index");
+        assert_eq!(bad.channels(&channels).unwrap_err().field, "index");
+    }
+}
+
+#[test]
+fn tokens_become_a_map_without_the_class_token() {
+    let tokens = Tensor::<1, Int>::arange(0..14, &Device::flex()).float().reshape([1, 7, 2]);
+    let map: Vec<f32> = tokens_to_map(tokens, [2, 3]).into_data().try_to_vec().unwrap();
+    assert_eq!(map, [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0]);
+}
+
+#[test]
+fn configurations_that_fit_nothing_are_named() {
+    let clip = |text: &str| serde_json::from_str::<ClipVitConfig>(text).unwrap().check();
+    let error = clip(
+        r#"{"hidden_size": 10, "intermediate_size": 4, "num_hidden_layers": 1,
+            "num_attention_heads": 3, "image_size": 32, "patch_size": 8}"#,
+    );
+    assert_eq!(error.unwrap_err().field, "num_attention_heads");
+    let error = clip(
+        r#"{"hidden_size": 9, "intermediate_size": 4, "num_hidden_layers": 1,
+            "num_attention_heads": 3, "image_size": 32, "patch_size": 0}"#,
+    );
+    assert_eq!(error.unwrap_err().field, "patch_size");
+    let error = serde_json::from_str::<Dinov2Config>(
+        r#"{"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "image_size": 28, "patch_size": 14, "use_swiglu_ffn": true}"#,
+    );
+    assert_eq!(error.unwrap().check().unwrap_err().field, "use_swiglu_ffn");
+    let trunk = |depths: &[usize], dims: &[usize], image_size| {
+        let (depths, dims) = (depths.to_vec(), dims.to_vec());
+        ConvNextConfig { depths, dims, image_size, ls_init_value: 1.0 }.check()
+    };
+    assert_eq!(trunk(&[1, 1], &[4], 32).unwrap_err().field, "depths");
+    assert_eq!(trunk(&[1, 1], &[4, 0], 32).unwrap_err().field, "dims");
+    assert_eq!(trunk(&[1, 1], &[4, 8], 7).unwrap_err().field, "image_size");
+    assert_eq!(trunk(&[], &[], 32).unwrap_err().field, "depths");
+}
