@@ -1,1 +1,51 @@
-fn main() {}
+//! `cargo xtask`: the checks and chores of the workspace.
+//!
+//! It depends on next to nothing, so that it is there seconds after a clone and can name every
+//! step that fails, also when the workspace itself does not build.
+
+mod advisories;
+mod files;
+mod licences;
+mod spdx;
+mod steps;
+mod tools;
+mod wasm_scenes;
+
+use std::process::ExitCode;
+
+use tools::{Fallible, Workspace};
+
+const USAGE: &str = "\
+cargo xtask test                 every check; what CI runs
+cargo xtask test --list          the names of the steps
+cargo xtask test --only STEP...  these steps alone
+cargo xtask licences             check the licences of all dependencies and their table
+cargo xtask licences --write     the same, writing the table into THIRD_PARTY.md";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match command(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(args: &[&str]) -> Fallible<()> {
+    match args {
+        ["test"] => steps::run(&Workspace::find()?, &[]),
+        ["test", "--list"] => {
+            steps::list();
+            Ok(())
+        }
+        ["test", "--only", names @ ..] if !names.is_empty() => {
+            steps::run(&Workspace::find()?, names)
+        }
+        ["licences"] => licences::check(&Workspace::find()?),
+        ["licences", "--write"] => licences::write(&Workspace::find()?),
+        _ => Err(USAGE.into()),
+    }
+}

@@ -1,0 +1,118 @@
+//! The steps of `cargo xtask test`, cheap ones first.
+//!
+//! All of them use the release profile: a second profile would mean a second build of every
+//! dependency. Clippy, rustdoc and the CUDA check share their metadata for the same reason.
+
+use std::time::Instant;
+
+use crate::tools::{Fallible, WASM, Workspace, succeed};
+use crate::{advisories, files, licences, wasm_scenes};
+
+/// How a step that found nothing wrong ended.
+pub enum Outcome {
+    /// Everything was looked at.
+    Passed,
+    /// A tool that not every machine has is missing.
+    Skipped(String),
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Workspace) -> Fallible<Outcome>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "files", what: "length, paths, sizes and sources of files", run: files::check },
+    Step { name: "format", what: "rustfmt", run: format },
+    Step { name: "licences", what: "licences of all dependencies", run: check_licences },
+    Step { name: "advisories", what: "yanked and vulnerable dependencies", run: advisories::check },
+    Step { name: "clippy", what: "clippy over all targets, warnings are errors", run: clippy },
+    Step { name: "doc", what: "rustdoc, warnings are errors", run: doc },
+    Step { name: "test", what: "all tests", run: test },
+    Step { name: "wasm", what: "what the page needs compiles for it", run: wasm },
+    Step {
+        name: "wasm-scenes",
+        what: "scenes are the same natively and in WebAssembly",
+        run: wasm_scenes::check,
+    },
+    Step { name: "cuda", what: "the CUDA build compiles", run: cuda },
+];
+
+/// Prints the steps.
+pub fn list() {
+    for step in STEPS {
+        println!("{:12} {}", step.name, step.what);
+    }
+}
+
+/// Runs the named steps, or all where none is named. A failed step does not keep the later ones
+/// from running: one run tells everything that is wrong.
+pub fn run(workspace: &Workspace, names: &[&str]) -> Fallible<()> {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|s| s.name != **name)) {
+        let known: Vec<_> = STEPS.iter().map(|s| s.name).collect();
+        return Err(format!("no step `{unknown}`; there are {}", known.join(", ")));
+    }
+    let mut summary = Vec::new();
+    let mut failed = Vec::new();
+    for step in STEPS.iter().filter(|s| names.is_empty() || names.contains(&s.name)) {
+        println!("\n== {}: {}", step.name, step.what);
+        let started = Instant::now();
+        let outcome = match (step.run)(workspace) {
+            Ok(Outcome::Passed) => "passed".into(),
+            Ok(Outcome::Skipped(reason)) => format!("skipped, {reason}"),
+            Err(error) => {
+                println!("{error}");
+                failed.push(step.name);
+                "FAILED".into()
+            }
+        };
+        let line = format!("{:12} {:7.1} s  {outcome}", step.name, started.elapsed().as_secs_f32());
+        println!("== {line}");
+        summary.push(line);
+    }
+    println!("\n{}", summary.join("\n"));
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed steps: {}", failed.join(", "))) }
+}
+
+fn format(workspace: &Workspace) -> Fallible<Outcome> {
+    succeed(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn check_licences(workspace: &Workspace) -> Fallible<Outcome> {
+    licences::check(workspace)?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(workspace: &Workspace) -> Fallible<Outcome> {
+    let args = ["clippy", "--release", "--locked", "--workspace", "--all-targets"];
+    succeed(workspace.cargo(&args).args(["--", "-D", "warnings"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn doc(workspace: &Workspace) -> Fallible<Outcome> {
+    let args = ["doc", "--release", "--locked", "--workspace", "--no-deps"];
+    succeed(workspace.cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Outcome::Passed)
+}
+
+fn test(workspace: &Workspace) -> Fallible<Outcome> {
+    let args = ["test", "--release", "--locked", "--workspace", "--no-fail-fast"];
+    succeed(&mut workspace.cargo(&args))?;
+    Ok(Outcome::Passed)
+}
+
+fn wasm(workspace: &Workspace) -> Fallible<Outcome> {
+    workspace.need_wasm_target()?;
+    let packages = ["-p", "refvlm-model", "-p", "refvlm-scenes", "-p", "refvlm-web"];
+    let args = ["check", "--release", "--locked", "--target", WASM];
+    succeed(workspace.cargo(&args).args(packages))?;
+    Ok(Outcome::Passed)
+}
+
+fn cuda(workspace: &Workspace) -> Fallible<Outcome> {
+    let args = ["check", "--release", "--locked", "-p", "native-train", "--features", "cuda"];
+    succeed(&mut workspace.cargo(&args))?;
+    Ok(Outcome::Passed)
+}

@@ -1,0 +1,57 @@
+//! Scenes are the same natively and in WebAssembly, byte for byte.
+
+use crate::steps::Outcome;
+use crate::tools::{Fallible, WASM, Workspace, capture, present, succeed};
+
+/// Enough to meet scenes with and without people, and the ends of the range.
+const SEEDS: &[&str] =
+    &["0", "1", "2", "3", "5", "8", "13", "21", "34", "55", "4294967296", "18446744073709551615"];
+
+const PACKAGE: &[&str] = &["--release", "--locked", "-p", "refvlm-scene-hash"];
+
+/// Builds the hash of a scene for both and compares.
+pub fn check(workspace: &Workspace) -> Fallible<Outcome> {
+    if !present("node") {
+        return Ok(Outcome::Skipped("node is not installed".into()));
+    }
+    workspace.need_wasm_target()?;
+    succeed(workspace.cargo(&["build", "--lib", "--target", WASM]).args(PACKAGE))?;
+    let module = workspace.target_folder()?.join(WASM).join("release/refvlm_scene_hash.wasm");
+    let native = capture(workspace.cargo(&["run", "--quiet"]).args(PACKAGE).arg("--").args(SEEDS))?;
+    let wasm = capture(
+        workspace.tool("node", &["native-train/xtask/scene-hash/run.mjs"]).arg(module).args(SEEDS),
+    )?;
+    compare(&native, &wasm)?;
+    println!("{} scenes are equal", SEEDS.len());
+    Ok(Outcome::Passed)
+}
+
+fn compare(native: &str, wasm: &str) -> Fallible<()> {
+    let (native, wasm): (Vec<_>, Vec<_>) = (native.lines().collect(), wasm.lines().collect());
+    if native.len() != SEEDS.len() || wasm.len() != SEEDS.len() {
+        let (n, w) = (native.len(), wasm.len());
+        return Err(format!("{n} native and {w} wasm hashes for {} seeds", SEEDS.len()));
+    }
+    let different: Vec<_> = SEEDS
+        .iter()
+        .zip(native.iter().zip(&wasm))
+        .filter(|(_, (n, w))| n != w)
+        .map(|(seed, (n, w))| format!("seed {seed}: {n} natively, {w} in wasm"))
+        .collect();
+    if different.is_empty() { Ok(()) } else { Err(different.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_names_its_seed_and_a_missing_line_is_one() {
+        let same = "00\n".repeat(SEEDS.len());
+        assert_eq!(compare(&same, &same), Ok(()));
+        let error = compare(&same, &same.replacen("00", "01", 1)).unwrap_err();
+        assert_eq!(error, format!("seed {}: 00 natively, 01 in wasm", SEEDS[0]));
+        assert!(compare(&same, "00\n").is_err());
+        assert!(compare("", "").is_err());
+    }
+}
