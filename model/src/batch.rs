@@ -72,7 +72,7 @@ impl Batch {
     /// Puts examples side by side. All must have the same number of turns; `trunk` are the ids of
     /// [`crate::triplet::Template::encode_prefix`].
     pub fn new(examples: &[Example], trunk: &[i64], config: &ModelConfig, device: &Device) -> Self {
-        let prompt_rows = config.vpt_encoder.rows();
+        let prompt_rows = config.vpt_encoder.tokens();
         let (pictures, size) = (examples.len(), config.visual_encoder.image_size);
         let length = examples
             .iter()

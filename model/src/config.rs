@@ -5,7 +5,7 @@ use crate::decoding::{DecoderConfig, DecoderConfigError};
 use crate::language::{ConfigError, LlamaConfig};
 use crate::prompting::{RegionConfig, VptConfig};
 use crate::triplet::Template;
-use crate::vision::{ClipVitConfig, ConvNextConfig, FeatureSelect};
+use crate::vision::{ClipVitConfig, ConvNextConfig};
 use refvlm_record::Unit;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,10 +25,10 @@ pub struct ModelConfig {
     pub visual_select_layer: isize,
     /// Convolutional tower.
     pub visual_tower: ConvNextConfig,
-    /// Maps that become the picture's rows in the language model.
-    pub image_features: FeatureSelect,
+    /// Maps, by index into the pyramid and resized to the first one's size, that become the picture's rows in the language model.
+    pub image_features: Vec<usize>,
     /// Maps that visual prompts are pooled from.
-    pub prompt_features: FeatureSelect,
+    pub prompt_features: Vec<usize>,
     /// How a prompt becomes a region of that map.
     pub regions: RegionConfig,
     /// How a region becomes rows of the language model.
@@ -111,15 +111,15 @@ impl ModelConfig {
     }
 
     /// Channels of a selection once concatenated.
-    pub fn selected_channels(&self, select: &FeatureSelect) -> usize {
+    pub fn selected_channels(&self, select: &[usize]) -> usize {
         let channels = self.pyramid_channels();
-        select.index.iter().filter_map(|&i| channels.get(i)).sum()
+        select.iter().filter_map(|&i| channels.get(i)).sum()
     }
 
     /// Side of the grid of a selection: that of its first map.
-    pub fn selected_side(&self, select: &FeatureSelect) -> usize {
+    pub fn selected_side(&self, select: &[usize]) -> usize {
         let sides = self.pyramid_sides();
-        select.index.first().and_then(|&i| sides.get(i)).copied().unwrap_or(0)
+        select.first().and_then(|&i| sides.get(i)).copied().unwrap_or(0)
     }
 
     /// Rows that a picture takes in the language model.
@@ -154,10 +154,10 @@ impl ModelConfig {
             [("image_features", &self.image_features), ("prompt_features", &self.prompt_features)]
         {
             let last = channels.len() - 1;
-            if let Some(&index) = select.index.iter().find(|&&i| i > last) {
+            if let Some(&index) = select.iter().find(|&&i| i > last) {
                 return Err(ModelConfigError::Map { field, index, last });
             }
-            if select.index.is_empty() {
+            if select.is_empty() {
                 let problem = "empty; name at least one map".into();
                 return Err(ModelConfigError::Other { field, problem });
             }

@@ -4,7 +4,7 @@
 use crate::config::ModelConfig;
 use crate::image::{Frame, ImageError, Picture, Preprocess, share_of_cells};
 use crate::losses::{DenseTarget, PoseTarget};
-use crate::prompting::{RegionError, region_weights};
+use crate::prompting::PromptError;
 use crate::triplet::{Encoded, Exchange, TemplateError, Tokenizer};
 use refvlm_record::{Mask, Prompt, Record, RleError, Target, Unit};
 use thiserror::Error;
@@ -52,7 +52,7 @@ pub enum ExampleError {
         /// Which.
         index: usize,
         /// What is wrong.
-        source: RegionError,
+        source: PromptError,
     },
     /// A turn.
     #[error("turns[{index}]: {source}")]
@@ -157,7 +157,7 @@ impl Setup<'_> {
         let (side, label) = (frame.side as usize, self.label_side);
         let shares =
             share_of_cells([side, side], [label, label], |y, row| frame.mask_row(mask, y, row));
-        let values = shares.into_iter().map(|share| f32::from(share >= 0.5)).collect();
+        let values = shares.into_iter().map(|share| f32::from(u8::from(share >= 0.5))).collect();
         Ok(DenseTarget { values, valid: self.valid(frame) })
     }
 
@@ -201,7 +201,7 @@ impl Setup<'_> {
         (0..side * side)
             .map(|i| {
                 let [x, y] = frame.point_to_px([unit(i % side), unit(i / side)]);
-                f32::from((0.0..width).contains(&x) && (0.0..height).contains(&y))
+                f32::from(u8::from((0.0..width).contains(&x) && (0.0..height).contains(&y)))
             })
             .collect()
     }
@@ -235,8 +235,8 @@ pub fn regions(
 ) -> Result<Vec<Vec<f32>>, ExampleError> {
     let grid = config.selected_side(&config.prompt_features);
     let weights = |(index, prompt): (usize, &Prompt)| {
-        region_weights(prompt, frame, &config.regions, grid)
-            .map_err(|source| ExampleError::Prompt { index, source })
+        let region = config.regions.region(prompt, frame, [grid, grid]);
+        region.map_err(|source| ExampleError::Prompt { index, source })
     };
     prompts.iter().enumerate().map(weights).collect()
 }

@@ -5,7 +5,8 @@ use crate::config::{ModelConfig, ModelConfigError};
 use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, PoseDecoder};
 use crate::language::Llama;
 use crate::prompting::VptEncoder;
-use crate::vision::{ClipVit, ConvNext, FeatureSelect, Projector, Pyramid};
+use crate::layers::{Activation, resize_bilinear};
+use crate::vision::{ClipVit, ConvNext, Projector, ProjectorConfig, Pyramid};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use refvlm_record::Unit;
@@ -48,8 +49,8 @@ pub struct Decoders {
 #[derive(Debug, Clone)]
 struct Wiring {
     select_layer: isize,
-    image: FeatureSelect,
-    prompt: FeatureSelect,
+    image: Vec<usize>,
+    prompt: Vec<usize>,
     decoders: [Vec<usize>; 4],
 }
 
@@ -69,48 +70,31 @@ impl RefVlm {
     /// When the parts do not fit together.
     pub fn new(config: &ModelConfig, device: &Device) -> Result<Self, ModelConfigError> {
         config.check()?;
-        let hidden = config.llm.hidden_size;
-        let decoder_error =
-            |unit| move |source| ModelConfigError::Decoder { unit, source };
-        let projector = |select: &FeatureSelect| {
-            Projector::new(&config.projector(select), device)
+        let projector = |channels| {
+            ProjectorConfig {
+                visual_hidden_size: channels,
+                llm_hidden_size: config.llm.hidden_size,
+                hidden_act: Activation::Gelu,
+            }
+            .init(device)
         };
         let maps = |unit| {
             config.decoder(unit).map(|d| d.encoder_input_index.clone()).unwrap_or_default()
         };
-        let _ = hidden;
+        let failed = |unit| move |source| ModelConfigError::Decoder { unit, source };
+        let prompt_width = config.vpt_encoder.out_size();
         Ok(Self {
-            visual_encoder: ClipVit::new(&config.visual_encoder, device),
-            visual_tower: ConvNext::new(&config.visual_tower, device),
-            projector: projector(&config.image_features),
-            vpt_encoder: VptEncoder::new(&config.vpt_encoder, device),
-            vpt_projector: config.vpt_projector.then(|| projector(&config.prompt_features)),
+            visual_encoder: config.visual_encoder.init(device),
+            visual_tower: config.visual_tower.init(device),
+            projector: projector(config.selected_channels(&config.image_features)),
+            vpt_encoder: config.vpt_encoder.init(device),
+            vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),
             visual_decoder: Decoders {
-                boxes: config
-                    .box_decoder
-                    .as_ref()
-                    .map(|c| BoxDecoder::new(c, device))
-                    .transpose()
-                    .map_err(decoder_error(Unit::Box))?,
-                mask: config
-                    .mask_decoder
-                    .as_ref()
-                    .map(|c| MaskDecoder::new(c, device))
-                    .transpose()
-                    .map_err(decoder_error(Unit::Mask))?,
-                pose: config
-                    .pose_decoder
-                    .as_ref()
-                    .map(|c| PoseDecoder::new(c, device))
-                    .transpose()
-                    .map_err(decoder_error(Unit::Keypoint))?,
-                depth: config
-                    .depth_decoder
-                    .as_ref()
-                    .map(|c| DepthDecoder::new(c, device))
-                    .transpose()
-                    .map_err(decoder_error(Unit::Depth))?,
+                boxes: config.box_decoder.as_ref().map(|c| BoxDecoder::new(c, device)).transpose().map_err(failed(Unit::Box))?,
+                mask: config.mask_decoder.as_ref().map(|c| MaskDecoder::new(c, device)).transpose().map_err(failed(Unit::Mask))?,
+                pose: config.pose_decoder.as_ref().map(|c| PoseDecoder::new(c, device)).transpose().map_err(failed(Unit::Keypoint))?,
+                depth: config.depth_decoder.as_ref().map(|c| DepthDecoder::new(c, device)).transpose().map_err(failed(Unit::Depth))?,
             },
             wiring: Wiring {
                 select_layer: config.visual_select_layer,
@@ -132,7 +116,7 @@ impl RefVlm {
         let mut maps = self.visual_tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()));
         maps.push(self.visual_encoder.map(pixels, self.wiring.select_layer));
         let pyramid = Pyramid { maps };
-        let rows = self.projector.forward(tokens(self.wiring.image.concat(&pyramid)));
+        let rows = self.projector.forward(tokens(concat(&pyramid, &self.wiring.image)));
         Sight { pyramid, rows }
     }
 
@@ -143,7 +127,7 @@ impl RefVlm {
     /// - `sample[i]` is the picture of prompt `i`
     /// - returns `[prompts, tokens, hidden]`
     pub fn prompt_rows(&self, sight: &Sight, regions: Tensor<3>, sample: &[usize]) -> Tensor<3> {
-        let features = self.wiring.prompt.concat(&sight.pyramid);
+        let features = concat(&sight.pyramid, &self.wiring.prompt);
         let pooled = self.vpt_encoder.forward(features, regions, sample);
         self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled)
     }
@@ -158,4 +142,16 @@ impl RefVlm {
 /// `[batch, channels, h, w] -> [batch, h * w, channels]`
 fn tokens(map: Tensor<4>) -> Tensor<3> {
     map.flatten::<3>(2, 3).swap_dims(1, 2)
+}
+
+/// Maps resized to the first one's size, channels side by side. The configuration was checked to
+/// name maps that exist, at least one.
+fn concat(pyramid: &Pyramid, index: &[usize]) -> Tensor<4> {
+    let chosen: Vec<&Tensor<4>> = index.iter().filter_map(|&i| pyramid.maps.get(i)).collect();
+    let size = chosen.first().map_or([1, 1], |map| {
+        let [_, _, h, w] = map.dims();
+        [h, w]
+    });
+    let resized = chosen.into_iter().map(|map| resize_bilinear(map.clone(), size)).collect();
+    Tensor::cat(resized, 1)
 }
