@@ -94,8 +94,8 @@ pub(super) fn than(direction: Direction) -> &'static [&'static str] {
         Direction::Right => {
             &["right of", "to the right of", "on the right side of", "on the right of"]
         }
-        Direction::Small => &["smaller than", "that looks smaller than"],
-        Direction::Large => &["larger than", "bigger than", "that looks larger than"],
+        Direction::Small => &["smaller than", "tinier than"],
+        Direction::Large => &["larger than", "bigger than"],
         Direction::Near => &["in front of", "nearer than", "closer than", "closer to us than"],
         Direction::Far => &["behind", "farther away than", "further back than", "farther than"],
     }

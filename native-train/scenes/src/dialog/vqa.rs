@@ -113,10 +113,7 @@ pub(super) fn relation(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> 
     let facts = &draft.facts;
     let (direction, [a, b]) = named_pair(facts, &Direction::ALL, rng)?;
     let truth = facts.exceeds(direction, a, b)?;
-    // Relative clauses ("that looks larger than") do not follow "is".
-    let relations: Vec<&str> =
-        than(direction).iter().copied().filter(|words| !words.starts_with("that")).collect();
-    let relation = *relations.choose(rng)?;
+    let relation = *than(direction).choose(rng)?;
     let (a, b) = (simple(facts, a)?.text(facts, rng), simple(facts, b)?.text(facts, rng));
     let question = wordings::RELATION.ask(&[a.into(), relation.into(), b.into()], rng);
     Some(spoken(question, yes_or_no(truth)))
