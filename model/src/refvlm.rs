@@ -114,7 +114,7 @@ impl RefVlm {
     ///   sizes agree
     pub fn see(&self, pixels: Tensor<4>, tower_pixels: Option<Tensor<4>>) -> Sight {
         let mut maps = self.visual_tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()));
-        maps.push(self.visual_encoder.map(pixels, self.wiring.select_layer));
+        maps.push(self.visual_encoder.feature_map(pixels, self.wiring.select_layer));
         let pyramid = Pyramid { maps };
         let rows = self.projector.forward(tokens(concat(&pyramid, &self.wiring.image)));
         Sight { pyramid, rows }

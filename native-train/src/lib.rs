@@ -4,3 +4,4 @@ pub mod body;
 pub mod draw;
 pub mod files;
 pub mod picture;
+pub mod train;

@@ -1,6 +1,7 @@
 //! Checkpoints: weights, optimiser and position in one folder per step.
 
-use burn::module::{Module, ModuleRecord};
+use burn::module::Module;
+use burn::store::ModuleRecord;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};

@@ -111,7 +111,7 @@ pub fn run<T: Task>(
     let started = Instant::now();
     let mut window = Window::default();
     let mut skipped = 0;
-    std::thread::scope(|scope| {
+    let module = std::thread::scope(|scope| {
         let (send, receive) = sync_channel(config.prefetch.max(1));
         scope.spawn(move || {
             for step in first..config.steps {
@@ -165,7 +165,7 @@ pub fn run<T: Task>(
             }
         }
         drop(receive);
-        Ok::<_, RunError>(())
+        Ok::<_, RunError>(module)
     })?;
     Ok((module, state.step == config.steps))
 }

@@ -74,7 +74,7 @@ impl<'a> TowersTask<'a> {
         let pixels = TensorData::new(item.pixels, [n, 3, size, size]);
         let pixels = Tensor::<4>::from_data(pixels, device);
         let mut maps = towers.visual_tower.forward(pixels.clone());
-        maps.push(towers.visual_encoder.map(pixels, self.file.model.visual_select_layer));
+        maps.push(towers.visual_encoder.feature_map(pixels, self.file.model.visual_select_layer));
         let grids = self.file.model.pyramid_sides();
         let targets = DenseHeads::target_tensors(&self.legend, &item.scenes, &grids, device);
         towers.heads.loss(&maps, &targets)
