@@ -63,13 +63,20 @@ pub fn resize_bicubic<const C: usize>(
     mut row: impl FnMut(usize, &mut [u8]),
 ) -> Vec<u8> {
     let ([width, height], [to_width, to_height]) = (from, to);
-    let mut source = vec![0u8; width * C];
-    let mut narrow = vec![0u8; to_width * C * height];
+    let (mut source, mut before) = (vec![0u8; width * C], vec![0u8; width * C]);
+    let stride = to_width * C;
+    let mut narrow = vec![0u8; stride * height];
     let filter = Filter::bicubic(width, to_width);
-    for (y, target) in narrow.chunks_exact_mut(to_width * C).enumerate() {
+    for y in 0..height {
         row(y, &mut source);
+        // Padding and most of a mask are rows that repeat.
+        if y > 0 && source == before {
+            narrow.copy_within((y - 1) * stride..y * stride, y * stride);
+            continue;
+        }
         let (pixels, _) = source.as_chunks::<C>();
-        for (out, (first, weights)) in target.chunks_exact_mut(C).zip(&filter.windows) {
+        let target = narrow[y * stride..][..stride].chunks_exact_mut(C);
+        for (out, (first, weights)) in target.zip(&filter.windows) {
             let mut sums = [HALF; C];
             for (pixel, &weight) in pixels[*first..].iter().zip(weights) {
                 for (sum, &value) in sums.iter_mut().zip(pixel) {
@@ -81,13 +88,14 @@ pub fn resize_bicubic<const C: usize>(
                 *byte = to_byte(sum);
             }
         }
+        std::mem::swap(&mut source, &mut before);
     }
     let filter = Filter::bicubic(height, to_height);
-    let mut resized = Vec::with_capacity(to_width * C * to_height);
-    let mut sums = vec![HALF; to_width * C];
+    let mut resized = Vec::with_capacity(stride * to_height);
+    let mut sums = vec![HALF; stride];
     for (first, weights) in &filter.windows {
         sums.fill(HALF);
-        let rows = narrow.chunks_exact(to_width * C).skip(*first);
+        let rows = narrow.chunks_exact(stride).skip(*first);
         for (values, &weight) in rows.zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(values) {
                 *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(value)));
