@@ -8,6 +8,7 @@ use refvlm_model::package::{
     ShardEntry, Writer,
 };
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -125,7 +126,9 @@ fn forged(header: &str, data: &[u8]) -> Result<Llama, PackageError> {
 }
 
 fn listed(bytes: Vec<u8>, quantisation: Quantisation) -> Result<Llama, PackageError> {
-    let mut listed = manifest(&write(&model(), Quantisation::F32, usize::MAX));
+    static ANY: LazyLock<Manifest> =
+        LazyLock::new(|| manifest(&write(&model(), Quantisation::F32, usize::MAX)));
+    let mut listed = ANY.clone();
     listed.quantisation = quantisation;
     listed.shards = vec![ShardEntry::new("forged.safetensors", &bytes)];
     read(listed, &Files::from([("forged.safetensors".into(), bytes)]))
