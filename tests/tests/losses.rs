@@ -1,7 +1,7 @@
 //! The losses against reference tensors, finite differences and brute force.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use refvlm_model::decoding::{
     BoxDecoder, BoxOutput, DecoderConfig, DepthDecoder, DepthOutput, MaskDecoder, MaskOutput,
     PoseDecoder, PoseOutput, QueryLayout, QueryMask,
@@ -153,8 +153,8 @@ fn assignment(loss: &UnitLoss) -> Vec<i64> {
 
 fn box_costs(predictions: &[[f32; 4]], targets: &[[f32; 4]], config: &LossConfig) -> Vec<f32> {
     let (l1, giou) = (config.bbox_loss_coefficient, config.giou_loss_coefficient);
-    let cost = |p: &[f32; 4]| targets.iter().map(move |&t| box_cost(*p, t, l1, giou) as f32);
-    predictions.iter().flat_map(cost).collect()
+    let pairs = predictions.iter().flat_map(|&p| targets.iter().map(move |&t| (p, t)));
+    pairs.map(|(p, t)| box_cost(p, t, l1, giou) as f32).collect()
 }
 
 fn published(config: DecoderConfig) -> DecoderConfig {
