@@ -113,8 +113,14 @@ fn draw_shapes(drawing: &mut Pixmap, shapes: &[Drawn], scale: f32, u: f32) {
 
 fn labels(shapes: &[Drawn], scale: f32) -> Vec<Label> {
     let of = |wanted: usize| shapes.iter().filter(|s| s.0 == wanted).count();
+    // A person's mask and joints under one triplet need one label, not two.
+    let leads = |drawn: &&Drawn| {
+        let first = shapes.iter().find(|s| s.0 == drawn.0);
+        first.is_none_or(|f| std::mem::discriminant(f.3) == std::mem::discriminant(drawn.3))
+    };
     shapes
         .iter()
+        .filter(leads)
         .filter_map(|(triplet, concept, index, shape)| {
             let anchor = match shape {
                 Shape::Box { bbox } | Shape::Keypoint { bbox, .. } => {
