@@ -28,9 +28,8 @@ pub(super) struct Label {
 const SIZE: f32 = 15.0;
 const HEIGHT: f32 = 25.0;
 
-/// Draws all labels, larger rectangles' first.
-pub(super) fn draw_all(pixmap: &mut Pixmap, labels: &[Label], u: f32) {
-    let mut taken: Vec<[f32; 4]> = Vec::new();
+/// Draws all labels, keeping off what is `taken` already.
+pub(super) fn draw_all(pixmap: &mut Pixmap, labels: &[Label], mut taken: Vec<[f32; 4]>, u: f32) {
     let area = [pixmap.width() as f32, pixmap.height() as f32];
     for label in labels {
         let number = label.number.to_string();
@@ -127,8 +126,13 @@ fn overlap(a: [f32; 4], b: [f32; 4], gap: f32) -> f32 {
     w.max(0.0) * h.max(0.0)
 }
 
-/// The badge of a prompt, `[1]`, centred at a point.
-pub(super) fn prompt_badge(pixmap: &mut Pixmap, number: usize, [x, y]: [f32; 2], u: f32) {
+/// Draws the badge of a prompt, `[1]`, centred at a point, and returns the rectangle it takes.
+pub(super) fn prompt_badge(
+    pixmap: &mut Pixmap,
+    number: usize,
+    [x, y]: [f32; 2],
+    u: f32,
+) -> [f32; 4] {
     let size = 13.0 * u;
     let words = format!("[{number}]");
     let width = text::width(&words, Weight::SemiBold, size);
@@ -136,11 +140,13 @@ pub(super) fn prompt_badge(pixmap: &mut Pixmap, number: usize, [x, y]: [f32; 2],
     let margin = 2.0 * u;
     let x = (x - w / 2.0).min(pixmap.width() as f32 - w - margin).max(margin);
     let y = (y - h / 2.0).min(pixmap.height() as f32 - h - margin).max(margin);
-    let Some(pill) = rounded([x, y, w, h], 6.0 * u) else { return };
-    stroke(pixmap, &pill, 2.4 * u, [255; 3], 225);
-    fill(pixmap, &pill, palette::HALO, 255);
+    if let Some(pill) = rounded([x, y, w, h], 6.0 * u) {
+        stroke(pixmap, &pill, 2.4 * u, [255; 3], 225);
+        fill(pixmap, &pill, palette::HALO, 255);
+    }
     let at = [x + 6.0 * u, y + h / 2.0 + text::cap_height(size) / 2.0];
     text::draw(pixmap, &words, Weight::SemiBold, size, at, palette::PROMPT);
+    [x, y, w, h]
 }
 
 /// A numbered disc of `radius` as it stands in the text panel.

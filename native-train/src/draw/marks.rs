@@ -35,7 +35,7 @@ pub(super) const JOINT_VISIBLE: f32 = 0.5;
 /// Fills a mask and draws its border.
 pub(super) fn mask(pixmap: &mut Pixmap, rle: &Rle, scale: f32, u: f32, colour: [u8; 3]) {
     let Some(path) = rle.to_mask().ok().and_then(|mask| outline(&mask, scale)) else { return };
-    fill(pixmap, &path, colour, 96);
+    fill(pixmap, &path, colour, 78);
     stroke(pixmap, &path, 4.2 * u, [255; 3], 210);
     stroke(pixmap, &path, 2.4 * u, colour, 255);
 }
@@ -70,7 +70,9 @@ pub(super) fn skeleton(pixmap: &mut Pixmap, joints: &[[f32; 3]], scale: f32, siz
     for (path, colour) in limbs() {
         stroke(pixmap, &path, 1.6 * size, colour, 255);
     }
-    for joint in (0..joints.len()).filter_map(at) {
+    for (k, joint) in (0..joints.len()).filter_map(|k| Some((k, at(k)?))) {
+        // Nose, eyes and ears lie close together.
+        let size = if k < 5 { 0.62 * size } else { size };
         for (radius, colour) in [(1.7, palette::HALO), (1.25, [255; 3])] {
             if let Some(path) = circle(joint, radius * size) {
                 fill(pixmap, &path, colour, 255);
