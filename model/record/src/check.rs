@@ -184,11 +184,11 @@ fn check_target(target: &Target, field: &str, w: u32, h: u32) -> Result<(), Reco
             }
         }
     }
-    if let Some(depth) = &target.depth {
-        if !(depth.metres_per_unit.is_finite() && depth.metres_per_unit > 0.0) {
-            let field = format!("{field}.depth.metres_per_unit");
-            return geometry(&field, "must be a positive number".into());
-        }
+    if let Some(depth) = &target.depth
+        && !(depth.metres_per_unit.is_finite() && depth.metres_per_unit > 0.0)
+    {
+        let field = format!("{field}.depth.metres_per_unit");
+        return geometry(&field, "must be a positive number".into());
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ fn check_licences(workspace: &Workspace) -> Fallible<Outcome> {
 }
 
 fn clippy(workspace: &Workspace) -> Fallible<Outcome> {
-    let args = ["clippy", "--release", "--locked", "--workspace", "--all-targets"];
+    let args = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--keep-going"];
     succeed(workspace.cargo(&args).args(["--", "-D", "warnings"]))?;
     Ok(Outcome::Passed)
 }

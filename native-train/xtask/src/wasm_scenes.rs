@@ -1,5 +1,7 @@
 //! Scenes are the same natively and in WebAssembly, byte for byte.
 
+use std::collections::BTreeSet;
+
 use crate::steps::Outcome;
 use crate::tools::{Fallible, WASM, Workspace, capture, present, succeed};
 
@@ -32,6 +34,9 @@ fn compare(native: &str, wasm: &str) -> Fallible<()> {
         let (n, w) = (native.len(), wasm.len());
         return Err(format!("{n} native and {w} wasm hashes for {} seeds", SEEDS.len()));
     }
+    if native.iter().collect::<BTreeSet<_>>().len() != SEEDS.len() {
+        return Err(format!("different seeds share a hash:\n{}", native.join("\n")));
+    }
     let different: Vec<_> = SEEDS
         .iter()
         .zip(native.iter().zip(&wasm))
@@ -47,11 +52,18 @@ mod tests {
 
     #[test]
     fn a_difference_names_its_seed_and_a_missing_line_is_one() {
-        let same = "00\n".repeat(SEEDS.len());
+        let lines: Vec<String> = (10..10 + SEEDS.len()).map(|line| line.to_string()).collect();
+        let same = lines.join("\n");
         assert_eq!(compare(&same, &same), Ok(()));
-        let error = compare(&same, &same.replacen("00", "01", 1)).unwrap_err();
-        assert_eq!(error, format!("seed {}: 00 natively, 01 in wasm", SEEDS[0]));
-        assert!(compare(&same, "00\n").is_err());
+        let error = compare(&same, &same.replacen("10", "99", 1)).unwrap_err();
+        assert_eq!(error, format!("seed {}: 10 natively, 99 in wasm", SEEDS[0]));
+        assert!(compare(&same, "10\n").is_err());
         assert!(compare("", "").is_err());
+    }
+
+    #[test]
+    fn a_hash_that_ignores_the_seed_is_no_hash() {
+        let constant = "00\n".repeat(SEEDS.len());
+        assert!(compare(&constant, &constant).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! A 64-bit hash of everything a scene holds.
+//! A 64-bit hash of everything a scene holds and of a dialogue about it.
 //!
 //! Native training and the page both make scenes, and a score measured here must be about the
 //! same pictures that a visitor sees. `cargo xtask test --only wasm-scenes` compares this hash
@@ -7,7 +7,8 @@
 
 use std::fmt::{self, Write};
 
-use refvlm_scenes::{SceneOptions, World};
+use refvlm_scenes::dialog::{DialogOptions, dialogues};
+use refvlm_scenes::{SceneOptions, World, scene_rng};
 
 /// FNV-1a over whatever is written.
 struct Fnv(u64);
@@ -21,7 +22,7 @@ impl Write for Fnv {
     }
 }
 
-/// Hash of the scene of `seed`: picture, depth and every label.
+/// Hash of the scene of `seed`: picture, depth, every label, and a dialogue.
 ///
 /// The `Debug` text is hashed, because it prints each number so that it reads back exactly, and
 /// because it covers fields that are added later.
@@ -29,9 +30,12 @@ impl Write for Fnv {
 /// # Errors
 /// Why the scene could not be made.
 pub fn hash_of_scene(seed: u64) -> Result<u64, Box<dyn std::error::Error>> {
-    let scene = World::new()?.scene(seed, &SceneOptions::default());
+    let options = SceneOptions::default();
+    let scene = World::new()?.scene(seed, &options);
+    let mut rng = scene_rng(seed, options.split, 1);
+    let dialogue = dialogues(&scene, &mut rng, &DialogOptions { turns: 12, ..Default::default() });
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-    write!(hash, "{scene:?}")?;
+    write!(hash, "{scene:?}{dialogue:?}")?;
     Ok(hash.0)
 }
 
