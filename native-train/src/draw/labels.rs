@@ -10,8 +10,8 @@ use tiny_skia::Pixmap;
 pub(super) enum Anchor {
     /// At the upper left corner of a rectangle `[x, y, w, h]`.
     Box([f32; 4]),
-    /// Centred above a point.
-    Above([f32; 2]),
+    /// Centred above a point; the area that the point belongs to ends at `bottom`.
+    Above { point: [f32; 2], bottom: f32 },
 }
 
 /// A label waiting for its place.
@@ -28,8 +28,15 @@ pub(super) struct Label {
 const SIZE: f32 = 15.0;
 const HEIGHT: f32 = 25.0;
 
-/// Draws all labels, keeping off what is `taken` already.
-pub(super) fn draw_all(pixmap: &mut Pixmap, labels: &[Label], mut taken: Vec<[f32; 4]>, u: f32) {
+/// Draws all labels, keeping off what is `taken` already and, where it can be, off what is
+/// `precious`: small things and faces.
+pub(super) fn draw_all(
+    pixmap: &mut Pixmap,
+    labels: &[Label],
+    mut taken: Vec<[f32; 4]>,
+    precious: &[[f32; 4]],
+    u: f32,
+) {
     let area = [pixmap.width() as f32, pixmap.height() as f32];
     for label in labels {
         let number = label.number.to_string();
@@ -40,7 +47,7 @@ pub(super) fn draw_all(pixmap: &mut Pixmap, labels: &[Label], mut taken: Vec<[f3
             phrase => text::width(phrase, Weight::SemiBold, SIZE * u) + 14.0 * u,
         };
         let size = [badge + phrase_width + 6.0 * u, HEIGHT * u];
-        let rect = free_place(label.anchor, size, area, u, &taken);
+        let rect = free_place(label.anchor, size, area, u, [&taken, precious]);
         taken.push(rect);
         draw(pixmap, label, rect, badge, number_width, u);
     }
@@ -78,7 +85,7 @@ fn free_place(
     [w, h]: [f32; 2],
     [width, height]: [f32; 2],
     u: f32,
-    taken: &[[f32; 4]],
+    [taken, precious]: [&[[f32; 4]]; 2],
 ) -> [f32; 4] {
     let gap = 3.0 * u;
     let mut places: Vec<[f32; 2]> = match anchor {
@@ -90,8 +97,9 @@ fn free_place(
             [x + bw - w - 2.0 * gap, y + 2.0 * gap],
             [x + bw - w, y + bh + gap],
         ],
-        Anchor::Above([x, y]) => vec![
+        Anchor::Above { point: [x, y], bottom } => vec![
             [x - w / 2.0, y - h - 2.0 * gap],
+            [x - w / 2.0, bottom + 2.0 * gap],
             [x - w / 2.0, y + 2.0 * gap],
             [x + 2.0 * gap, y - h / 2.0],
             [x - w - 2.0 * gap, y - h / 2.0],
@@ -109,7 +117,8 @@ fn free_place(
         let rect = inside(place);
         let pushed = (rect[0] - place[0]).abs() * 0.2 + (rect[1] - place[1]).abs();
         let hidden: f32 = taken.iter().map(|t| overlap(rect, *t, gap)).sum();
-        hidden * 10.0 + pushed * h
+        let covered: f32 = precious.iter().map(|p| overlap(rect, *p, 0.0)).sum();
+        hidden * 10.0 + covered * 3.0 + pushed * h
     };
     let best = places
         .iter()

@@ -40,13 +40,16 @@ pub(super) fn mask(pixmap: &mut Pixmap, rle: &Rle, scale: f32, u: f32, colour: [
     stroke(pixmap, &path, 2.4 * u, colour, 255);
 }
 
-/// The middle of a mask's topmost row in px of the picture, where a label hangs; none when empty.
-pub(super) fn top(rle: &Rle) -> Option<[f32; 2]> {
+/// The tight rectangle of a mask and the middle of its topmost row, in px of the picture; none when
+/// empty.
+pub(super) fn extent(rle: &Rle) -> Option<([f32; 4], [f32; 2])> {
     let mask = rle.to_mask().ok()?;
-    let [_, top, _, _] = mask.bounds()?;
+    let bounds = mask.bounds()?;
+    let top = bounds[1];
     let row = mask.pixels.chunks_exact(mask.width as usize).nth(top as usize)?;
     let set = || row.iter().enumerate().filter(|&(_, &p)| p != 0).map(|(x, _)| x as f32 + 0.5);
-    Some([set().sum::<f32>() / set().count().max(1) as f32, top as f32])
+    let middle = set().sum::<f32>() / set().count().max(1) as f32;
+    Some((bounds.map(|v| v as f32), [middle, top as f32]))
 }
 
 /// Draws a rectangle `[x, y, w, h]` in px of the drawing.

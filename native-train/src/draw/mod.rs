@@ -22,6 +22,10 @@ use tiny_skia::Pixmap;
 const SMALLEST_LONG_SIDE: u32 = 768;
 /// Letters of a label on the picture.
 const LABEL_LETTERS: usize = 28;
+/// Lower things count as small: about three labels.
+const SMALL: f32 = 75.0;
+/// Of a person's box, from the top.
+const HEAD_SHARE: f32 = 0.17;
 /// From this many targets of one triplet on, only the first label carries the phrase.
 const MANY_TARGETS: usize = 4;
 
@@ -41,7 +45,8 @@ pub fn annotate(picture: &Picture, prompts: &[Prompt], answer: &[Event]) -> Pict
         .enumerate()
         .filter_map(|(k, prompt)| prompts::draw(&mut drawing, prompt, k + 1, scale, u))
         .collect();
-    labels::draw_all(&mut drawing, &labels(&shapes, scale), badges, u);
+    let precious = precious(&shapes, scale, u);
+    labels::draw_all(&mut drawing, &labels(&shapes, scale), badges, &precious, u);
     let mut panels = vec![drawing];
     let size = [panels[0].width(), panels[0].height()];
     for (triplet, concept, _, shape) in &shapes {
@@ -53,7 +58,7 @@ pub fn annotate(picture: &Picture, prompts: &[Prompt], answer: &[Event]) -> Pict
             phrase: text::shortened(concept, LABEL_LETTERS),
             colour: palette::triplet(*triplet),
         };
-        labels::draw_all(&mut panel, &[label], Vec::new(), u);
+        labels::draw_all(&mut panel, &[label], Vec::new(), &[], u);
         panels.push(panel);
     }
     sheet(&panels, answer, u)
@@ -126,7 +131,11 @@ fn labels(shapes: &[Drawn], scale: f32) -> Vec<Label> {
                 Shape::Box { bbox } | Shape::Keypoint { bbox, .. } => {
                     Anchor::Box(bbox.map(|v| v * scale))
                 }
-                Shape::Mask { mask, .. } => Anchor::Above(marks::top(mask)?.map(|v| v * scale)),
+                Shape::Mask { mask, .. } => {
+                    let ([_, y, _, h], point) = marks::extent(mask)?;
+                    let point = point.map(|v| v * scale);
+                    Anchor::Above { point, bottom: (y + h) * scale }
+                }
                 Shape::Depth { .. } => return None,
             };
             let named = *index == 0 || of(*triplet) < MANY_TARGETS;
@@ -138,6 +147,17 @@ fn labels(shapes: &[Drawn], scale: f32) -> Vec<Label> {
             })
         })
         .collect()
+}
+
+/// What a label would hide altogether: small things, and the heads of people.
+fn precious(shapes: &[Drawn], scale: f32, u: f32) -> Vec<[f32; 4]> {
+    let rects = shapes.iter().filter_map(|(_, _, _, shape)| match shape {
+        Shape::Box { bbox } => Some(*bbox),
+        Shape::Mask { mask, .. } => marks::extent(mask).map(|(rect, _)| rect),
+        Shape::Keypoint { bbox: [x, y, w, h], .. } => Some([*x, *y, *w, h * HEAD_SHARE]),
+        Shape::Depth { .. } => None,
+    });
+    rects.map(|rect| rect.map(|v| v * scale)).filter(|rect| rect[3] < SMALL * u).collect()
 }
 
 /// The picture at drawing size, and px of the drawing per px of the picture; a blank sheet when the
