@@ -12,8 +12,6 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 const EPS: f64 = 1e-6;
-const KERNEL: usize = 7;
-
 /// Sizes of the trunk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConvNextConfig {
@@ -26,10 +24,24 @@ pub struct ConvNextConfig {
     /// What the scales of the blocks start from.
     #[serde(default = "small")]
     pub ls_init_value: f64,
+    /// Side of the depthwise kernels, odd.
+    #[serde(default = "seven")]
+    pub kernel_size: usize,
+    /// Activation of the perceptrons.
+    #[serde(default = "gelu")]
+    pub hidden_act: Activation,
 }
 
 fn small() -> f64 {
     1e-6
+}
+
+fn seven() -> usize {
+    7
+}
+
+fn gelu() -> Activation {
+    Activation::Gelu
 }
 
 impl ConvNextConfig {
@@ -42,6 +54,9 @@ impl ConvNextConfig {
         require(stages > 0 && self.depths.len() == stages, "depths", || {
             format!("{} stages, but dims has {stages}; give one number each", self.depths.len())
         })?;
+        require(self.kernel_size % 2 == 1, "kernel_size", || {
+            format!("{} is even; a kernel needs a centre", self.kernel_size)
+        })?;
         require(!self.dims.contains(&0), "dims", || "a stage needs at least one channel".into())?;
         require((4 << (stages - 1)) <= self.image_size, "image_size", || {
             format!("{} px leave nothing for stage {stages}", self.image_size)
@@ -51,17 +66,19 @@ impl ConvNextConfig {
     /// A randomly initialised trunk. The configuration must pass [`Self::check`].
     pub fn init(&self, device: &Device) -> ConvNext {
         let norm = |dim| LayerNorm::new(dim, EPS, device);
+        let kernel = self.kernel_size;
         let block = |dim: usize| Block {
             gamma: Param::from_tensor(Tensor::full([dim], self.ls_init_value, device)),
             conv_dw: Depthwise {
-                weight: uniform([dim, 1, KERNEL, KERNEL], KERNEL * KERNEL, device),
-                bias: uniform([dim], KERNEL * KERNEL, device),
+                weight: uniform([dim, 1, kernel, kernel], kernel * kernel, device),
+                bias: uniform([dim], kernel * kernel, device),
             },
             norm: norm(dim),
             mlp: Perceptron {
                 fc1: Linear::new(dim, 4 * dim, true, device),
                 fc2: Linear::new(4 * dim, dim, true, device),
             },
+            activation: self.hidden_act,
         };
         let first = self.dims.first().copied().unwrap_or_default();
         let mut before = None;
@@ -114,24 +131,26 @@ pub struct Stage {
 pub struct Block {
     /// Scale of the branch, `[dim]`.
     pub gamma: Param<Tensor<1>>,
-    /// 7 x 7.
+    /// 7 x 7 in the published trunk.
     pub conv_dw: Depthwise,
     /// Over channels.
     pub norm: LayerNorm,
     /// Four times as wide inside.
     pub mlp: Perceptron,
+    #[module(skip)]
+    activation: Activation,
 }
 
 /// A convolution of each channel with a kernel of its own, size kept.
 #[derive(Module, Debug)]
 pub struct Depthwise {
-    /// `[dim, 1, 7, 7]`.
+    /// `[dim, 1, kernel, kernel]`.
     pub weight: Param<Tensor<4>>,
     /// `[dim]`.
     pub bias: Param<Tensor<1>>,
 }
 
-/// Two maps with an exact GELU between them.
+/// Two maps with an activation between them, which the block applies.
 #[derive(Module, Debug)]
 pub struct Perceptron {
     /// Widens.
@@ -174,7 +193,7 @@ impl ConvNext {
 impl Block {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let branch = self.norm.forward(self.conv_dw.forward(x.clone()));
-        let branch = Activation::Gelu.forward(self.mlp.fc1.forward(branch));
+        let branch = self.activation.forward(self.mlp.fc1.forward(branch));
         x + self.mlp.fc2.forward(branch) * self.gamma.val().unsqueeze()
     }
 }
@@ -182,7 +201,8 @@ impl Block {
 impl Depthwise {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let groups = x.dims()[3];
-        let options = ConvOptions::new([1, 1], [KERNEL / 2, KERNEL / 2], [1, 1], groups);
+        let around = self.weight.dims()[3] / 2;
+        let options = ConvOptions::new([1, 1], [around, around], [1, 1], groups);
         let (weight, bias) = (self.weight.val(), Some(self.bias.val()));
         let x = burn::tensor::module::conv2d(x.permute([0, 3, 1, 2]), weight, bias, options);
         x.permute([0, 2, 3, 1])
