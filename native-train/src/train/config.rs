@@ -37,6 +37,8 @@ pub struct LoopConfig {
     pub score_every: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
+    /// Threads that a step's batch is split over; 1 on a GPU.
+    pub threads: usize,
     /// Steps of data made ahead.
     pub prefetch: usize,
     /// The optimiser.

@@ -2,7 +2,7 @@
 
 use super::config::TrainFile;
 use super::dense::{DenseHeads, Legend};
-use super::run::{Losses, Task};
+use super::run::{Losses, Part, Task};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
@@ -91,10 +91,10 @@ impl Task for FullTask<'_> {
     type Module = Student;
     type Item = FullItem;
 
-    fn item(&self, step: usize) -> Result<FullItem, String> {
-        let n = self.file.train.pictures as u64;
-        let first = self.file.train.first_seed + step as u64 * n;
-        let made = (first..first + n).into_par_iter().map(|seed| self.example(seed, Split::Train));
+    fn item(&self, step: usize, part: Part) -> Result<FullItem, String> {
+        let config = &self.file.train;
+        let seeds = part.seeds(config.first_seed, step, config.pictures);
+        let made = seeds.into_par_iter().map(|seed| self.example(seed, Split::Train));
         let (scenes, examples) =
             made.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
         Ok(FullItem { scenes, examples })

@@ -57,6 +57,29 @@ impl OptimConfig {
     }
 }
 
+/// The mean of the gradients that equal parts of a batch gave.
+pub fn mean_gradients<M: Module>(module: &M, mut parts: Vec<GradientsParams>) -> GradientsParams {
+    struct Mean<'a> {
+        parts: &'a mut [GradientsParams],
+        mean: GradientsParams,
+    }
+    impl ModuleVisitor for Mean<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let n = self.parts.len() as f64;
+            let found = self.parts.iter_mut().filter_map(|part| part.remove::<D>(param.id));
+            if let Some(sum) = found.reduce(|a, b| a + b) {
+                self.mean.register(param.id, sum / n);
+            }
+        }
+    }
+    if parts.len() == 1 {
+        return parts.swap_remove(0);
+    }
+    let mut mean = Mean { parts: &mut parts, mean: GradientsParams::new() };
+    module.visit(&mut mean);
+    mean.mean
+}
+
 /// Scales all gradients so that their global norm is at most `limit`; returns the norm before.
 /// A norm that is not finite is returned as it is and leaves the gradients alone: the caller skips
 /// the step.

@@ -3,7 +3,7 @@
 
 use super::checkpoint::{Checkpoint, CheckpointError, State};
 use super::config::LoopConfig;
-use super::optim::clip_global_norm;
+use super::optim::{clip_global_norm, mean_gradients};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
@@ -24,6 +24,24 @@ pub struct Losses {
     pub seen: [usize; 2],
 }
 
+/// One of the equal parts of a step's batch, each computed by a thread of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Which, from 0.
+    pub index: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+impl Part {
+    /// The seeds of this part of a step that takes `count` seeds from `first` on.
+    pub fn seeds(self, first: u64, step: usize, count: usize) -> std::ops::Range<u64> {
+        let start = first + (step * count) as u64;
+        let at = |index: usize| start + (count * index / self.of) as u64;
+        at(self.index)..at(self.index + 1)
+    }
+}
+
 /// Something that can be trained.
 pub trait Task: Sync {
     /// What is trained.
@@ -31,11 +49,11 @@ pub trait Task: Sync {
     /// Host data of one step.
     type Item: Send;
 
-    /// Makes the data of a step; the same step always gives the same data.
+    /// Makes the data of one part of a step; the same numbers always give the same data.
     ///
     /// # Errors
     /// What is wrong with the data, with its place.
-    fn item(&self, step: usize) -> Result<Self::Item, String>;
+    fn item(&self, step: usize, part: Part) -> Result<Self::Item, String>;
 
     /// The loss of a step.
     ///
@@ -113,20 +131,23 @@ pub fn run<T: Task>(
     let mut skipped = 0;
     let module = std::thread::scope(|scope| {
         let (send, receive) = sync_channel(config.prefetch.max(1));
+        let parts = config.threads.max(1);
+        let items = move |step| {
+            (0..parts).map(|index| task.item(step, Part { index, of: parts })).collect()
+        };
         scope.spawn(move || {
             for step in first..config.steps {
-                if send.send(task.item(step)).is_err() {
+                let made: Result<Vec<_>, String> = items(step);
+                if send.send(made).is_err() {
                     break;
                 }
             }
         });
         for step in first..config.steps {
             let at = |problem| RunError::Step { step, problem };
-            let Ok(item) = receive.recv() else { break };
-            let losses = task.loss(&module, item.map_err(at)?, device).map_err(at)?;
-            let total = losses.total.clone().detach().into_scalar::<f32>();
-            let gradients = losses.total.backward();
-            let mut gradients = GradientsParams::from_grads(gradients, &module);
+            let Ok(items) = receive.recv() else { break };
+            let learned = learn(task, &module, items.map_err(at)?, device).map_err(at)?;
+            let (mut gradients, total, losses) = learned;
             let norm = clip_global_norm(&module, &mut gradients, config.optim.clip_norm);
             if norm.is_finite() && total.is_finite() {
                 let lr = config.optim.lr_at(step, config.steps);
@@ -138,10 +159,12 @@ pub fn run<T: Task>(
                     return Err(RunError::Diverged { step, skipped });
                 }
             }
-            window.add(f64::from(total), norm, &losses);
+            window.add(total, norm, &losses);
             state.step = step + 1;
-            state.pictures += losses.seen[0];
-            state.tokens += losses.seen[1];
+            for losses in &losses {
+                state.pictures += losses.seen[0];
+                state.tokens += losses.seen[1];
+            }
             let last = state.step == config.steps;
             if state.step % config.log_every.max(1) == 0 || last {
                 let left = config.steps - state.step;
@@ -170,6 +193,54 @@ pub fn run<T: Task>(
     Ok((module, state.step == config.steps))
 }
 
+/// What the log takes of one part of a step.
+struct Logged {
+    parts: Vec<(String, f64)>,
+    seen: [usize; 2],
+}
+
+/// Gradients, total loss and parts for the log of one step: each part of the batch on a thread of
+/// its own, their gradients averaged.
+///
+/// One thread cannot fill the cores: most operations of a small model are too short to be worth
+/// splitting, so the batch is split instead.
+fn learn<T: Task>(
+    task: &T,
+    module: &T::Module,
+    items: Vec<T::Item>,
+    device: &Device,
+) -> Result<(GradientsParams, f64, Vec<Logged>), String> {
+    let n = items.len().max(1) as f64;
+    let learned: Vec<_> = std::thread::scope(|scope| {
+        let spawn = |item| {
+            // A fork has the same weights and ids but a graph of its own.
+            let module = module.clone().fork(device);
+            scope.spawn(move || {
+                let losses = task.loss(&module, item, device)?;
+                let value = |x: &Tensor<1>| f64::from(x.clone().detach().into_scalar::<f32>());
+                let total = value(&losses.total);
+                let parts = losses.parts.iter().map(|(name, x)| (name.clone(), value(x)));
+                let logged = Logged { parts: parts.collect(), seen: losses.seen };
+                let gradients = GradientsParams::from_grads(losses.total.backward(), &module);
+                Ok::<_, String>((gradients, total, logged))
+            })
+        };
+        let threads: Vec<_> = items.into_iter().map(spawn).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+            .collect::<Result<_, String>>()
+    })?;
+    let mut total = 0.0;
+    let (mut gradients, mut logged) = (Vec::new(), Vec::new());
+    for (grads, loss, log) in learned {
+        total += loss / n;
+        gradients.push(grads);
+        logged.push(log);
+    }
+    Ok((mean_gradients(module, gradients), total, logged))
+}
+
 /// Means since the last line of the log.
 #[derive(Default)]
 struct Window {
@@ -182,22 +253,23 @@ struct Window {
 }
 
 impl Window {
-    fn add(&mut self, total: f64, norm: f64, losses: &Losses) {
+    fn add(&mut self, total: f64, norm: f64, losses: &[Logged]) {
         self.started.get_or_insert_with(Instant::now);
         self.steps += 1;
         self.total += total;
         self.norm += norm;
-        for i in 0..2 {
-            self.seen[i] += losses.seen[i];
+        for losses in losses {
+            for i in 0..2 {
+                self.seen[i] += losses.seen[i];
+            }
         }
-        for (name, value) in &losses.parts {
-            let value = f64::from(value.clone().into_scalar::<f32>());
+        for (name, value) in losses.iter().flat_map(|losses| &losses.parts) {
             match self.parts.iter_mut().find(|part| part.0 == *name) {
                 Some(part) => {
                     part.1 += value;
                     part.2 += 1;
                 }
-                None => self.parts.push((name.clone(), value, 1)),
+                None => self.parts.push((name.clone(), *value, 1)),
             }
         }
     }

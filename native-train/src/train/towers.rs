@@ -5,7 +5,7 @@
 
 use super::config::TrainFile;
 use super::dense::{DenseHeads, Legend};
-use super::run::{Losses, Task};
+use super::run::{Losses, Part, Task};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -85,10 +85,9 @@ impl Task for TowersTask<'_> {
     type Module = Towers;
     type Item = TowersItem;
 
-    fn item(&self, step: usize) -> Result<TowersItem, String> {
-        let n = self.file.towers.pictures as u64;
-        let first = self.file.towers.first_seed + step as u64 * n;
-        self.draw(first..first + n, Split::Train)
+    fn item(&self, step: usize, part: Part) -> Result<TowersItem, String> {
+        let config = &self.file.towers;
+        self.draw(part.seeds(config.first_seed, step, config.pictures), Split::Train)
     }
 
     fn loss(&self, towers: &Towers, item: TowersItem, device: &Device) -> Result<Losses, String> {
