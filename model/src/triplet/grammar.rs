@@ -292,7 +292,7 @@ impl Grammar {
                 }
                 let mut words = TokenSet::empty(rules.tokenizer.vocab_size());
                 let start = bytes.is_empty();
-                if start == rules.spaced() || (!start && !bytes.ends_with(b" ")) {
+                if (start && rules.spaced()) || (!start && !bytes.ends_with(b" ")) {
                     words.extend(&tables.name_spaced);
                 }
                 if !(start && rules.spaced()) {
@@ -463,6 +463,10 @@ impl Rules {
         cot: bool,
         limits: Limits,
     ) -> Result<Self, TokenError> {
+        let behind = |text: &str| Ok::<_, TokenError>(tokenizer.encode(text)?.split_off(1));
+        let indices: Vec<Vec<u32>> = (0..limits.targets)
+            .map(|k| behind(&format!("<REF>[{k}]<REF>")))
+            .collect::<Result<_, _>>()?;
         let words = format!("<Task>{PLAN_WITHOUT_UNITS}</Task>\n");
         let mut head = vec![(tokenizer.encode(&words)?, Leaf::Words)];
         let mut tail = Vec::new();
@@ -472,9 +476,12 @@ impl Rules {
             head.push((tokenizer.encode(&plan)?, Leaf::Plan));
         }
         for (unit, name) in units.iter().enumerate() {
-            let mut lengths = Vec::new();
+            let mut lengths = vec![tokenizer.encode(&triplet_text("", *name, 1))?.len() - 1];
+            lengths.extend(indices.iter().skip(1).scan(lengths[0], |length, index| {
+                *length += index.len();
+                Some(*length)
+            }));
             for number in 1..=limits.targets {
-                lengths.push(tokenizer.encode(&triplet_text("", *name, number))?.len() - 1);
                 let line = format!("{}{number}", plan_unit(name.name()));
                 for (more, end) in [(true, PLAN_NAME), (false, "\n</Task>\n")] {
                     let ids = tokenizer.encode_inside(&(line.clone() + end))?;
@@ -497,7 +504,6 @@ impl Rules {
             _ => usize::MAX / 4,
         });
 
-        let behind = |text: &str| Ok::<_, TokenError>(tokenizer.encode(text)?.split_off(1));
         let bracket = behind("<REF>)")?;
         let whole = cot || bracket.len() == 1;
         let Some(&last) = bracket.last().filter(|_| whole) else {
@@ -505,7 +511,6 @@ impl Rules {
             return Err(TokenError::Encode(problem));
         };
         let closing = tokenizer.tables().closing(tokenizer, last);
-        let indices = (0..limits.targets).map(|k| behind(&format!("<REF>[{k}]<REF>")));
         Ok(Self {
             tokenizer: tokenizer.clone(),
             limits,
@@ -516,7 +521,7 @@ impl Rules {
             fixed,
             shortest,
             closing,
-            indices: indices.collect::<Result<_, _>>()?,
+            indices,
         })
     }
 

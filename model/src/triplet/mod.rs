@@ -8,6 +8,7 @@
 
 pub mod grammar;
 pub mod parser;
+pub mod reference;
 
 pub mod template;
 pub mod token_set;
