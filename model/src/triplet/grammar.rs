@@ -5,8 +5,8 @@
 //! stand between. No text can spell out a token, and a token is only allowed while the rest of
 //! the answer still fits the budget: every path ends, within the budget, in a text that parses.
 
+use super::rules::{Leaf, Rules};
 use super::tables::{continue_utf8, is_name, missing_bytes};
-use super::template::{PLAN_NAME, PLAN_WITH_UNITS, PLAN_WITHOUT_UNITS, plan_unit};
 use super::token_set::TokenSet;
 use super::tokens::{TokenError, Tokenizer};
 use super::trie::Trie;
@@ -72,38 +72,6 @@ pub enum GrammarError {
     /// The vocabulary cannot write the language.
     #[error(transparent)]
     Tokens(#[from] TokenError),
-}
-
-/// What a fixed sequence of tokens decides.
-#[derive(Debug, Clone, Copy)]
-enum Leaf {
-    /// A plan without units.
-    Words,
-    /// A plan with units, up to its first concept.
-    Plan,
-    /// The end of a plan line, with another line or the body behind it.
-    Line { unit: usize, number: usize, more: bool },
-    /// Without a plan: all between the concept and the end of the first reference.
-    Unit,
-}
-
-/// What stays the same over an answer.
-#[derive(Debug)]
-struct Rules {
-    tokenizer: Tokenizer,
-    limits: Limits,
-    units: Vec<Unit>,
-    cot: bool,
-    head: Trie<Leaf>,
-    /// What follows a concept.
-    tail: Trie<Leaf>,
-    /// Tokens of a triplet without its concept and last token, by unit and number less one.
-    fixed: Vec<Vec<usize>>,
-    /// Fewest tokens of `tail` and the triplet it stands for, again without the concept.
-    shortest: usize,
-    closing: TokenSet,
-    /// Ids of `[k]<REF>`.
-    indices: Vec<Vec<u32>>,
 }
 
 #[derive(Debug, Clone)]
@@ -182,8 +150,7 @@ impl Grammar {
     pub fn next(&self) -> Result<Next, GrammarError> {
         let mut probe = self.clone();
         let mut forced = Vec::new();
-        loop {
-            let Some(options) = probe.options()? else { break };
+        while let Some(options) = probe.options()? {
             let first = {
                 let mut ids = options.iter();
                 ids.next().filter(|_| ids.next().is_none())
@@ -283,7 +250,7 @@ impl Grammar {
                     }
                 }
                 let fits = |id: &u32| {
-                    let next = rules.concept(bytes, pending, rules.bytes(*id));
+                    let next = State::continued(rules, bytes, pending, rules.bytes(*id));
                     next.is_some_and(|next| self.fits(&next))
                 };
                 if !pending.is_empty() {
@@ -292,7 +259,7 @@ impl Grammar {
                 }
                 let mut words = TokenSet::empty(rules.tokenizer.vocab_size());
                 let start = bytes.is_empty();
-                if start == rules.spaced() || (!start && !bytes.ends_with(b" ")) {
+                if (start && rules.spaced()) || (!start && !bytes.ends_with(b" ")) {
                     words.extend(&tables.name_spaced);
                 }
                 if !(start && rules.spaced()) {
@@ -335,7 +302,8 @@ impl Grammar {
                         let tokens = rules.concept_tokens(&concept)?;
                         self.tail(node, concept, tokens)?
                     }
-                    None => rules.concept(&bytes, &pending, rules.bytes(id)).unwrap_or(State::End),
+                    None => State::continued(&rules, &bytes, &pending, rules.bytes(id))
+                        .unwrap_or(State::End),
                 }
             }
             State::Tail { node, concept, tokens } => {
@@ -441,6 +409,18 @@ impl State {
     fn concept() -> Self {
         State::Concept { bytes: Vec::new(), pending: Vec::new() }
     }
+
+    /// The concept after one more token, if it may go on so.
+    fn continued(rules: &Rules, bytes: &[u8], pending: &[u8], more: &[u8]) -> Option<State> {
+        let space = more.starts_with(b" ");
+        let joins = match bytes.last() {
+            None => space == rules.spaced(),
+            Some(b' ') => !space,
+            Some(_) => true,
+        };
+        let pending = continue_utf8(pending, more).filter(|_| joins && is_name(more))?;
+        Some(State::Concept { bytes: [bytes, more].concat(), pending })
+    }
 }
 
 fn is_ready(bytes: &[u8], pending: &[u8]) -> bool {
@@ -449,107 +429,4 @@ fn is_ready(bytes: &[u8], pending: &[u8]) -> bool {
 
 fn concept_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_matches(' ').to_string()
-}
-
-fn triplet_text(concept: &str, unit: Unit, number: usize) -> String {
-    let references: String = (0..number).map(|k| format!("[{k}]<REF>")).collect();
-    format!("<Phrase>{concept}</Phrase>(<Unit>{unit}</Unit>{references})")
-}
-
-impl Rules {
-    fn new(
-        tokenizer: &Tokenizer,
-        units: &[Unit],
-        cot: bool,
-        limits: Limits,
-    ) -> Result<Self, TokenError> {
-        let words = format!("<Task>{PLAN_WITHOUT_UNITS}</Task>\n");
-        let mut head = vec![(tokenizer.encode(&words)?, Leaf::Words)];
-        let mut tail = Vec::new();
-        let mut fixed = Vec::new();
-        if !units.is_empty() {
-            let plan = format!("<Task>{PLAN_WITH_UNITS}{PLAN_NAME}");
-            head.push((tokenizer.encode(&plan)?, Leaf::Plan));
-        }
-        for (unit, name) in units.iter().enumerate() {
-            let mut lengths = Vec::new();
-            for number in 1..=limits.targets {
-                lengths.push(tokenizer.encode(&triplet_text("", *name, number))?.len() - 1);
-                let line = format!("{}{number}", plan_unit(name.name()));
-                for (more, end) in [(true, PLAN_NAME), (false, "\n</Task>\n")] {
-                    let ids = tokenizer.encode_inside(&(line.clone() + end))?;
-                    tail.push((ids, Leaf::Line { unit, number, more }));
-                }
-            }
-            fixed.push(lengths);
-        }
-        if !cot {
-            tail.clear();
-            for unit in units {
-                let text = format!("</Phrase>(<Unit>{unit}</Unit>[0]<REF>");
-                tail.push((tokenizer.encode(&text)?, Leaf::Unit));
-            }
-        }
-        let tail = Trie::new(tail);
-        let shortest = tail.cost(Trie::<Leaf>::ROOT, &|leaf| match leaf {
-            Leaf::Line { unit, number, more: false } => fixed[unit][number - 1] + 1,
-            Leaf::Unit => 1,
-            _ => usize::MAX / 4,
-        });
-
-        let behind = |text: &str| Ok::<_, TokenError>(tokenizer.encode(text)?.split_off(1));
-        let bracket = behind("<REF>)")?;
-        let whole = cot || bracket.len() == 1;
-        let Some(&last) = bracket.last().filter(|_| whole) else {
-            let problem = "')' behind <REF> is several tokens, which needs a plan".into();
-            return Err(TokenError::Encode(problem));
-        };
-        let closing = tokenizer.tables().closing(tokenizer, last);
-        let indices = (0..limits.targets).map(|k| behind(&format!("<REF>[{k}]<REF>")));
-        Ok(Self {
-            tokenizer: tokenizer.clone(),
-            limits,
-            units: units.to_vec(),
-            cot,
-            head: Trie::new(head),
-            tail,
-            fixed,
-            shortest,
-            closing,
-            indices: indices.collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// All tokens of a planned triplet but the last, which may write words behind the bracket.
-    fn script(&self, concept: &str, unit: Unit, number: usize) -> Result<Vec<u32>, TokenError> {
-        let mut ids = self.tokenizer.encode(&triplet_text(concept, unit, number))?;
-        ids.pop();
-        Ok(ids)
-    }
-
-    fn concept_tokens(&self, concept: &str) -> Result<usize, TokenError> {
-        Ok(self.tokenizer.encode(&format!("<Phrase>{concept}</Phrase>"))?.len() - 2)
-    }
-
-    /// Whether a concept begins with a space: in a plan line, and wherever the vocabulary puts
-    /// one at the start of a stretch.
-    fn spaced(&self) -> bool {
-        self.cot || self.tokenizer.has_prefix_space()
-    }
-
-    fn bytes(&self, id: u32) -> &[u8] {
-        self.tokenizer.bytes(id).unwrap_or_default()
-    }
-
-    /// The concept after one more token, if it may go on so.
-    fn concept(&self, bytes: &[u8], pending: &[u8], more: &[u8]) -> Option<State> {
-        let space = more.starts_with(b" ");
-        let joins = match bytes.last() {
-            None => space == self.spaced(),
-            Some(b' ') => !space,
-            Some(_) => true,
-        };
-        let pending = continue_utf8(pending, more).filter(|_| joins && is_name(more))?;
-        Some(State::Concept { bytes: [bytes, more].concat(), pending })
-    }
 }

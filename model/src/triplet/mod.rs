@@ -2,13 +2,14 @@
 //! `<Phrase>two dogs</Phrase>(<Unit>box</Unit>[0]<REF>[1]<REF>)`, after a plan (VD-CoT) that
 //! names every triplet to come.
 //!
-//! [`template`] writes it, [`grammar`] lets a decoder emit nothing else, [`parser`] reads it,
-//! [`tokens`] turns it into ids, `train` makes a vocabulary for it, and [`reference`] reads the
-//! records of the original implementation.
+//! [`template`] writes it, [`encode`] turns it into ids and labels, [`grammar`] lets a decoder emit
+//! nothing else, [`parser`] reads it back, [`tokens`] knows its vocabulary, `train` makes one, and
+//! [`reference`] reads the records of the original implementation.
 
+pub mod encode;
 pub mod grammar;
 pub mod parser;
-
+pub mod reference;
 pub mod template;
 pub mod token_set;
 pub mod tokens;
@@ -16,13 +17,15 @@ pub mod tokens;
 #[cfg(not(target_family = "wasm"))]
 pub mod train;
 
+mod rules;
 mod tables;
 mod trie;
 
+pub use encode::{Encoded, RefTarget};
 pub use grammar::{Grammar, GrammarError, Limits, Next};
 pub use parser::{Event, Stream, Triplet, parse};
 pub use template::{
-    AnswerPiece, Command, Encoded, Exchange, ImagePlace, RefTarget, Rendered, Segment, Template,
+    AnswerPiece, Command, Exchange, ImagePlace, Reference, Rendered, Segment, Template,
     TemplateError, UnitWord,
 };
 pub use token_set::TokenSet;

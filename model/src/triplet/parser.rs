@@ -120,7 +120,7 @@ pub fn parse(
         let Some([open, close]) = pair else { return Ok(String::new()) };
         let inside = ids[open + 1..close].iter().copied();
         let plain: Vec<u32> = inside.filter(|&id| Mark::of(id, specials) == Mark::Other).collect();
-        Ok(tokenizer.decode(&plain)?.trim().to_string())
+        Ok(trim(&tokenizer.decode(&plain)?))
     };
     group(ids.iter().map(|&id| Mark::of(id, specials)))
         .into_iter()
@@ -129,6 +129,11 @@ pub fn parse(
             Ok(Triplet { concept: words(group.phrase)?, unit, refs: group.refs })
         })
         .collect()
+}
+
+// A vocabulary may put a space at the start of a phrase.
+fn trim(words: &str) -> String {
+    words.trim_matches([' ', '\n']).to_string()
 }
 
 fn route(name: &str, declared: &[Unit]) -> Option<Unit> {
@@ -255,8 +260,7 @@ impl Stream {
             Place::Unit => self.unit.extend_from_slice(bytes),
             Place::Gap => {
                 self.gap.extend_from_slice(bytes);
-                let gap = self.gap.trim_ascii();
-                if !gap.is_empty() && gap != b"(" {
+                if !bytes.iter().all(|b| b"([]0123456789 ".contains(b)) {
                     self.close(events);
                 }
             }
@@ -312,8 +316,8 @@ impl Stream {
             self.emit(&[concept, gap].concat(), events);
         } else {
             events.push(Event::Triplet(Triplet {
-                concept: String::from_utf8_lossy(&concept).trim().to_string(),
-                unit: route(unit.trim(), &self.declared),
+                concept: trim(&String::from_utf8_lossy(&concept)),
+                unit: route(&trim(&unit), &self.declared),
                 refs: std::mem::take(&mut self.refs),
             }));
         }

@@ -9,7 +9,7 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::{AddedToken, NormalizerWrapper, OffsetReferential, OffsetType, Tokenizer};
 
 /// Targets of one triplet whose index is a single token.
 const INDEX_TOKENS: usize = 16;
@@ -61,9 +61,16 @@ where
         vec![Digits::new(true).into(), ByteLevel::new(false, false, true).into()];
     tokenizer.with_pre_tokenizer(Some(Sequence::new(split)));
     tokenizer.with_decoder(Some(ByteLevel::new(false, false, true)));
-    // Before the training, so that the pieces cut the texts; the trainer then gives them the
-    // same ids, the first ones.
-    tokenizer.add_tokens(&added);
+    // The trainer would count the fixed pieces as words and spend merges on them, so it is fed
+    // what stands between them.
+    let mut cutter = Tokenizer::new(ModelWrapper::BPE(BPE::default()));
+    cutter.add_tokens(&added);
+    let between = |text: S| -> Vec<String> {
+        let no_normalizer = None::<&NormalizerWrapper>;
+        let cut = cutter.get_added_vocabulary().extract_and_normalize(no_normalizer, text.as_ref());
+        let splits = cut.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        splits.into_iter().filter(|s| s.2.is_none()).map(|s| s.0.to_string()).collect()
+    };
     let mut trainer: TrainerWrapper = BpeTrainer::builder()
         .vocab_size(size)
         .min_frequency(2)
@@ -72,6 +79,6 @@ where
         .special_tokens(added)
         .build()
         .into();
-    tokenizer.train(&mut trainer, texts).map_err(fail)?;
+    tokenizer.train(&mut trainer, texts.flat_map(between)).map_err(fail)?;
     Ok(tokenizer.to_string(false).map_err(fail)?.into_bytes())
 }

@@ -62,6 +62,6 @@ impl<L: Copy> Trie<L> {
         cost: &impl Fn(L) -> usize,
     ) -> Vec<u32> {
         let children = self.nodes[node].children.iter();
-        children.filter(|(_, next)| 1 + self.cost(*next, cost) <= left).map(|&(id, _)| id).collect()
+        children.filter(|(_, next)| self.cost(*next, cost) < left).map(|&(id, _)| id).collect()
     }
 }

@@ -1,0 +1,284 @@
+//! Records of the original implementation, whose answers are strings with placeholders.
+//!
+//! They become [`Exchange`]s once it is sure that each placeholder has its target and each target
+//! its placeholder; what the original accepts without a meaning is refused here.
+
+mod reader;
+
+use super::template::{Command, Exchange, UnitWord};
+use reader::Reader;
+use refvlm_record::{Element, UnknownName};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Which of the original's preparations a record is meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    /// Coordinates as text.
+    Stage1,
+    /// Triplets.
+    Stage2,
+    /// Triplets of boxes, each with keypoints behind it.
+    Keypoints,
+}
+
+/// A list of a record's `target`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `boxes`.
+    Box,
+    /// `masks`.
+    Mask,
+    /// `points`.
+    Point,
+    /// `keypoints`.
+    Keypoint,
+}
+
+impl Kind {
+    const ALL: [Kind; 4] = [Kind::Box, Kind::Mask, Kind::Point, Kind::Keypoint];
+
+    /// The word for one of them, which is also its unit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Box => "box",
+            Kind::Mask => "mask",
+            Kind::Point => "point",
+            Kind::Keypoint => "keypoint",
+        }
+    }
+
+    fn list(self) -> &'static str {
+        match self {
+            Kind::Box => "boxes",
+            Kind::Mask => "masks",
+            Kind::Point => "points",
+            Kind::Keypoint => "keypoints",
+        }
+    }
+
+    fn placeholder(self) -> &'static str {
+        match self {
+            Kind::Box => "<boxes>",
+            Kind::Mask => "<masks>",
+            Kind::Point => "<points>",
+            Kind::Keypoint => "<keypoints>",
+        }
+    }
+}
+
+/// One turn. Prompts of the question and targets of the answer are indices into these lists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceTurn {
+    /// Question and answer; a target index counts in the list of its unit's kind.
+    pub exchange: Exchange,
+    /// Kind and index of each visual prompt, in reading order.
+    pub prompts: Vec<(Kind, usize)>,
+    /// Kind and index of each label, in reading order.
+    pub labels: Vec<(Kind, usize)>,
+}
+
+/// Why a record is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// The JSON has another shape.
+    #[error("not a record of the original: {0}")]
+    Json(String),
+    /// A message of nobody.
+    #[error("message from '{0}'; messages come from system, human and gpt")]
+    Speaker(String),
+    /// Questions and answers do not alternate.
+    #[error("message {message}: every human message needs one gpt message behind it")]
+    Order {
+        /// Its index.
+        message: usize,
+    },
+    /// Task entries and turns differ in number.
+    #[error("{turns} turns but {tasks} task entries; the system message needs one per turn")]
+    Turns {
+        /// Turns.
+        turns: usize,
+        /// Task entries.
+        tasks: usize,
+    },
+    /// A task with more than one unit.
+    #[error("task {0} declares several units; the original's tasks have one")]
+    Units(String),
+    /// An unknown unit, element or placeholder.
+    #[error("unknown {what} '{name}'")]
+    Unknown {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        name: String,
+    },
+    /// Placeholders and targets differ in number.
+    #[error("{found} {placeholder} in the text, {given} in {place}")]
+    Count {
+        /// The placeholder.
+        placeholder: &'static str,
+        /// In the text.
+        found: usize,
+        /// In the sequence.
+        given: usize,
+        /// Which sequence or group.
+        place: String,
+    },
+    /// An index that no target has.
+    #[error("{list}[{index}], but the record has {count}")]
+    Index {
+        /// List of targets.
+        list: &'static str,
+        /// The index.
+        index: i64,
+        /// How many there are.
+        count: usize,
+    },
+    /// A phrase mark without its partner.
+    #[error("phrase mark without its partner near '{0}'")]
+    Phrase(String),
+    /// Placeholders that do not belong to exactly one phrase.
+    #[error("phrase '{phrase}': {problem}")]
+    Targets {
+        /// Words of the phrase.
+        phrase: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+}
+
+impl From<UnknownName> for ReferenceError {
+    fn from(unknown: UnknownName) -> Self {
+        Self::Unknown { what: unknown.kind, name: unknown.name }
+    }
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    #[serde(default)]
+    target: HashMap<String, Vec<Value>>,
+    conversations: Vec<Message>,
+    #[serde(default)]
+    map_placeholders: Placeholders,
+}
+
+#[derive(Deserialize, Default)]
+struct Placeholders {
+    #[serde(default)]
+    input: Vec<String>,
+    #[serde(default)]
+    output: Vec<String>,
+}
+
+type Sequence = Option<Vec<Vec<i64>>>;
+
+#[derive(Deserialize)]
+struct Message {
+    from: String,
+    #[serde(default)]
+    value: Value,
+    boxes_seq: Sequence,
+    masks_seq: Sequence,
+    points_seq: Sequence,
+    keypoints_seq: Sequence,
+}
+
+impl Message {
+    fn text(&self) -> Result<&str, ReferenceError> {
+        match &self.value {
+            Value::Null => Ok(""),
+            Value::String(text) => Ok(text),
+            _ => Err(ReferenceError::Json(format!("the value from {} is no text", self.from))),
+        }
+    }
+
+    fn sequence(&self, kind: Kind) -> &[Vec<i64>] {
+        let sequence = match kind {
+            Kind::Box => &self.boxes_seq,
+            Kind::Mask => &self.masks_seq,
+            Kind::Point => &self.points_seq,
+            Kind::Keypoint => &self.keypoints_seq,
+        };
+        sequence.as_deref().unwrap_or_default()
+    }
+}
+
+#[derive(Deserialize)]
+struct TaskEntry {
+    task: TaskRaw,
+    #[serde(default)]
+    unit: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct TaskRaw {
+    task_name: String,
+    element: Vec<Element>,
+    #[serde(default)]
+    use_unit: bool,
+}
+
+impl TaskEntry {
+    fn command(self) -> Result<Command, ReferenceError> {
+        let TaskRaw { task_name: name, element: elements, use_unit } = self.task;
+        if self.unit.len() > 1 {
+            return Err(ReferenceError::Units(name));
+        }
+        let units = self.unit.iter().filter(|_| use_unit);
+        let units = units.map(|unit| Ok(unit.parse::<UnitWord>()?));
+        Ok(Command { name, elements, units: units.collect::<Result<_, ReferenceError>>()? })
+    }
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// The first thing that keeps it from having one meaning.
+pub fn read(record: &Value, how: Preparation) -> Result<Vec<ReferenceTurn>, ReferenceError> {
+    let raw = Raw::deserialize(record).map_err(|e| ReferenceError::Json(e.to_string()))?;
+    let reader = Reader {
+        how,
+        input: kinds(&raw.map_placeholders.input)?,
+        output: kinds(&raw.map_placeholders.output)?,
+        targets: &raw.target,
+    };
+    let (mut tasks, mut turns) = (Vec::new(), Vec::new());
+    let mut messages = raw.conversations.iter().enumerate().peekable();
+    while let Some((at, message)) = messages.next() {
+        match message.from.as_str() {
+            "system" => {
+                let entries = Vec::<TaskEntry>::deserialize(&message.value);
+                let entries = entries.map_err(|e| ReferenceError::Json(e.to_string()))?;
+                tasks.extend(entries.into_iter().map(TaskEntry::command));
+            }
+            "human" => match messages.next() {
+                Some((_, answer)) if answer.from == "gpt" => turns.push((message, answer)),
+                Some((_, other)) if !matches!(other.from.as_str(), "human" | "system") => {
+                    return Err(ReferenceError::Speaker(other.from.clone()));
+                }
+                _ => return Err(ReferenceError::Order { message: at }),
+            },
+            // A greeting before the first question belongs to no turn.
+            "gpt" if turns.is_empty() => {}
+            "gpt" => return Err(ReferenceError::Order { message: at }),
+            other => return Err(ReferenceError::Speaker(other.into())),
+        }
+    }
+    let commands: Vec<Option<Command>> = match how {
+        Preparation::Stage1 => turns.iter().map(|_| None).collect(),
+        _ if tasks.len() != turns.len() => {
+            return Err(ReferenceError::Turns { turns: turns.len(), tasks: tasks.len() });
+        }
+        _ => tasks.into_iter().map(|task| task.map(Some)).collect::<Result<_, _>>()?,
+    };
+    let turns = turns.into_iter().zip(commands);
+    turns.map(|((question, answer), command)| reader.turn(question, answer, command)).collect()
+}
+
+fn kinds(placeholders: &[String]) -> Result<Vec<Kind>, ReferenceError> {
+    let find = |name: &String| Kind::ALL.into_iter().find(|kind| kind.placeholder() == name);
+    let unknown =
+        |name: &String| ReferenceError::Unknown { what: "placeholder", name: name.clone() };
+    placeholders.iter().map(|name| find(name).ok_or_else(|| unknown(name))).collect()
+}
