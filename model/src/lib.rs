@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod config;
 pub mod decoding;
+pub mod engine;
 pub mod event;
 pub mod example;
 pub mod image;

@@ -1,0 +1,422 @@
+//! The engine: a picture is set once, questions are asked about it, and each answer comes as a
+//! stream of events.
+//!
+//! Every step is `async` because a GPU in a browser can only be read that way; on the CPU the
+//! futures are ready at once. There is no clock here: the caller lends one.
+
+mod answer;
+mod units;
+
+pub use answer::Answer;
+
+use crate::config::{ModelConfig, ModelConfigError};
+use crate::example::{ExampleError, pixels, regions};
+use crate::image::{Frame, ImageError, Picture};
+use crate::language::{CacheFull, KvCache, LlamaError, Positions, Sampling, SamplingError};
+use crate::package::by_name::names;
+use crate::refvlm::{RefVlm, Sight};
+use crate::triplet::{
+    Exchange, Grammar, GrammarError, IMAGE, Limits, TemplateError, TokenError, Tokenizer,
+    VISUAL_PROMPT,
+};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use refvlm_record::{Prompt, QuestionPart, Task};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Seconds since any fixed moment.
+pub type Clock = fn() -> f64;
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// What kind of answer is wanted.
+    pub task: Task,
+    /// The words; `[prompt 1]` is where the first prompt stands. Prompts that the words do not
+    /// mention are put behind them.
+    pub text: String,
+    /// What is pointed at, in px of the picture.
+    #[serde(default)]
+    pub prompts: Vec<Prompt>,
+    /// How tokens are chosen.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Most tokens of the answer.
+    #[serde(default = "default_budget")]
+    pub budget: usize,
+    /// Whether only answers that parse can be written.
+    #[serde(default = "yes")]
+    pub constrained: bool,
+}
+
+fn default_budget() -> usize {
+    192
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Ask {
+    /// A greedy, constrained question.
+    pub fn new(task: Task, text: impl Into<String>, prompts: Vec<Prompt>) -> Self {
+        Self {
+            task,
+            text: text.into(),
+            prompts,
+            sampling: Sampling::default(),
+            budget: default_budget(),
+            constrained: true,
+        }
+    }
+
+    /// Words and prompts in reading order.
+    ///
+    /// # Errors
+    /// When the words mention a prompt that is not there.
+    pub fn parts(&self) -> Result<Vec<QuestionPart>, EngineError> {
+        let mut parts = Vec::new();
+        let mut mentioned = vec![false; self.prompts.len()];
+        let mut rest = self.text.trim();
+        while let Some((before, number, after)) = next_mention(rest) {
+            let index = number.wrapping_sub(1);
+            let Some(seen) = mentioned.get_mut(index) else {
+                return Err(EngineError::Mention { number, count: self.prompts.len() });
+            };
+            *seen = true;
+            if !before.is_empty() {
+                parts.push(QuestionPart::Text(before.to_string()));
+            }
+            parts.push(QuestionPart::Prompt { prompt: index });
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(QuestionPart::Text(rest.to_string()));
+        }
+        for (prompt, _) in mentioned.iter().enumerate().filter(|(_, seen)| !**seen) {
+            if !parts.is_empty() {
+                parts.push(QuestionPart::Text(" ".into()));
+            }
+            parts.push(QuestionPart::Prompt { prompt });
+        }
+        if parts.is_empty() {
+            return Err(EngineError::Empty);
+        }
+        Ok(parts)
+    }
+}
+
+/// The next `[prompt k]`: what stands before it, k, and what stands behind.
+fn next_mention(text: &str) -> Option<(&str, usize, &str)> {
+    let mut from = 0;
+    while let Some(found) = text.get(from..)?.find("[prompt ") {
+        let start = from + found;
+        let digits = text.get(start + "[prompt ".len()..)?;
+        if let Some(end) = digits.find(']')
+            && let Ok(number) = digits.get(..end)?.trim().parse()
+        {
+            return Some((text.get(..start)?, number, digits.get(end + 1..)?));
+        }
+        from = start + 1;
+    }
+    None
+}
+
+/// Why a picture cannot be set or a question not answered.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum EngineError {
+    /// No picture yet.
+    #[error("no picture is set; set one before asking")]
+    NoPicture,
+    /// A question without words and prompts.
+    #[error("the question is empty; write something or point at something")]
+    Empty,
+    /// A prompt that is mentioned but not given.
+    #[error("the question mentions [prompt {number}], but {count} prompts are given")]
+    Mention {
+        /// The number in the text.
+        number: usize,
+        /// Prompts given.
+        count: usize,
+    },
+    /// The vocabulary is larger than the model's table.
+    #[error("the tokenizer has {tokenizer} ids, the model {model}; they belong to different models")]
+    Vocabulary {
+        /// Ids of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the model.
+        model: usize,
+    },
+    /// The sizes.
+    #[error(transparent)]
+    Config(#[from] ModelConfigError),
+    /// The picture.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A prompt.
+    #[error(transparent)]
+    Prompt(#[from] ExampleError),
+    /// The question's words.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The grammar.
+    #[error(transparent)]
+    Grammar(#[from] GrammarError),
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The language model.
+    #[error(transparent)]
+    Language(#[from] LlamaError),
+    /// The cache.
+    #[error(transparent)]
+    Cache(#[from] CacheFull),
+    /// The choice of a token.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
+    /// The device could not be read.
+    #[error("the device failed: {0}; reload the model")]
+    Device(String),
+    /// A unit without a decoder.
+    #[error("this model has no decoder for {0}")]
+    NoDecoder(refvlm_record::Unit),
+}
+
+/// A model, the picture it looks at, and what it has read so far.
+pub struct Session {
+    config: ModelConfig,
+    model: RefVlm,
+    tokenizer: Tokenizer,
+    device: Device,
+    clock: Clock,
+    cache: KvCache,
+    /// What each row of the cache was made from.
+    read: Vec<Row>,
+    picture: Option<Seen>,
+    pictures: u64,
+}
+
+/// What a row of the language model stands for; equal rows at equal places have equal keys and
+/// values.
+#[derive(Debug, Clone, PartialEq)]
+enum Row {
+    Token(u32),
+    Image { picture: u64, row: usize },
+    Prompt { region: std::sync::Arc<Vec<f32>>, row: usize },
+}
+
+/// A picture that was looked at.
+struct Seen {
+    number: u64,
+    frame: Frame,
+    sight: Sight,
+    seconds: f64,
+    reported: bool,
+}
+
+impl Session {
+    /// A session with a model that is loaded.
+    ///
+    /// # Errors
+    /// When configuration, model and vocabulary do not belong together.
+    pub fn new(
+        config: ModelConfig,
+        model: RefVlm,
+        tokenizer: Tokenizer,
+        device: Device,
+        clock: Clock,
+    ) -> Result<Self, EngineError> {
+        config.check()?;
+        if tokenizer.vocab_size() > config.llm.vocab_size {
+            return Err(EngineError::Vocabulary {
+                tokenizer: tokenizer.vocab_size(),
+                model: config.llm.vocab_size,
+            });
+        }
+        let cache = KvCache::new(&config.llm, config.llm.max_position_embeddings, &device);
+        Ok(Self {
+            config,
+            model,
+            tokenizer,
+            device,
+            clock,
+            cache,
+            read: Vec::new(),
+            picture: None,
+            pictures: 0,
+        })
+    }
+
+    /// The configuration of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        names(&self.model).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
+    /// Looks at a picture; questions are about it until the next one is set. Returns the seconds
+    /// it took.
+    ///
+    /// # Errors
+    /// When the picture cannot be used; the picture before then stays.
+    pub async fn set_image(&mut self, picture: Picture<'_>) -> Result<f64, EngineError> {
+        let start = (self.clock)();
+        let (frame, values, tower) = pixels(&self.config, picture)?;
+        let tensor = |values: Vec<f32>, side: usize| {
+            Tensor::<4>::from_data(TensorData::new(values, [1, 3, side, side]), &self.device)
+        };
+        let size = self.config.visual_encoder.image_size;
+        let tower = (!tower.is_empty()).then(|| tensor(tower, self.config.tower_size));
+        let sight = self.model.see(tensor(values, size), tower);
+        self.pictures += 1;
+        self.picture =
+            Some(Seen { number: self.pictures, frame, sight, seconds: 0.0, reported: false });
+        // The rows shared by all questions are read now, so that the first question is as quick
+        // as the others.
+        let rows = self.config.template.encode_prefix(&self.tokenizer, true)?;
+        let rows = self.rows(&rows, &[])?;
+        if self.config.template.image == crate::triplet::ImagePlace::First {
+            let last = self.prefill(&rows)?;
+            host(last).await?;
+        }
+        let seconds = (self.clock)() - start;
+        if let Some(seen) = &mut self.picture {
+            seen.seconds = seconds;
+        }
+        Ok(seconds)
+    }
+
+    /// Asks about the picture. The answer is written as its events are taken; dropping it aborts.
+    ///
+    /// # Errors
+    /// When no picture is set, or question or prompts cannot be used.
+    pub fn ask(&mut self, ask: &Ask) -> Result<Answer<'_>, EngineError> {
+        let start = (self.clock)();
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let exchange = Exchange::ask(ask.task, ask.parts()?, true);
+        let regions = regions(&self.config, &ask.prompts, &seen.frame)?;
+        let template = &self.config.template;
+        let mut ids = template.encode_prefix(&self.tokenizer, true)?;
+        let prompt = template.encode_prompt(&self.tokenizer, &exchange, true)?;
+        ids.extend(&prompt.ids);
+        let regions: Vec<_> = prompt
+            .prompts
+            .iter()
+            .filter_map(|&prompt| regions.get(prompt))
+            .map(|region| std::sync::Arc::new(region.clone()))
+            .collect();
+        let rows = self.rows(&ids, &regions)?;
+        self.cache.check_room(0)?;
+        let room = self.cache.capacity().saturating_sub(rows.len());
+        let budget = ask.budget.min(room);
+        let grammar = ask.constrained.then(|| {
+            let limits = Limits { budget, ..Limits::default() };
+            Grammar::new(&self.tokenizer, ask.task.units(), template.cot, limits)
+        });
+        let grammar = grammar.transpose()?;
+        Ok(Answer::new(self, ask, rows, grammar, budget, start))
+    }
+
+    /// What each row is made from, sentinels widened.
+    fn rows(
+        &self,
+        ids: &[i64],
+        regions: &[std::sync::Arc<Vec<f32>>],
+    ) -> Result<Vec<Row>, EngineError> {
+        let picture = self.picture.as_ref().ok_or(EngineError::NoPicture)?.number;
+        let mut regions = regions.iter();
+        let mut rows = Vec::new();
+        for &id in ids {
+            match id {
+                IMAGE => rows.extend(
+                    (0..self.config.image_rows()).map(|row| Row::Image { picture, row }),
+                ),
+                VISUAL_PROMPT => {
+                    let region = regions.next().cloned().unwrap_or_default();
+                    rows.extend(
+                        (0..self.config.vpt_encoder.tokens())
+                            .map(|row| Row::Prompt { region: region.clone(), row }),
+                    );
+                }
+                _ => rows.push(Row::Token(id as u32)),
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Reads what is not yet in the cache and returns the last hidden state, `[1, 1, hidden]`.
+    fn prefill(&mut self, rows: &[Row]) -> Result<Tensor<3>, EngineError> {
+        let shared = rows.iter().zip(&self.read).take_while(|(a, b)| a == b).count();
+        // The last row is always read anew: its hidden state is what the answer starts from.
+        let shared = shared.min(rows.len().saturating_sub(1));
+        self.cache.truncate(shared);
+        self.read.truncate(shared);
+        let embeds = self.embed(&rows[shared..])?;
+        let hidden = self.feed(embeds, &rows[shared..])?;
+        let last = hidden.dims()[1] - 1;
+        Ok(hidden.narrow(1, last, 1))
+    }
+
+    /// Embeds rows: runs of tokens, of the picture, of prompts.
+    fn embed(&self, rows: &[Row]) -> Result<Tensor<3>, EngineError> {
+        let sight = &self.picture.as_ref().ok_or(EngineError::NoPicture)?.sight;
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while let Some(first) = rows.get(at) {
+            let run = rows[at..].iter().take_while(|row| same_source(first, row)).count();
+            let part = match first {
+                Row::Token(_) => {
+                    let ids = rows[at..at + run].iter().filter_map(|row| match row {
+                        Row::Token(id) => Some(i64::from(*id)),
+                        _ => None,
+                    });
+                    self.embed_ids(ids.collect())
+                }
+                Row::Image { row, .. } => sight.rows.clone().narrow(1, *row, run),
+                Row::Prompt { region, row } => {
+                    let side = self.config.selected_side(&self.config.prompt_features);
+                    let region = TensorData::new(region.as_ref().clone(), [1, side, side]);
+                    let region = Tensor::<3>::from_data(region, &self.device);
+                    self.model.prompt_rows(sight, region, &[0]).narrow(1, *row, run)
+                }
+            };
+            parts.push(part);
+            at += run;
+        }
+        Ok(Tensor::cat(parts, 1))
+    }
+
+    fn embed_ids(&self, ids: Vec<i64>) -> Tensor<3> {
+        let shape = [1, ids.len()];
+        self.model.llm.embed(Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device))
+    }
+
+    /// Appends rows to what was read and returns their hidden states.
+    fn feed(&mut self, embeds: Tensor<3>, rows: &[Row]) -> Result<Tensor<3>, EngineError> {
+        let positions = Positions::sequence(1, self.cache.len(), rows.len());
+        let hidden = self.model.llm.forward(embeds, &positions, None, Some(&mut self.cache))?;
+        self.read.extend_from_slice(rows);
+        Ok(hidden)
+    }
+}
+
+/// Whether two neighbouring rows come out of one tensor.
+fn same_source(a: &Row, b: &Row) -> bool {
+    match (a, b) {
+        (Row::Token(_), Row::Token(_)) | (Row::Image { .. }, Row::Image { .. }) => true,
+        (Row::Prompt { region: a, .. }, Row::Prompt { region: b, .. }) => {
+            std::sync::Arc::ptr_eq(a, b)
+        }
+        _ => false,
+    }
+}
+
+/// A tensor's numbers on the host.
+async fn host<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, EngineError> {
+    let data = x.into_data_async().await.map_err(|e| EngineError::Device(format!("{e:?}")))?;
+    Ok(data.iter::<f32>().collect())
+}

@@ -1,0 +1,105 @@
+//! From reference states to what a person sees: decoded, un-padded, with a confidence.
+
+use super::{EngineError, Seen, host};
+use crate::decoding::QueryLayout;
+use crate::event::Shape;
+use crate::image::Frame;
+use crate::refvlm::RefVlm;
+use burn::tensor::{Tensor, activation};
+use refvlm_record::Unit;
+
+/// The shapes of one triplet, in px of the picture, each with its confidence 0..1; 1 where the
+/// decoder gives none.
+pub(super) async fn decode(
+    model: &RefVlm,
+    seen: &Seen,
+    unit: Unit,
+    states: Vec<Tensor<3>>,
+) -> Result<Vec<(f32, Shape)>, EngineError> {
+    let count = states.len();
+    let layout = QueryLayout::new(vec![vec![count]]);
+    let states = Tensor::cat(states, 1);
+    let maps = model.decoder_maps(&seen.sight, unit);
+    let decoders = &model.visual_decoder;
+    let absent = EngineError::NoDecoder(unit);
+    let frame = &seen.frame;
+    match unit {
+        Unit::Box => {
+            let out = decoders.boxes.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let boxes = host(out.boxes).await?;
+            let confidence = confidences(out.confidence, count).await?;
+            let shape = |b: &[f32; 4]| Shape::Box { bbox: frame.clip_box(frame.box_to_px(*b)) };
+            Ok(confidence.into_iter().zip(boxes.as_chunks::<4>().0.iter().map(shape)).collect())
+        }
+        Unit::Mask => {
+            let out = decoders.mask.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let [_, _, h, w] = out.logits.dims();
+            let logits = host(out.logits).await?;
+            let confidence = confidences(out.confidence, count).await?;
+            let mut shapes = Vec::with_capacity(count);
+            for (confidence, logits) in confidence.into_iter().zip(logits.chunks_exact(h * w)) {
+                let mask = frame.mask_to_px(logits, [h, w], 0.0)?;
+                let bbox = mask.bounds().unwrap_or_default().map(|v| v as f32);
+                shapes.push((confidence, Shape::Mask { mask: mask.to_rle(), bbox }));
+            }
+            Ok(shapes)
+        }
+        Unit::Keypoint => {
+            let out = decoders.pose.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let points = out.keypoints.dims()[2];
+            let boxes = host(out.boxes).await?;
+            let places = host(out.keypoints).await?;
+            // Two logits per point, hidden and visible, each with its own sigmoid in training.
+            let visible = host(activation::sigmoid(out.visibility)).await?;
+            let confidence = confidences(out.confidence, count).await?;
+            let people = boxes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .zip(places.chunks_exact(points * 2).zip(visible.chunks_exact(points * 2)));
+            let shape = |(b, (places, visible))| body(frame, b, places, visible);
+            Ok(confidence.into_iter().zip(people.map(shape)).collect())
+        }
+        Unit::Depth => {
+            let out = decoders.depth.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let [_, _, h, w] = out.log_depth.dims();
+            let logs = host(out.log_depth).await?;
+            let confidence = confidences(out.confidence, count).await?;
+            let maps = logs.chunks_exact(h * w).map(|map| depth(frame, map, [h, w]));
+            confidence.into_iter().zip(maps).map(|(c, map)| map.map(|map| (c, map))).collect()
+        }
+    }
+}
+
+async fn confidences(logits: Option<Tensor<2>>, count: usize) -> Result<Vec<f32>, EngineError> {
+    match logits {
+        Some(logits) => host(activation::sigmoid(logits)).await,
+        None => Ok(vec![1.0; count]),
+    }
+}
+
+fn body(frame: &Frame, bbox: &[f32; 4], places: &[f32], visible: &[f32]) -> Shape {
+    let places = places.as_chunks::<2>().0.iter();
+    let visible = visible.as_chunks::<2>().0.iter();
+    let points: Vec<[f32; 3]> = places
+        .zip(visible)
+        .map(|(&[x, y], &[hidden, seen])| [x, y, seen / (hidden + seen).max(1e-6)])
+        .collect();
+    Shape::Keypoint {
+        bbox: frame.clip_box(frame.box_to_px(*bbox)),
+        keypoints: frame.keypoints_to_px(&points),
+    }
+}
+
+/// The part of a map of log depth that lies on the picture, at the map's own resolution.
+fn depth(frame: &Frame, map: &[f32], [h, w]: [usize; 2]) -> Result<Shape, EngineError> {
+    let cells = |length: u32, cells: usize| {
+        (f64::from(length) / f64::from(frame.side) * cells as f64).round().max(1.0) as usize
+    };
+    let (width, height) = (cells(frame.width, w), cells(frame.height, h));
+    // A small frame of the same shape: the map is cut to the picture without being enlarged.
+    let small = Frame::new(width as u32, height as u32, frame.size)?;
+    let logs = small.map_to_px(map, [h, w])?;
+    let metres = logs.into_iter().map(|log| log.clamp(-20.0, 20.0).exp()).collect();
+    Ok(Shape::Depth { width: width as u32, height: height as u32, metres })
+}
