@@ -6,13 +6,18 @@
 //! language of the answers, `language` the LLM, `decoding` turns reference states into units,
 //! `losses` trains them, `package` stores them.
 
+pub mod batch;
+pub mod config;
 pub mod decoding;
 pub mod event;
+pub mod example;
 pub mod image;
 pub mod language;
 pub mod layers;
 pub mod losses;
 pub mod package;
 pub mod prompting;
+pub mod refvlm;
+pub mod training;
 pub mod triplet;
 pub mod vision;

@@ -40,7 +40,7 @@ pub fn write_atomic_with(
 }
 
 /// The process id keeps two runs that write the same target apart.
-fn temporary_name(path: &Path) -> PathBuf {
+pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
     name.push(format!(".{}.tmp", std::process::id()));
     path.with_file_name(name)

@@ -238,11 +238,11 @@ impl LlamaConfig {
             }
         }
         let (heads, kv_heads) = (self.num_attention_heads, self.kv_heads());
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(ConfigError::Heads { heads, kv_heads });
         }
-        let derived = self.head_dim.is_none() && self.hidden_size % heads != 0;
-        if self.head_width() % 2 != 0 || derived {
+        let derived = self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads);
+        if !self.head_width().is_multiple_of(2) || derived {
             return Err(ConfigError::HeadDim { hidden: self.hidden_size, heads });
         }
         let mut constants =

@@ -11,4 +11,4 @@ pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use kv_cache::{CacheFull, KvCache};
 pub use llama::{Llama, LlamaAttention, LlamaError, LlamaLayer, LlamaMlp, LlamaModel};
 pub use rope::Positions;
-pub use sampling::{Sampler, Sampling, SamplingError, argmax, distribution};
+pub use sampling::{Allowed, Sampler, Sampling, SamplingError, argmax, distribution};

@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// Whether the grammar permits a token.
+pub type Allowed<'a> = &'a dyn Fn(u32) -> bool;
+
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,28 +33,20 @@ pub enum SamplingError {
     /// Every token is forbidden or its score is not a number.
     #[error("no token can be chosen: none is allowed with a finite score; check the weights")]
     NothingLeft,
-    /// The mask is for another vocabulary.
-    #[error("{allowed} tokens are marked but {scores} scored; use the model's own vocabulary")]
-    Mask {
-        /// Length of the mask.
-        allowed: usize,
-        /// Number of scores.
-        scores: usize,
-    },
 }
 
 /// The allowed token of the highest score, the first of equals.
 ///
 /// # Errors
 /// When no token is allowed with a finite score.
-pub fn argmax(scores: &[f32], allowed: Option<&[bool]>) -> Result<u32, SamplingError> {
-    let mut best: Option<(usize, f32)> = None;
-    for (id, score) in admit(scores, allowed)? {
+pub fn argmax(scores: &[f32], allowed: Option<Allowed>) -> Result<u32, SamplingError> {
+    let mut best: Option<(u32, f32)> = None;
+    for (id, score) in admit(scores, allowed) {
         if best.is_none_or(|(_, top)| score > top) {
             best = Some((id, score));
         }
     }
-    best.map(|(id, _)| id as u32).ok_or(SamplingError::NothingLeft)
+    best.map(|(id, _)| id).ok_or(SamplingError::NothingLeft)
 }
 
 /// The distribution that tokens are drawn from: `(id, probability)` of those that stay, by
@@ -61,7 +56,7 @@ pub fn argmax(scores: &[f32], allowed: Option<&[bool]>) -> Result<u32, SamplingE
 /// When no token is allowed with a finite score.
 pub fn distribution(
     scores: &[f32],
-    allowed: Option<&[bool]>,
+    allowed: Option<Allowed>,
     sampling: &Sampling,
 ) -> Result<Vec<(u32, f32)>, SamplingError> {
     let best = argmax(scores, allowed)?;
@@ -71,9 +66,8 @@ pub fn distribution(
     }
     // Relative to the best, so that a tiny temperature can't overflow.
     let top = scores.get(best as usize).copied().unwrap_or_default();
-    let mut kept: Vec<(u32, f32)> = admit(scores, allowed)?
-        .map(|(id, score)| (id as u32, (score - top) / temperature))
-        .collect();
+    let mut kept: Vec<(u32, f32)> =
+        admit(scores, allowed).map(|(id, score)| (id, (score - top) / temperature)).collect();
     kept.sort_by(|a, b| a.1.total_cmp(&b.1));
     if sampling.top_k > 0 && sampling.top_k < kept.len() {
         // Equals of the last one stay too.
@@ -110,11 +104,11 @@ impl Sampler {
         Self { sampling, state: sampling.seed }
     }
 
-    /// The next token. `allowed` marks the tokens of the vocabulary that the grammar permits.
+    /// The next token of those that are `allowed`; all are when none is given.
     ///
     /// # Errors
     /// When no token is allowed with a finite score.
-    pub fn next(&mut self, scores: &[f32], allowed: Option<&[bool]>) -> Result<u32, SamplingError> {
+    pub fn next(&mut self, scores: &[f32], allowed: Option<Allowed>) -> Result<u32, SamplingError> {
         let kept = distribution(scores, allowed, &self.sampling)?;
         let mut left = self.uniform();
         for &(id, p) in kept.iter().rev() {
@@ -140,14 +134,11 @@ impl Sampler {
 /// The allowed ids with a finite score.
 fn admit<'a>(
     scores: &'a [f32],
-    allowed: Option<&'a [bool]>,
-) -> Result<impl Iterator<Item = (usize, f32)> + 'a, SamplingError> {
-    if let Some(mask) = allowed.filter(|mask| mask.len() != scores.len()) {
-        return Err(SamplingError::Mask { allowed: mask.len(), scores: scores.len() });
-    }
-    let permitted = move |id: usize| allowed.is_none_or(|mask| mask.get(id) == Some(&true));
-    let scored = scores.iter().copied().enumerate();
-    Ok(scored.filter(move |&(id, score)| score.is_finite() && permitted(id)))
+    allowed: Option<Allowed<'a>>,
+) -> impl Iterator<Item = (u32, f32)> + 'a {
+    let scored = (0u32..).zip(scores.iter().copied());
+    scored
+        .filter(move |&(id, score)| score.is_finite() && allowed.is_none_or(|allowed| allowed(id)))
 }
 
 fn normalise(kept: &mut [(u32, f32)]) {

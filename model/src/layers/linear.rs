@@ -1,16 +1,31 @@
 //! Linear maps, embeddings and small perceptrons.
 
-use burn::module::{Module, Param};
+use super::packed::PackedWeight;
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Distribution, Int, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 /// Uniform in `±1/sqrt(fan_in)`: PyTorch's default for linear maps and convolutions.
 pub fn uniform<const D: usize>(shape: [usize; D], fan_in: usize, device: &Device) -> Param<Tensor<D>> {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-    Param::from_tensor(Tensor::random(shape, Distribution::Uniform(-bound, bound), device))
+    random(shape, Distribution::Uniform(-bound, bound), device)
 }
 
-/// `y = x Wᵀ + b` with the weight as `[out, in]`.
+/// Drawn at first use, so that a model about to be loaded never allocates its random weights.
+fn random<const D: usize>(
+    shape: [usize; D],
+    distribution: Distribution,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    let init = move |device: &Device, require_grad: bool| {
+        let values = Tensor::random(shape, distribution, device);
+        if require_grad { values.require_grad() } else { values }
+    };
+    Param::uninitialized(ParamId::new(), init, device.clone(), true, shape.into())
+}
+
+/// `y = x Wᵀ + b` with the weight as `[out, in]`, for every kind of weight: a dense one of another
+/// dtype is cast to that of `x`, a packed one (q8, q4) is multiplied as it is.
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[out, in]`.
@@ -30,16 +45,32 @@ impl Linear {
 
     /// A map without bias, drawn from N(0, `std`).
     pub fn normal(d_in: usize, d_out: usize, std: f64, device: &Device) -> Self {
-        let init = Tensor::random([d_out, d_in], Distribution::Normal(0.0, std), device);
-        Self { weight: Param::from_tensor(init), bias: None }
+        let weight = random([d_out, d_in], Distribution::Normal(0.0, std), device);
+        Self { weight, bias: None }
     }
 
     /// # Shapes
     /// `[..., in] -> [..., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let weight = self.weight.val().transpose();
-        burn::tensor::module::linear(x, weight, self.bias.as_ref().map(Param::val))
+        product(&self.weight, self.bias.as_ref().map(Param::val), x)
     }
+}
+
+fn product<const D: usize>(
+    weight: &Param<Tensor<2>>,
+    bias: Option<Tensor<1>>,
+    x: Tensor<D>,
+) -> Tensor<D> {
+    let dtype = x.dtype();
+    let bias = bias.map(|bias| bias.cast(dtype));
+    if let Some(packed) = PackedWeight::of(weight, &x.device()) {
+        let y = packed.product(x);
+        return match bias {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        };
+    }
+    burn::tensor::module::linear(x, weight.val().cast(dtype).transpose(), bias)
 }
 
 /// A table of rows looked up by id.
@@ -52,14 +83,16 @@ pub struct Embedding {
 impl Embedding {
     /// Rows drawn from N(0, `std`).
     pub fn new(count: usize, dim: usize, std: f64, device: &Device) -> Self {
-        let init = Tensor::random([count, dim], Distribution::Normal(0.0, std), device);
-        Self { weight: Param::from_tensor(init) }
+        Self { weight: random([count, dim], Distribution::Normal(0.0, std), device) }
     }
 
     /// # Shapes
     /// ids `[batch, length]` -> `[batch, length, dim]`
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        burn::tensor::module::embedding(self.weight.val(), ids)
+        match PackedWeight::of(&self.weight, &ids.device()) {
+            Some(packed) => packed.rows(ids),
+            None => burn::tensor::module::embedding(self.weight.val(), ids),
+        }
     }
 
     /// The product with every row: the output projection of a model that ties it to the table.
@@ -67,7 +100,7 @@ impl Embedding {
     /// # Shapes
     /// `[..., dim] -> [..., count]`
     pub fn project<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        burn::tensor::module::linear(x, self.weight.val().transpose(), None)
+        product(&self.weight, None, x)
     }
 }
 

@@ -59,23 +59,23 @@ pub fn names<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
 }
 
 #[derive(Default)]
-struct Path(Vec<String>);
+pub(super) struct Path(Vec<String>);
 
 impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub(super) fn enter(&mut self, name: &str, container: &str) {
         if !container.starts_with("Enum:") {
             let index = name.strip_prefix('_').filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
             self.0.push(index.unwrap_or(name).to_string());
         }
     }
 
-    fn exit(&mut self, container: &str) {
+    pub(super) fn exit(&mut self, container: &str) {
         if !container.starts_with("Enum:") {
             self.0.pop();
         }
     }
 
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         self.0.join(".")
     }
 }

@@ -1,3 +1,18 @@
-//! Storing and loading modules.
+//! Storing and loading models: safetensors shards, their index, and the manifest `refvlm.json`
+//! that says what they are and what they must hash to.
+//!
+//! Everything here turns bytes into values and back; who reads files or a network hands the bytes
+//! in. A quantised tensor `<name>` is stored as `<name>.qweight` (u32, in the order the kernels
+//! read) and `<name>.scales` (f16).
 
 pub mod by_name;
+mod error;
+mod header;
+mod manifest;
+mod reader;
+mod writer;
+
+pub use error::PackageError;
+pub use manifest::{Description, Manifest, Quantisation, ShardEntry};
+pub use reader::Loader;
+pub use writer::{INDEX_FILE, MANIFEST_FILE, Writer};

@@ -1,7 +1,7 @@
 //! CLIP's vision transformer, by the keys of a Hugging Face checkpoint (`vision_model.*`).
 
 use super::patch::PatchEmbed;
-use super::{ConfigError, require_vit};
+use super::{tokens_to_map, ConfigError, require_vit};
 use crate::layers::{Activation, Embedding, LayerNorm, Linear, attend, merge_heads, split_heads};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -194,6 +194,19 @@ impl ClipVit {
             states.push(x.clone());
         }
         states
+    }
+
+    /// One hidden state without the class token, as a map.
+    ///
+    /// # Shapes
+    /// `pixels` `[batch, 3, image_size, image_size]`, `layer` counted from the end (-1 is the
+    /// output of the last block, without the final norm) -> `[batch, dim, grid, grid]`
+    pub fn feature_map(&self, pixels: Tensor<4>, layer: isize) -> Tensor<4> {
+        let wanted = self.vision_model.encoder.layers.len().saturating_add_signed(layer + 1);
+        let [_, _, height, width] = pixels.dims();
+        let [_, _, patch, _] = self.vision_model.embeddings.patch_embedding.weight.dims();
+        let mut states = self.forward_layers(pixels, wanted);
+        tokens_to_map(states.swap_remove(wanted), [height / patch, width / patch])
     }
 
     /// The normalised class token of the last hidden state.

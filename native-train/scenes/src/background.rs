@@ -36,7 +36,7 @@ pub(crate) const BACKGROUNDS: &[Background] = &[
     outdoor("a desert", [1.04, 1.0, 0.93], [0.95, 0.85, 0.70], outdoors::desert),
     outdoor("a snowy field", [0.98, 1.0, 1.04], [0.88, 0.93, 0.98], outdoors::snow),
     outdoor("a street", [0.99, 0.99, 0.99], [0.78, 0.83, 0.88], outdoors::street),
-    outdoor("a city at night", [0.74, 0.76, 0.92], [0.12, 0.13, 0.28], outdoors::night),
+    outdoor("a city at night", [0.83, 0.84, 0.95], [0.12, 0.13, 0.28], outdoors::night),
     outdoor("a forest", [0.90, 0.96, 0.88], [0.45, 0.60, 0.48], outdoors::forest),
     outdoor("a lake", [0.98, 1.0, 1.01], [0.74, 0.86, 0.93], outdoors::lake).with_water(),
     outdoor("a mountain valley", [0.99, 1.0, 1.01], [0.74, 0.84, 0.93], outdoors::mountains),

@@ -106,13 +106,23 @@ pub(crate) fn kitchen(c: &Canvas, x: f32, y: f32) -> Shade {
             if knob { hex(0xf6d78a) } else { front.map(|v| v * if gap { 0.7 } else { 1.0 }) }
         } else if p[1] < 1.17 {
             hex(0xd8c4a4)
-        } else if let Some(rgb) = window(p, (c.taste[2] - 0.5) * 4.0, 1.55, 0.9, 1.2) {
+        } else if let Some(rgb) = window(p, (c.taste[2] - 0.5) * 4.0, 1.38, 0.95, 0.9) {
             rgb
-        } else if p[1] < 2.4 {
+        } else if p[1] < 2.5 {
             let (u, v) = (p[0] / 0.3, p[1] / 0.3);
             let joint = frac(u) < 0.08 || frac(v) < 0.08;
             let tone = 0.04 * hash_unit(floor(u), floor(v), c.seed);
             [0.93, 0.95, 0.95].map(|w: f32| if joint { w - 0.10 } else { w - tone })
+        } else if (2.5..4.3).contains(&p[1]) {
+            // Cupboards on the wall, over the window as well.
+            let u = frac(p[0] / 0.9 + c.taste[1]);
+            let knob = (u - 0.82).abs() < 0.045 && (p[1] - 2.7).abs() < 0.04;
+            let gap = u < 0.025 || !(2.54..4.26).contains(&p[1]);
+            if knob {
+                hex(0xf6d78a)
+            } else {
+                front.map(|v| (v + 0.04) * if gap { 0.75 } else { 1.0 })
+            }
         } else {
             hex(0xf4ead6)
         };

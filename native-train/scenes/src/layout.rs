@@ -15,13 +15,11 @@ use crate::{SceneOptions, Split};
 /// Longest side of the sketch on which visibility is judged, so that the judgement does not
 /// depend on the size of the picture.
 const SKETCH_PX: u32 = 96;
-/// Least longest side of what is visible of an object, as a share of the longest side.
-const LEAST_SIDE: f32 = 0.10;
 /// Least visible share of an object's own pixels. Above what is promised, since another picture
 /// size moves it a little.
 const LEAST_VISIBLE: f32 = 0.45;
 /// Least visible area as a share of the sketch.
-const LEAST_AREA: f32 = 0.003;
+const LEAST_AREA: f32 = 0.006;
 /// Most objects that a scene may ask for.
 const MOST_OBJECTS: usize = 16;
 /// Places tried for one object before the scene goes without it.
@@ -87,7 +85,7 @@ impl Layout {
         };
         let taste = std::array::from_fn(|_| rng.unit());
         let texture_seed = rng.below(u32::MAX as usize) as u32;
-        let brightness = rng.between(0.88, 1.06);
+        let brightness = rng.between(0.92, 1.06);
         let most = options.objects[1].min(MOST_OBJECTS);
         let fewest = options.objects[0].min(most);
         let count = fewest + rng.below(most - fewest + 1);
@@ -104,13 +102,13 @@ impl Layout {
             .iter()
             .copied()
             .filter(|&(class, colour)| {
-                let class = CLASSES[class].name;
-                colour.is_some_and(|c| is_held_out(class, c.name))
+                let class = &CLASSES[class];
+                colour.is_some_and(|c| is_held_out(class.name, c.name))
                     || is_held_out_on(class, background.name)
             })
             .collect();
 
-        let mut sketch = Sketch::new(&camera);
+        let mut sketch = Sketch::new(&camera, options.least_side);
         let mut placements: Vec<Placement> = Vec::with_capacity(count);
         for slot in 0..count {
             for _ in 0..TRIES {
@@ -150,7 +148,7 @@ impl Sampler<'_> {
                 Place::Water => self.background.water_m.is_some(),
             };
             let train = self.split == Split::Train;
-            if !fits || (train && is_held_out_on(class.name, self.background.name)) {
+            if !fits || (train && is_held_out_on(class, self.background.name)) {
                 continue;
             }
             if class.colours.is_empty() {
@@ -275,12 +273,14 @@ struct Sketch {
     /// Depth and own pixels of each object.
     own: Vec<(f32, Vec<usize>)>,
     owner: Vec<u8>,
+    least_side: f32,
 }
 
 impl Sketch {
-    fn new(camera: &Camera) -> Self {
+    fn new(camera: &Camera, least_side: f32) -> Self {
         let size = picture_size(camera, SKETCH_PX);
-        Self { size, own: Vec::new(), owner: vec![0; size[0] as usize * size[1] as usize] }
+        let owner = vec![0; size[0] as usize * size[1] as usize];
+        Self { size, own: Vec::new(), owner, least_side: least_side.clamp(0.08, 0.5) }
     }
 
     /// Adds the object when it and all others stay visible enough.
@@ -303,7 +303,7 @@ impl Sketch {
                 self.owner[pixel] = i as u8;
             }
         }
-        let least_side = LEAST_SIDE * SKETCH_PX as f32;
+        let least_side = self.least_side * SKETCH_PX as f32;
         let least_area = LEAST_AREA * self.owner.len() as f32;
         self.own.iter().enumerate().all(|(i, (_, own))| {
             let (mut count, mut x, mut y) = (0usize, [usize::MAX, 0], [usize::MAX, 0]);

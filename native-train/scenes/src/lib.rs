@@ -9,6 +9,7 @@ mod camera;
 mod classes;
 pub mod dialog;
 mod figure;
+mod fingerprint;
 mod indoors;
 mod layer;
 mod layout;
@@ -19,10 +20,13 @@ mod render;
 mod rng;
 mod scene;
 mod sprite;
+#[cfg(test)]
+mod tests;
 mod tint;
 mod world;
 
 pub use classes::{Class, Place};
+pub use fingerprint::GOLDEN_SCENES;
 pub use rng::scene_rng;
 pub use scene::{Family, Object, Scene, SceneOptions, Split};
 pub use tint::Colour;

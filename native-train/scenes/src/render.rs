@@ -83,6 +83,9 @@ pub(crate) fn render(world: &World, seed: u64, layout: &Layout, side_px: u32) ->
     }
 }
 
+/// Neighbours whose colours differ more than this have an edge between them.
+const EDGE: f32 = 0.06;
+
 fn paint_background(
     layout: &Layout,
     side_px: u32,
@@ -90,16 +93,34 @@ fn paint_background(
     rows: usize,
 ) -> (Vec<[f32; 3]>, Vec<f32>) {
     let canvas = Canvas { camera: layout.camera, seed: layout.texture_seed, taste: layout.taste };
-    let paint = layout.background.paint;
+    let at = |x: usize, y: usize, dx: f32, dy: f32| {
+        let unit = |i: usize, d: f32| (i as f32 + d) / side_px as f32;
+        (layout.background.paint)(&canvas, unit(x, dx), unit(y, dy))
+    };
     let mut rgb = Vec::with_capacity(width * rows);
     let mut depth_m = Vec::with_capacity(width * rows);
-    let unit = |i: usize| (i as f32 + 0.5) / side_px as f32;
     for y in 0..rows {
         for x in 0..width {
-            let (colour, depth) = paint(&canvas, unit(x), unit(y));
+            let (colour, depth) = at(x, y, 0.5, 0.5);
             rgb.push(colour);
             depth_m.push(depth);
         }
+    }
+    // Smoothing only where there is an edge costs a fraction of smoothing everywhere.
+    let differ = |a: usize, b: usize| (0..3).any(|c| (rgb[a][c] - rgb[b][c]).abs() > EDGE);
+    let edges: Vec<usize> = (0..width * rows)
+        .filter(|&i| {
+            let x = i % width;
+            (x > 0 && differ(i, i - 1))
+                || (x + 1 < width && differ(i, i + 1))
+                || (i >= width && differ(i, i - width))
+                || (i + width < width * rows && differ(i, i + width))
+        })
+        .collect();
+    for i in edges {
+        let corners = [(0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875)];
+        let samples = corners.map(|(dx, dy)| at(i % width, i / width, dx, dy).0);
+        rgb[i] = std::array::from_fn(|c| samples.iter().map(|s| s[c]).sum::<f32>() * 0.25);
     }
     (rgb, depth_m)
 }

@@ -25,13 +25,15 @@ pub struct SceneOptions {
     pub objects: [usize; 2],
     /// Share of scenes that hold people.
     pub people_share: f32,
+    /// Shortest longer side of an object's visible box, as a share of the picture's longer side.
+    pub least_side: f32,
     /// Which side of the border.
     pub split: Split,
 }
 
 impl Default for SceneOptions {
     fn default() -> Self {
-        Self { side_px: 128, objects: [1, 6], people_share: 0.4, split: Split::Train }
+        Self { side_px: 128, objects: [1, 6], people_share: 0.4, least_side: 0.15, split: Split::Train }
     }
 }
 

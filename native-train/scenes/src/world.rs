@@ -1,7 +1,7 @@
 //! The world: all sprites, and the scenes that can be drawn from them.
 
 use crate::camera::Camera;
-use crate::classes::{CLASSES, Class};
+use crate::classes::{CLASSES, Class, Place};
 use crate::layer::Layer;
 use crate::layout::{Layout, Placement, picture_size};
 use crate::render::{Rendered, render};
@@ -52,7 +52,7 @@ impl World {
 
     /// Whether training never shows this class before this background.
     pub fn is_held_out_on(class: &str, background: &str) -> bool {
-        is_held_out_on(class, background)
+        CLASSES.iter().any(|c| c.name == class && is_held_out_on(c, background))
     }
 
     /// The scene of a seed. The same seed, split, object counts and people share give the same
@@ -109,7 +109,9 @@ pub(crate) fn is_held_out(class: &str, colour: &str) -> bool {
     held_out_hash(class, colour) & 255 < HELD_OUT
 }
 
-/// People are everywhere: they are one class, and no background should do without them.
-pub(crate) fn is_held_out_on(class: &str, background: &str) -> bool {
-    class != "person" && held_out_hash(class, background) & 255 < HELD_OUT
+/// People are everywhere, and few backgrounds have water: what lives on it must be seen on each.
+pub(crate) fn is_held_out_on(class: &Class, background: &str) -> bool {
+    !class.is_person()
+        && class.place != Place::Water
+        && held_out_hash(class.name, background) & 255 < HELD_OUT
 }

@@ -38,7 +38,9 @@ pub(super) fn stroke_dashed(
     colour: [u8; 3],
     dash: f32,
 ) {
-    let stroke = rounded_stroke(width, StrokeDash::new(vec![dash, dash], 0.0));
+    let mut stroke = rounded_stroke(width, StrokeDash::new(vec![dash, dash], 0.0));
+    // Round ends would close the gaps.
+    stroke.line_cap = LineCap::Butt;
     pixmap.stroke_path(path, &paint(colour, 255), &stroke, Transform::identity(), None);
 }
 

@@ -3,10 +3,11 @@
 use super::canvas::{fill, rounded};
 use super::palette;
 use super::text::{self, Weight};
+use crate::distance;
 use tiny_skia::{Pixmap, PremultipliedColorU8};
 
 /// Unknown distances.
-const UNKNOWN: [u8; 3] = [120, 120, 124];
+const UNKNOWN: [u8; 3] = [205, 206, 208];
 
 /// Paints the map at `size_px`; distances between the 1st and 99th percentile span the ramp. None
 /// when the map's length does not fit its size.
@@ -21,30 +22,11 @@ pub(super) fn panel(
     }
     let mut pixmap = Pixmap::new(size_px[0], size_px[1])?;
     let span = span(metres);
-    let sample = |x: u32, y: u32| {
-        let along = |at: u32, to: u32, from: u32| {
-            let v = (at as f32 + 0.5) / to as f32 * from as f32 - 0.5;
-            let v = v.clamp(0.0, (from - 1) as f32);
-            let low = v as u32;
-            (low, (low + 1).min(from - 1), v - low as f32)
-        };
-        let (x0, x1, fx) = along(x, size_px[0], columns);
-        let (y0, y1, fy) = along(y, size_px[1], rows);
-        let at = |x: u32, y: u32| metres[(y * columns + x) as usize];
-        let corners = [at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1)];
-        // Between a known and an unknown distance there is nothing to interpolate.
-        if !corners.iter().all(|m| known(*m)) {
-            return Some(at(if fx < 0.5 { x0 } else { x1 }, if fy < 0.5 { y0 } else { y1 }))
-                .filter(|m| known(*m));
-        }
-        let top = corners[0] + (corners[1] - corners[0]) * fx;
-        let bottom = corners[2] + (corners[3] - corners[2]) * fx;
-        Some(top + (bottom - top) * fy)
-    };
     let width = size_px[0];
     for (k, pixel) in pixmap.pixels_mut().iter_mut().enumerate() {
         let (x, y) = (k as u32 % width, k as u32 / width);
-        let colour = match (sample(x, y), span) {
+        let at = [(x as f32 + 0.5) / width as f32, (y as f32 + 0.5) / size_px[1] as f32];
+        let colour = match (distance::at(metres, [columns, rows], at), span) {
             (Some(metres), Some([near, far])) => palette::depth((metres - near) / (far - near)),
             _ => UNKNOWN,
         };
@@ -57,13 +39,9 @@ pub(super) fn panel(
     Some(pixmap)
 }
 
-fn known(metres: f32) -> bool {
-    metres.is_finite() && metres > 0.0
-}
-
 /// The robust range of known distances; none when there are none. Never empty.
 fn span(metres: &[f32]) -> Option<[f32; 2]> {
-    let mut known: Vec<f32> = metres.iter().copied().filter(|m| known(*m)).collect();
+    let mut known: Vec<f32> = metres.iter().copied().filter(|m| distance::known(*m)).collect();
     known.sort_unstable_by(f32::total_cmp);
     let at = |share: f64| known.get(((known.len().max(1) - 1) as f64 * share) as usize).copied();
     let (near, far) = (at(0.01)?, at(0.99)?);

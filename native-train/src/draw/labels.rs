@@ -10,8 +10,8 @@ use tiny_skia::Pixmap;
 pub(super) enum Anchor {
     /// At the upper left corner of a rectangle `[x, y, w, h]`.
     Box([f32; 4]),
-    /// Centred above a point.
-    Above([f32; 2]),
+    /// Centred above a point; the area that the point belongs to ends at `bottom`.
+    Above { point: [f32; 2], bottom: f32 },
 }
 
 /// A label waiting for its place.
@@ -28,9 +28,15 @@ pub(super) struct Label {
 const SIZE: f32 = 15.0;
 const HEIGHT: f32 = 25.0;
 
-/// Draws all labels, larger rectangles' first.
-pub(super) fn draw_all(pixmap: &mut Pixmap, labels: &[Label], u: f32) {
-    let mut taken: Vec<[f32; 4]> = Vec::new();
+/// Draws all labels, keeping off what is `taken` already and, where it can be, off what is
+/// `precious`: small things and faces.
+pub(super) fn draw_all(
+    pixmap: &mut Pixmap,
+    labels: &[Label],
+    mut taken: Vec<[f32; 4]>,
+    precious: &[[f32; 4]],
+    u: f32,
+) {
     let area = [pixmap.width() as f32, pixmap.height() as f32];
     for label in labels {
         let number = label.number.to_string();
@@ -41,7 +47,7 @@ pub(super) fn draw_all(pixmap: &mut Pixmap, labels: &[Label], u: f32) {
             phrase => text::width(phrase, Weight::SemiBold, SIZE * u) + 14.0 * u,
         };
         let size = [badge + phrase_width + 6.0 * u, HEIGHT * u];
-        let rect = free_place(label.anchor, size, area, u, &taken);
+        let rect = free_place(label.anchor, size, area, u, [&taken, precious]);
         taken.push(rect);
         draw(pixmap, label, rect, badge, number_width, u);
     }
@@ -79,7 +85,7 @@ fn free_place(
     [w, h]: [f32; 2],
     [width, height]: [f32; 2],
     u: f32,
-    taken: &[[f32; 4]],
+    [taken, precious]: [&[[f32; 4]]; 2],
 ) -> [f32; 4] {
     let gap = 3.0 * u;
     let mut places: Vec<[f32; 2]> = match anchor {
@@ -91,8 +97,9 @@ fn free_place(
             [x + bw - w - 2.0 * gap, y + 2.0 * gap],
             [x + bw - w, y + bh + gap],
         ],
-        Anchor::Above([x, y]) => vec![
+        Anchor::Above { point: [x, y], bottom } => vec![
             [x - w / 2.0, y - h - 2.0 * gap],
+            [x - w / 2.0, bottom + 2.0 * gap],
             [x - w / 2.0, y + 2.0 * gap],
             [x + 2.0 * gap, y - h / 2.0],
             [x - w - 2.0 * gap, y - h / 2.0],
@@ -110,7 +117,8 @@ fn free_place(
         let rect = inside(place);
         let pushed = (rect[0] - place[0]).abs() * 0.2 + (rect[1] - place[1]).abs();
         let hidden: f32 = taken.iter().map(|t| overlap(rect, *t, gap)).sum();
-        hidden * 10.0 + pushed * h
+        let covered: f32 = precious.iter().map(|p| overlap(rect, *p, 0.0)).sum();
+        hidden * 10.0 + covered * 3.0 + pushed * h
     };
     let best = places
         .iter()
@@ -127,8 +135,13 @@ fn overlap(a: [f32; 4], b: [f32; 4], gap: f32) -> f32 {
     w.max(0.0) * h.max(0.0)
 }
 
-/// The badge of a prompt, `[1]`, centred at a point.
-pub(super) fn prompt_badge(pixmap: &mut Pixmap, number: usize, [x, y]: [f32; 2], u: f32) {
+/// Draws the badge of a prompt, `[1]`, centred at a point, and returns the rectangle it takes.
+pub(super) fn prompt_badge(
+    pixmap: &mut Pixmap,
+    number: usize,
+    [x, y]: [f32; 2],
+    u: f32,
+) -> [f32; 4] {
     let size = 13.0 * u;
     let words = format!("[{number}]");
     let width = text::width(&words, Weight::SemiBold, size);
@@ -136,11 +149,13 @@ pub(super) fn prompt_badge(pixmap: &mut Pixmap, number: usize, [x, y]: [f32; 2],
     let margin = 2.0 * u;
     let x = (x - w / 2.0).min(pixmap.width() as f32 - w - margin).max(margin);
     let y = (y - h / 2.0).min(pixmap.height() as f32 - h - margin).max(margin);
-    let Some(pill) = rounded([x, y, w, h], 6.0 * u) else { return };
-    stroke(pixmap, &pill, 2.4 * u, [255; 3], 225);
-    fill(pixmap, &pill, palette::HALO, 255);
+    if let Some(pill) = rounded([x, y, w, h], 6.0 * u) {
+        stroke(pixmap, &pill, 2.4 * u, [255; 3], 225);
+        fill(pixmap, &pill, palette::HALO, 255);
+    }
     let at = [x + 6.0 * u, y + h / 2.0 + text::cap_height(size) / 2.0];
     text::draw(pixmap, &words, Weight::SemiBold, size, at, palette::PROMPT);
+    [x, y, w, h]
 }
 
 /// A numbered disc of `radius` as it stands in the text panel.

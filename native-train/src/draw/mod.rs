@@ -22,6 +22,10 @@ use tiny_skia::Pixmap;
 const SMALLEST_LONG_SIDE: u32 = 768;
 /// Letters of a label on the picture.
 const LABEL_LETTERS: usize = 28;
+/// Lower things count as small: about three labels.
+const SMALL: f32 = 75.0;
+/// Of a person's box, from the top.
+const HEAD_SHARE: f32 = 0.17;
 /// From this many targets of one triplet on, only the first label carries the phrase.
 const MANY_TARGETS: usize = 4;
 
@@ -31,15 +35,18 @@ const MANY_TARGETS: usize = 4;
 /// stays as it is. Shapes that do not fit the picture (a mask of another size, a box that is not
 /// finite) are left out.
 pub fn annotate(picture: &Picture, prompts: &[Prompt], answer: &[Event]) -> Picture {
-    let (scale, mut drawing) = enlarged(picture);
+    let Some((scale, mut drawing)) = enlarged(picture) else { return picture.clone() };
     // Everything is drawn in this unit, so that sheets of all sizes look alike.
     let u = drawing.width().max(drawing.height()) as f32 / SMALLEST_LONG_SIDE as f32;
     let shapes = shapes(answer, picture);
     draw_shapes(&mut drawing, &shapes, scale, u);
-    for (k, prompt) in prompts.iter().enumerate() {
-        prompts::draw(&mut drawing, prompt, k + 1, scale, u);
-    }
-    labels::draw_all(&mut drawing, &labels(&shapes, scale), u);
+    let badges = prompts
+        .iter()
+        .enumerate()
+        .filter_map(|(k, prompt)| prompts::draw(&mut drawing, prompt, k + 1, scale, u))
+        .collect();
+    let precious = precious(&shapes, scale, u);
+    labels::draw_all(&mut drawing, &labels(&shapes, scale), badges, &precious, u);
     let mut panels = vec![drawing];
     let size = [panels[0].width(), panels[0].height()];
     for (triplet, concept, _, shape) in &shapes {
@@ -51,7 +58,7 @@ pub fn annotate(picture: &Picture, prompts: &[Prompt], answer: &[Event]) -> Pict
             phrase: text::shortened(concept, LABEL_LETTERS),
             colour: palette::triplet(*triplet),
         };
-        labels::draw_all(&mut panel, &[label], u);
+        labels::draw_all(&mut panel, &[label], Vec::new(), &[], u);
         panels.push(panel);
     }
     sheet(&panels, answer, u)
@@ -111,14 +118,24 @@ fn draw_shapes(drawing: &mut Pixmap, shapes: &[Drawn], scale: f32, u: f32) {
 
 fn labels(shapes: &[Drawn], scale: f32) -> Vec<Label> {
     let of = |wanted: usize| shapes.iter().filter(|s| s.0 == wanted).count();
+    // A person's mask and joints under one triplet need one label, not two.
+    let leads = |drawn: &&Drawn| {
+        let first = shapes.iter().find(|s| s.0 == drawn.0);
+        first.is_none_or(|f| std::mem::discriminant(f.3) == std::mem::discriminant(drawn.3))
+    };
     shapes
         .iter()
+        .filter(leads)
         .filter_map(|(triplet, concept, index, shape)| {
             let anchor = match shape {
                 Shape::Box { bbox } | Shape::Keypoint { bbox, .. } => {
                     Anchor::Box(bbox.map(|v| v * scale))
                 }
-                Shape::Mask { mask, .. } => Anchor::Above(marks::top(mask)?.map(|v| v * scale)),
+                Shape::Mask { mask, .. } => {
+                    let ([_, y, _, h], point) = marks::extent(mask)?;
+                    let point = point.map(|v| v * scale);
+                    Anchor::Above { point, bottom: (y + h) * scale }
+                }
                 Shape::Depth { .. } => return None,
             };
             let named = *index == 0 || of(*triplet) < MANY_TARGETS;
@@ -132,8 +149,20 @@ fn labels(shapes: &[Drawn], scale: f32) -> Vec<Label> {
         .collect()
 }
 
-/// The picture at drawing size, and px of the drawing per px of the picture.
-fn enlarged(picture: &Picture) -> (f32, Pixmap) {
+/// What a label would hide altogether: small things, and the heads of people.
+fn precious(shapes: &[Drawn], scale: f32, u: f32) -> Vec<[f32; 4]> {
+    let rects = shapes.iter().filter_map(|(_, _, _, shape)| match shape {
+        Shape::Box { bbox } => Some(*bbox),
+        Shape::Mask { mask, .. } => marks::extent(mask).map(|(rect, _)| rect),
+        Shape::Keypoint { bbox: [x, y, w, h], .. } => Some([*x, *y, *w, h * HEAD_SHARE]),
+        Shape::Depth { .. } => None,
+    });
+    rects.map(|rect| rect.map(|v| v * scale)).filter(|rect| rect[3] < SMALL * u).collect()
+}
+
+/// The picture at drawing size, and px of the drawing per px of the picture; a blank sheet when the
+/// picture's bytes do not fit its size; none beyond the size of any decoded picture.
+fn enlarged(picture: &Picture) -> Option<(f32, Pixmap)> {
     let (width, height) = (picture.width.max(1), picture.height.max(1));
     let scale = (SMALLEST_LONG_SIDE as f32 / width.max(height) as f32).max(1.0);
     let size = [width, height].map(|side| ((side as f32 * scale).round() as u32).max(1));
@@ -147,9 +176,7 @@ fn enlarged(picture: &Picture) -> (f32, Pixmap) {
         Picture { width: buffer.width(), height: buffer.height(), rgb: buffer.into_raw() }
     });
     let blank = || Picture::filled(size[0], size[1], palette::PAPER);
-    let pixmap = canvas::from_picture(&large.unwrap_or_else(blank));
-    // A pixmap of at least one pixel fails only beyond any size that was decoded.
-    (scale, pixmap.or_else(|| Pixmap::new(1, 1)).unwrap_or_else(|| unreachable!()))
+    Some((scale, canvas::from_picture(&large.unwrap_or_else(blank))?))
 }
 
 /// Panels side by side on paper, the words below.

@@ -21,8 +21,6 @@ const TRIPLETS: [[u8; 3]; 10] = [
 pub(super) const PAPER: [u8; 3] = [252, 252, 250];
 /// Text on paper.
 pub(super) const INK: [u8; 3] = [28, 30, 34];
-/// Secondary text on paper.
-pub(super) const MUTED: [u8; 3] = [112, 116, 124];
 /// What prompts are drawn with, on a dark halo.
 pub(super) const PROMPT: [u8; 3] = [255, 255, 255];
 /// The halo under prompts, and their badges.

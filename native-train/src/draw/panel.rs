@@ -11,6 +11,7 @@ use tiny_skia::Pixmap;
 const SIZE: f32 = 19.0;
 const LINE: f32 = 31.0;
 const DISC: f32 = 9.5;
+const UNDERLINE: f32 = 2.2;
 /// In letters.
 const LONGEST_WORD: usize = 30;
 
@@ -37,6 +38,13 @@ struct Word {
     x: f32,
     line: usize,
     width: f32,
+}
+
+impl Word {
+    /// Whether this is a further word of the same phrase.
+    fn follows(&self, before: &Word) -> bool {
+        !self.badge && self.triplet == before.triplet
+    }
 }
 
 impl Panel {
@@ -86,18 +94,13 @@ impl Panel {
             text::draw(pixmap, &word.text, weight, SIZE * u, [at, baseline], word.ink);
             if let Some(triplet) = word.triplet {
                 // The line runs on below the space to the next word of the phrase.
-                let end = match self.words.get(k + 1) {
-                    Some(next)
-                        if next.line == word.line
-                            && !next.badge
-                            && next.triplet == word.triplet =>
-                    {
-                        x + next.x
-                    }
-                    _ => x + word.x + word.width,
+                let same = |next: &&Word| next.line == word.line && next.follows(word);
+                let end = match self.words.get(k + 1).filter(same) {
+                    Some(next) => x + next.x + UNDERLINE * u,
+                    None => x + word.x + word.width,
                 };
-                let rect = [at, baseline + 4.5 * u, end - at, 2.2 * u];
-                if let Some(line) = rounded(rect, 1.1 * u) {
+                let rect = [at, baseline + 4.5 * u, end - at, UNDERLINE * u];
+                if let Some(line) = rounded(rect, UNDERLINE * u / 2.0) {
                     fill(pixmap, &line, palette::triplet(triplet), 255);
                 }
             }

@@ -7,8 +7,15 @@ use super::palette::{HALO, PROMPT};
 use refvlm_record::{Prompt, Rle};
 use tiny_skia::{FillRule, Mask as Clip, PathBuilder, Pixmap, Transform};
 
-/// Draws a prompt with its badge. `scale` takes px of the picture to px of the drawing.
-pub(super) fn draw(pixmap: &mut Pixmap, prompt: &Prompt, number: usize, scale: f32, u: f32) {
+/// Draws a prompt with its badge and returns the badge's rectangle. `scale` takes px of the
+/// picture to px of the drawing.
+pub(super) fn draw(
+    pixmap: &mut Pixmap,
+    prompt: &Prompt,
+    number: usize,
+    scale: f32,
+    u: f32,
+) -> Option<[f32; 4]> {
     let badge = match prompt {
         Prompt::Point { x, y } => Some(point(pixmap, [x * scale, y * scale], u)),
         Prompt::Box { x, y, w, h } => {
@@ -22,9 +29,7 @@ pub(super) fn draw(pixmap: &mut Pixmap, prompt: &Prompt, number: usize, scale: f
         Prompt::Scribble { points } => scribble(pixmap, points, scale, u),
         Prompt::Mask { mask } => painted(pixmap, mask, scale, u),
     };
-    if let Some(at) = badge {
-        prompt_badge(pixmap, number, at, u);
-    }
+    badge.map(|at| prompt_badge(pixmap, number, at, u))
 }
 
 fn point(pixmap: &mut Pixmap, at: [f32; 2], u: f32) -> [f32; 2] {

@@ -11,7 +11,7 @@ use refvlm_scenes::{Scene, World};
 use std::collections::HashMap;
 
 /// Names that dense targets are made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Legend {
     classes: HashMap<&'static str, usize>,
     colours: HashMap<&'static str, usize>,
@@ -19,14 +19,17 @@ pub struct Legend {
 
 impl Legend {
     /// The classes and colours of a world.
-    pub fn new(world: &World) -> Self {
-        let number = |names: Vec<&'static str>| {
-            names.into_iter().enumerate().map(|(i, name)| (name, i + 1)).collect()
-        };
-        Self {
-            classes: number(world.classes().iter().map(|c| c.name).collect()),
-            colours: number(world.colours().to_vec()),
+    pub fn new() -> Self {
+        let mut legend = Self { classes: HashMap::new(), colours: HashMap::new() };
+        for class in World::classes() {
+            let next = legend.classes.len() + 1;
+            legend.classes.insert(class.name, next);
+            for colour in class.colours {
+                let next = legend.colours.len() + 1;
+                legend.colours.entry(colour.name).or_insert(next);
+            }
         }
+        legend
     }
 
     /// Channels per cell: background and classes, no colour and colours, log distance.

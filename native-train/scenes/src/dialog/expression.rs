@@ -55,11 +55,18 @@ impl Expression {
         sort && (self.colour.is_none() || self.colour == object.colour)
     }
 
-    /// Whether the scene holds something that some would call by this class name although it has
-    /// a name of its own: a duck where a bird is asked for.
+    /// Whether some would count more than the objects of this sort: a duck where a bird is asked
+    /// for, or the trees of a forest.
     pub fn is_broad(&self, facts: &Facts) -> bool {
-        let Head::Class(noun) = self.head else { return false };
-        facts.objects().iter().any(|object| names::broader(object.class) == Some(noun.singular))
+        let scenery = names::scenery(facts.scene.background);
+        match self.head {
+            Head::Class(noun) => {
+                let also = |object: &Object| names::broader(object.class) == Some(noun.singular);
+                scenery.contains(&noun.singular) || facts.objects().iter().any(also)
+            }
+            Head::Family(family) => family == Family::Plant && scenery.contains(&"tree"),
+            Head::Any => false,
+        }
     }
 
     /// Objects that head and colour fit, from left to right.

@@ -94,8 +94,8 @@ pub(super) fn than(direction: Direction) -> &'static [&'static str] {
         Direction::Right => {
             &["right of", "to the right of", "on the right side of", "on the right of"]
         }
-        Direction::Small => &["smaller than", "that looks smaller than"],
-        Direction::Large => &["larger than", "bigger than", "that looks larger than"],
+        Direction::Small => &["smaller than", "tinier than"],
+        Direction::Large => &["larger than", "bigger than"],
         Direction::Near => &["in front of", "nearer than", "closer than", "closer to us than"],
         Direction::Far => &["behind", "farther away than", "further back than", "farther than"],
     }
@@ -120,7 +120,7 @@ fn most(direction: Direction) -> &'static [&'static str] {
         Direction::Near => &[
             "the nearest {n}",
             "the closest {n}",
-            "the {n} closest to the camera",
+            "the {n} closest to the viewer",
             "the {n} nearest to us",
         ],
         Direction::Far => &[
@@ -138,7 +138,7 @@ fn being_most(direction: Direction) -> &'static [&'static str] {
         Direction::Right => &["furthest right", "the rightmost", "on the far right"],
         Direction::Small => &["the smallest", "smallest", "the tiniest"],
         Direction::Large => &["the largest", "largest", "the biggest"],
-        Direction::Near => &["the nearest", "closest to the camera", "nearest to us"],
+        Direction::Near => &["the nearest", "closest to the viewer", "nearest to us"],
         Direction::Far => &["the farthest away", "the most distant", "furthest back"],
     }
 }

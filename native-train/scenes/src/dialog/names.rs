@@ -1,114 +1,41 @@
-//! Names to ask for what is not there.
+//! Names beyond those of the objects in a scene: of what is not there, of what is painted into the
+//! background, and of what goes by two names.
 
 use super::facts::{Facts, Noun};
 use crate::Object;
+use crate::classes::CLASSES;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Colours that things and shirts come in.
-pub(super) const COLOURS: [&str; 9] =
-    ["red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black"];
-
-const NAMES: [(&str, &str); 85] = [
-    ("person", "people"),
-    ("dog", "dogs"),
-    ("cat", "cats"),
-    ("cow", "cows"),
-    ("horse", "horses"),
-    ("elephant", "elephants"),
-    ("penguin", "penguins"),
-    ("pig", "pigs"),
-    ("sheep", "sheep"),
-    ("rabbit", "rabbits"),
-    ("giraffe", "giraffes"),
-    ("tiger", "tigers"),
-    ("monkey", "monkeys"),
-    ("rooster", "roosters"),
-    ("duck", "ducks"),
-    ("owl", "owls"),
-    ("turtle", "turtles"),
-    ("dinosaur", "dinosaurs"),
-    ("whale", "whales"),
-    ("fish", "fish"),
-    ("dolphin", "dolphins"),
-    ("butterfly", "butterflies"),
-    ("bee", "bees"),
-    ("bird", "birds"),
-    ("camel", "camels"),
-    ("zebra", "zebras"),
-    ("snail", "snails"),
-    ("apple", "apples"),
-    ("banana", "bananas"),
-    ("pizza", "pizzas"),
-    ("cake", "cakes"),
-    ("hamburger", "hamburgers"),
-    ("strawberry", "strawberries"),
-    ("watermelon", "watermelons"),
-    ("pineapple", "pineapples"),
-    ("ice cream", "ice creams"),
-    ("donut", "donuts"),
-    ("carrot", "carrots"),
-    ("pear", "pears"),
-    ("lemon", "lemons"),
-    ("car", "cars"),
-    ("bus", "buses"),
-    ("truck", "trucks"),
-    ("bicycle", "bicycles"),
-    ("motorcycle", "motorcycles"),
-    ("airplane", "airplanes"),
-    ("helicopter", "helicopters"),
-    ("sailboat", "sailboats"),
-    ("ship", "ships"),
-    ("train", "trains"),
-    ("tractor", "tractors"),
-    ("rocket", "rockets"),
-    ("tree", "trees"),
-    ("fir", "firs"),
-    ("palm", "palms"),
-    ("cactus", "cacti"),
-    ("sunflower", "sunflowers"),
-    ("tulip", "tulips"),
-    ("mushroom", "mushrooms"),
-    ("potted plant", "potted plants"),
-    ("umbrella", "umbrellas"),
-    ("balloon", "balloons"),
-    ("guitar", "guitars"),
-    ("clock", "clocks"),
-    ("book", "books"),
-    ("ball", "balls"),
-    ("chair", "chairs"),
-    ("kite", "kites"),
-    ("gift", "gifts"),
-    ("backpack", "backpacks"),
-    ("cap", "caps"),
-    ("house", "houses"),
-    ("tent", "tents"),
-    ("key", "keys"),
-    ("bell", "bells"),
-    ("drum", "drums"),
-    ("trophy", "trophies"),
-    ("bucket", "buckets"),
-    ("snowman", "snowmen"),
-    ("teddy bear", "teddy bears"),
-    ("robot", "robots"),
-    ("camera", "cameras"),
-    ("dress", "dresses"),
-    ("television", "televisions"),
-    ("ladder", "ladders"),
-];
-
 /// A class that the scene does not show.
 pub(super) fn absent(facts: &Facts, rng: &mut ChaCha8Rng) -> Option<Noun> {
-    let absent: Vec<Noun> = NAMES
+    let absent: Vec<Noun> = CLASSES
         .iter()
-        .map(|&(singular, plural)| Noun { singular, plural })
+        .map(|class| Noun { singular: class.name, plural: class.plural })
         .filter(|noun| {
             let names = |object: &Object| {
                 object.class == noun.singular || broader(object.class) == Some(noun.singular)
             };
-            !facts.objects().iter().any(names)
+            let painted = scenery(facts.scene.background).contains(&noun.singular);
+            !painted && !facts.objects().iter().any(names)
         })
         .collect();
+    absent.choose(rng).copied()
+}
+
+/// A colour in which the scene does not show the object's class, though it could.
+pub(super) fn absent_colour(
+    facts: &Facts,
+    object: &Object,
+    rng: &mut ChaCha8Rng,
+) -> Option<&'static str> {
+    let class = CLASSES.iter().find(|class| class.name == object.class)?;
+    let shown = |colour: &str| {
+        let same = |other: &Object| other.class == object.class && other.colour == Some(colour);
+        facts.objects().iter().any(same)
+    };
+    let names = class.colours.iter().map(|colour| colour.name);
+    let absent: Vec<&'static str> = names.filter(|colour| !shown(colour)).collect();
     absent.choose(rng).copied()
 }
 
@@ -118,5 +45,16 @@ pub(super) fn broader(class: &str) -> Option<&'static str> {
         "duck" | "owl" | "penguin" | "rooster" => Some("bird"),
         "fir" | "palm" => Some("tree"),
         _ => None,
+    }
+}
+
+/// Classes that are painted into a background, so that their number and presence is a matter of
+/// taste.
+pub(super) fn scenery(background: &str) -> &'static [&'static str] {
+    match background {
+        "a forest" | "a snowy field" | "a lake" | "a mountain valley" | "a playground"
+        | "an autumn field" => &["tree", "fir"],
+        "a street" | "a city at night" => &["house"],
+        _ => &[],
     }
 }

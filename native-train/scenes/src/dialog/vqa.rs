@@ -7,7 +7,7 @@ use super::facts::{Direction, Facts, Noun};
 use super::names;
 use super::wordings::vqa as wordings;
 use super::words::{coloured, described, indefinite, there_are};
-use crate::{Family, Object};
+use crate::Family;
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +17,8 @@ use refvlm_record::Turn;
 const BACKGROUND_SHARE: f32 = 0.15;
 /// Share of counting questions about what is not there.
 const NONE_SHARE: f32 = 0.2;
+/// Share of counting questions about a family, such as animals.
+const FAMILY_SHARE: f32 = 0.2;
 /// Share of questions after the place of what is not there.
 const NOWHERE_SHARE: f32 = 0.08;
 /// Share of yes-no questions about presence that name a colour where they can.
@@ -53,21 +55,14 @@ pub(super) fn how_many(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> 
         (names::absent(facts, rng)?, 0)
     } else {
         let object = facts.objects().choose(rng)?;
-        let wide = rng.random::<f32>() < 0.2;
-        match Noun::of_family(object.family).filter(|_| wide) {
-            Some(noun) => {
-                let same = |other: &&Object| other.family == object.family;
-                (noun, facts.objects().iter().filter(same).count())
-            }
-            None => {
-                let noun = Noun::of(object);
-                let asked = Expression::new(Head::Class(noun), None, Clause::Only);
-                if asked.is_broad(facts) {
-                    return None;
-                }
-                (noun, asked.candidates(facts).len())
-            }
+        let wide = rng.random::<f32>() < FAMILY_SHARE;
+        let family = Noun::of_family(object.family).filter(|_| wide);
+        let head = family.map_or(Head::Class(Noun::of(object)), |_| Head::Family(object.family));
+        let asked = Expression::new(head, None, Clause::Only);
+        if asked.is_broad(facts) {
+            return None;
         }
+        (asked.noun(), asked.candidates(facts).len())
     };
     Some(spoken(wordings::HOW_MANY.ask(&[noun.plural.into()], rng), there_are(count, noun)))
 }
@@ -118,10 +113,7 @@ pub(super) fn relation(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> 
     let facts = &draft.facts;
     let (direction, [a, b]) = named_pair(facts, &Direction::ALL, rng)?;
     let truth = facts.exceeds(direction, a, b)?;
-    // Relative clauses ("that looks larger than") do not follow "is".
-    let relations: Vec<&str> =
-        than(direction).iter().copied().filter(|words| !words.starts_with("that")).collect();
-    let relation = *relations.choose(rng)?;
+    let relation = *than(direction).choose(rng)?;
     let (a, b) = (simple(facts, a)?.text(facts, rng), simple(facts, b)?.text(facts, rng));
     let question = wordings::RELATION.ask(&[a.into(), relation.into(), b.into()], rng);
     Some(spoken(question, yes_or_no(truth)))
@@ -163,19 +155,14 @@ pub(super) fn presence(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> 
     let facts = &draft.facts;
     let truth = rng.random::<f32>() < 0.5;
     let tinted = rng.random::<f32>() < TINTED_SHARE;
-    let object = facts.objects().choose(rng);
+    let scenery = names::scenery(facts.scene.background);
+    let object = facts.objects().choose(rng).filter(|object| !scenery.contains(&object.class));
     let coloured_object = object.filter(|object| tinted && object.colour.is_some());
     let thing = match (coloured_object, truth) {
         (Some(object), true) => coloured(object.class, object.family, object.colour),
         (Some(object), false) => {
-            let worn = |colour: &&str| {
-                let same =
-                    |other: &Object| other.class == object.class && other.colour == Some(*colour);
-                facts.objects().iter().any(same)
-            };
-            let others: Vec<&str> =
-                names::COLOURS.into_iter().filter(|colour| !worn(colour)).collect();
-            coloured(object.class, object.family, Some(*others.choose(rng)?))
+            let colour = names::absent_colour(facts, object, rng)?;
+            coloured(object.class, object.family, Some(colour))
         }
         (None, true) => object?.class.into(),
         (None, false) => names::absent(facts, rng)?.singular.into(),

@@ -76,31 +76,10 @@ pub(super) fn joint(index: usize, count: usize) -> &'static str {
 
 /// The background as a place: `on a beach`, `in a forest`.
 pub(super) fn at_place(background: &str) -> String {
-    const SURFACES: [&str; 22] = [
-        "beach",
-        "road",
-        "street",
-        "lawn",
-        "table",
-        "floor",
-        "shore",
-        "hill",
-        "mountain",
-        "stage",
-        "court",
-        "carpet",
-        "rug",
-        "grass",
-        "plain",
-        "square",
-        "moon",
-        "sand",
-        "island",
-        "path",
-        "ice",
-        "background",
-    ];
-    let last = background.rsplit(' ').next().unwrap_or_default();
-    let preposition = if SURFACES.contains(&last) { "on" } else { "in" };
+    let preposition = match background.rsplit(' ').next() {
+        Some("beach" | "street" | "playground") => "on",
+        Some("lake" | "sunset") => "at",
+        _ => "in",
+    };
     format!("{preposition} {background}")
 }

@@ -1,0 +1,246 @@
+//! One record as the model takes it: the only place where a record becomes pixels, tokens,
+//! labels, prompt regions and targets. Training, evaluation and inference come through here.
+
+use crate::config::ModelConfig;
+use crate::image::{Frame, ImageError, Picture, Preprocess, share_of_cells};
+use crate::losses::{DenseTarget, PoseTarget};
+use crate::prompting::PromptError;
+use crate::triplet::{Encoded, Exchange, TemplateError, Tokenizer};
+use refvlm_record::{Mask, Prompt, Record, RleError, Target, Unit};
+use thiserror::Error;
+
+/// A picture with its dialogues.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Where the picture lies in the square.
+    pub frame: Frame,
+    /// Input of the transformer tower, `[3, size, size]`.
+    pub pixels: Vec<f32>,
+    /// Input of the convolutional tower, `[3, tower_size, tower_size]`; empty where the sizes
+    /// agree.
+    pub tower_pixels: Vec<f32>,
+    /// Weights of each prompt over the grid of the prompt features.
+    pub regions: Vec<Vec<f32>>,
+    /// Dialogues, each on its own behind the picture.
+    pub turns: Vec<Encoded>,
+    /// Targets of the record, each in the forms that the turns ask for.
+    pub targets: Vec<Targets>,
+}
+
+/// The forms of one target.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    /// Centre x, centre y, width, height in the unit square.
+    pub bbox: Option<[f32; 4]>,
+    /// At the label size.
+    pub mask: Option<DenseTarget>,
+    /// In the unit square.
+    pub pose: Option<PoseTarget>,
+    /// Logarithm of metres at the label size.
+    pub depth: Option<DenseTarget>,
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ExampleError {
+    /// The picture.
+    #[error("picture: {0}")]
+    Image(#[from] ImageError),
+    /// A prompt.
+    #[error("prompts[{index}]: {source}")]
+    Prompt {
+        /// Which.
+        index: usize,
+        /// What is wrong.
+        source: PromptError,
+    },
+    /// A turn.
+    #[error("turns[{index}]: {source}")]
+    Turn {
+        /// Which.
+        index: usize,
+        /// What is wrong.
+        source: TemplateError,
+    },
+    /// A target.
+    #[error("targets[{index}]: {problem}")]
+    Target {
+        /// Which.
+        index: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// What examples are made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// Sizes of the model.
+    pub config: &'a ModelConfig,
+    /// Its tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// Side of the rasters that masks and depth are supervised at.
+    pub label_side: usize,
+}
+
+impl Setup<'_> {
+    /// The inputs of both towers.
+    ///
+    /// # Errors
+    /// When the picture's size is out of bounds.
+    pub fn pixels(&self, picture: Picture) -> Result<(Frame, Vec<f32>, Vec<f32>), ImageError> {
+        pixels(self.config, picture)
+    }
+
+    /// Makes an example of a record and its picture.
+    ///
+    /// # Errors
+    /// Names the part of the record that cannot be used.
+    pub fn example(&self, record: &Record, picture: Picture) -> Result<Example, ExampleError> {
+        let (frame, pixels, tower_pixels) = self.pixels(picture)?;
+        let turns = record.turns.iter().enumerate().map(|(index, turn)| {
+            let exchange = Exchange::from_turn(turn, true);
+            let encoded = self.config.template.encode_turn(self.tokenizer, &exchange, true);
+            encoded.map_err(|source| ExampleError::Turn { index, source })
+        });
+        let turns = turns.collect::<Result<Vec<_>, _>>()?;
+        let mut targets = vec![Targets::default(); record.targets.len()];
+        for reference in turns.iter().flat_map(|turn| &turn.refs) {
+            let index = reference.target;
+            let (Some(made), Some(target)) =
+                (targets.get_mut(index), record.targets.get(index))
+            else {
+                return Err(missing(index, reference.unit));
+            };
+            self.fill(made, target, reference.unit, &frame, index)?;
+        }
+        let regions = regions(self.config, &record.prompts, &frame)?;
+        Ok(Example { frame, pixels, tower_pixels, regions, turns, targets })
+    }
+
+    fn fill(
+        &self,
+        made: &mut Targets,
+        target: &Target,
+        unit: Unit,
+        frame: &Frame,
+        index: usize,
+    ) -> Result<(), ExampleError> {
+        let absent = || missing(index, unit);
+        match unit {
+            Unit::Box => made.bbox = Some(frame.box_to_unit(target.bbox.ok_or_else(absent)?)),
+            Unit::Mask if made.mask.is_some() => {}
+            Unit::Mask => {
+                let mask = target.mask.as_ref().ok_or_else(absent)?;
+                let damaged = |e: RleError| ExampleError::Target { index, problem: e.to_string() };
+                made.mask = Some(self.mask_target(&mask.to_mask().map_err(damaged)?, frame)?);
+            }
+            Unit::Keypoint => {
+                let points = target.keypoints.as_ref().ok_or_else(absent)?;
+                made.pose = Some(PoseTarget {
+                    bbox: frame.box_to_unit(target.bbox.ok_or_else(absent)?),
+                    keypoints: frame.keypoints_to_unit(points),
+                });
+            }
+            Unit::Depth if made.depth.is_some() => {}
+            Unit::Depth => {
+                let depth = target.depth.as_ref().ok_or_else(absent)?;
+                made.depth = Some(self.depth_target(&depth.metres, frame, index)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// 1 where the mask covers at least half of a cell.
+    fn mask_target(&self, mask: &Mask, frame: &Frame) -> Result<DenseTarget, ExampleError> {
+        frame.check_mask(mask)?;
+        let (side, label) = (frame.side as usize, self.label_side);
+        let shares =
+            share_of_cells([side, side], [label, label], |y, row| frame.mask_row(mask, y, row));
+        let values = shares.into_iter().map(|share| f32::from(u8::from(share >= 0.5))).collect();
+        Ok(DenseTarget { values, valid: self.valid(frame) })
+    }
+
+    /// The logarithm of the distance at the centre of each cell.
+    fn depth_target(
+        &self,
+        metres: &[f32],
+        frame: &Frame,
+        index: usize,
+    ) -> Result<DenseTarget, ExampleError> {
+        let (width, height) = (frame.width as usize, frame.height as usize);
+        if metres.len() != width * height {
+            let problem =
+                format!("depth map has {} px, the picture {width}x{height}", metres.len());
+            return Err(ExampleError::Target { index, problem });
+        }
+        let mut values = Vec::with_capacity(self.label_side * self.label_side);
+        let mut valid = self.valid(frame);
+        for i in 0..self.label_side * self.label_side {
+            let unit = |cell: usize| (cell as f32 + 0.5) / self.label_side as f32;
+            let at = frame.point_to_px([unit(i % self.label_side), unit(i / self.label_side)]);
+            let inside = at[0] >= 0.0 && at[1] >= 0.0;
+            let (x, y) = (at[0] as usize, at[1] as usize);
+            let depth = (inside && x < width && y < height).then(|| metres[y * width + x]);
+            match depth.filter(|&d| d.is_finite() && d > 0.0) {
+                Some(depth) => values.push(depth.ln()),
+                None => {
+                    values.push(0.0);
+                    valid[i] = 0.0;
+                }
+            }
+        }
+        Ok(DenseTarget { values, valid })
+    }
+
+    /// 1 on cells whose centre lies on the picture, 0 on the padded band.
+    fn valid(&self, frame: &Frame) -> Vec<f32> {
+        let side = self.label_side;
+        let unit = |cell: usize| (cell as f32 + 0.5) / side as f32;
+        let (width, height) = (frame.width as f32, frame.height as f32);
+        (0..side * side)
+            .map(|i| {
+                let [x, y] = frame.point_to_px([unit(i % side), unit(i / side)]);
+                f32::from(u8::from((0.0..width).contains(&x) && (0.0..height).contains(&y)))
+            })
+            .collect()
+    }
+}
+
+/// The inputs of both towers; the second is empty where they are the same.
+///
+/// # Errors
+/// When the picture's size is out of bounds.
+pub fn pixels(
+    config: &ModelConfig,
+    picture: Picture,
+) -> Result<(Frame, Vec<f32>, Vec<f32>), ImageError> {
+    let size = config.visual_encoder.image_size;
+    let (frame, pixels) = Preprocess::clip(size as u32).apply(picture)?;
+    let tower = match config.tower_size == size {
+        true => Vec::new(),
+        false => Preprocess::clip(config.tower_size as u32).apply(picture)?.1,
+    };
+    Ok((frame, pixels, tower))
+}
+
+/// Weights of prompts over the grid of the prompt features.
+///
+/// # Errors
+/// Names the prompt that lies outside the picture or is empty.
+pub fn regions(
+    config: &ModelConfig,
+    prompts: &[Prompt],
+    frame: &Frame,
+) -> Result<Vec<Vec<f32>>, ExampleError> {
+    let grid = config.selected_side(&config.prompt_features);
+    let weights = |(index, prompt): (usize, &Prompt)| {
+        let region = config.regions.region(prompt, frame, [grid, grid]);
+        region.map_err(|source| ExampleError::Prompt { index, source })
+    };
+    prompts.iter().enumerate().map(weights).collect()
+}
+
+fn missing(index: usize, unit: Unit) -> ExampleError {
+    ExampleError::Target { index, problem: format!("has no {unit} to decode") }
+}

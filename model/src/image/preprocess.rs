@@ -1,0 +1,131 @@
+//! Padding to a square, resizing and normalising.
+
+use super::resample::resize_bicubic;
+use super::{Frame, ImageError};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// The colour around the picture: the mean colour of CLIP's training pictures, whatever the tower.
+pub const FILL_RGB: [u8; 3] = [122, 116, 104];
+
+/// A checked view of 8-bit RGB pixels.
+#[derive(Debug, Clone, Copy)]
+pub struct Picture<'a> {
+    width: u32,
+    height: u32,
+    rgb: &'a [u8],
+}
+
+impl<'a> Picture<'a> {
+    /// Wraps `width * height * 3` bytes, row-major.
+    ///
+    /// # Errors
+    /// When a side is zero or too large, or the buffer has another length.
+    pub fn new(width: u32, height: u32, rgb: &'a [u8]) -> Result<Self, ImageError> {
+        Frame::new(width, height, 1)?;
+        let expected = width as usize * height as usize * 3;
+        if rgb.len() != expected {
+            let found = rgb.len();
+            return Err(ImageError::Length { what: "picture bytes", expected, found });
+        }
+        Ok(Self { width, height, rgb })
+    }
+
+    /// `[width, height]` in px.
+    pub fn size(&self) -> [u32; 2] {
+        [self.width, self.height]
+    }
+}
+
+/// What a tower expects of its input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// Side of the tower's input in pixels.
+    pub size: u32,
+    /// Subtracted from each channel in 0..1.
+    #[serde(default = "clip_mean")]
+    pub mean: [f32; 3],
+    /// Divides each channel.
+    #[serde(default = "clip_std")]
+    pub std: [f32; 3],
+}
+
+fn clip_mean() -> [f32; 3] {
+    [0.481_454_66, 0.457_827_5, 0.408_210_73]
+}
+
+fn clip_std() -> [f32; 3] {
+    [0.268_629_54, 0.261_302_6, 0.275_777_1]
+}
+
+impl Preprocess {
+    /// CLIP's normalisation, used by its ViT and its ConvNeXt.
+    pub fn clip(size: u32) -> Self {
+        Self { size, mean: clip_mean(), std: clip_std() }
+    }
+
+    /// ImageNet's normalisation, used by DINOv2 and SAM.
+    pub fn imagenet(size: u32) -> Self {
+        Self { size, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+    }
+
+    /// Pads, resizes and normalises.
+    ///
+    /// # Shapes
+    /// returns the frame and `[3, size, size]` values, channels first
+    ///
+    /// # Errors
+    /// When `size` is zero or too large, or the normalisation would not give finite numbers.
+    pub fn apply(&self, picture: Picture) -> Result<(Frame, Vec<f32>), ImageError> {
+        let [width, height] = picture.size();
+        let frame = Frame::new(width, height, self.size)?;
+        let normal = |v: &f32| v.is_finite() && *v > 0.0;
+        if !self.std.iter().all(normal) || !self.mean.iter().all(|v| v.is_finite()) {
+            return Err(ImageError::Normalisation { mean: self.mean, std: self.std });
+        }
+        Ok((frame, self.normalise(&resize_square(picture, &frame))))
+    }
+
+    /// # Shapes
+    /// `[..., 3]` bytes -> `[3, ...]` values
+    fn normalise(&self, rgb: &[u8]) -> Vec<f32> {
+        let mut values = Vec::with_capacity(rgb.len());
+        for (channel, (mean, std)) in self.mean.iter().zip(&self.std).enumerate() {
+            let table: Vec<f32> =
+                (0..256u32).map(|v| ((f64::from(v) / 255.0) as f32 - mean) / std).collect();
+            let bytes = rgb.iter().skip(channel).step_by(3);
+            values.extend(bytes.map(|&byte| table[usize::from(byte)]));
+        }
+        values
+    }
+}
+
+/// The picture in its square at the frame's size, still in bytes; with `size == side` the padded
+/// picture itself.
+///
+/// # Shapes
+/// returns `[size, size, 3]` bytes
+pub fn resize_square(picture: Picture, frame: &Frame) -> Vec<u8> {
+    let (side, size) = (frame.side as usize, frame.size as usize);
+    resize_bicubic::<3>([side; 2], [size; 2], |y, row| {
+        for pixel in row.as_chunks_mut::<3>().0 {
+            *pixel = FILL_RGB;
+        }
+        let stride = picture.width as usize * 3;
+        let source = y.checked_sub(frame.pad_y as usize);
+        if let Some(pixels) = source.and_then(|y| picture.rgb.chunks_exact(stride).nth(y)) {
+            let left = frame.pad_x as usize * 3;
+            row[left..left + stride].copy_from_slice(pixels);
+        }
+    })
+}
+
+/// Values of one picture as a batch of one.
+///
+/// # Shapes
+/// `[3, size, size]` values -> `[1, 3, size, size]`
+pub fn pixels_to_tensor(values: Vec<f32>, frame: &Frame, device: &Device) -> Tensor<4> {
+    let size = frame.size as usize;
+    Tensor::from_data(TensorData::new(values, [1, 3, size, size]), (device, DType::F32))
+}

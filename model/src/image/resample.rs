@@ -1,0 +1,155 @@
+//! Resampling of byte images by rows that are produced on demand, so that a padded square is never
+//! stored.
+
+/// Fraction bits of the filter weights: what is left of 32 bits beside an 8-bit value, a sign and
+/// one bit for the overshoot of a cubic, which is what Pillow uses.
+const FRACTION_BITS: u32 = 32 - 8 - 2;
+
+/// The filter along one axis: for each output position where it starts and its weights.
+struct Filter {
+    windows: Vec<(usize, Vec<i32>)>,
+}
+
+impl Filter {
+    /// Cubic with a = -0.5, widened when shrinking (antialiasing), weights in fixed point: the
+    /// rounding of every step is Pillow's, so the bytes are too.
+    fn bicubic(from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let widening = scale.max(1.0);
+        let support = 2.0 * widening;
+        let window = |i: usize| {
+            let centre = (i as f64 + 0.5) * scale;
+            let first = (centre - support + 0.5).max(0.0) as usize;
+            let last = ((centre + support + 0.5) as usize).min(from);
+            let weights: Vec<f64> =
+                (first..last).map(|x| cubic((x as f64 - centre + 0.5) / widening)).collect();
+            let sum: f64 = weights.iter().sum();
+            let fixed = |w: f64| {
+                let w = w / sum * f64::from(1u32 << FRACTION_BITS);
+                (if w < 0.0 { w - 0.5 } else { w + 0.5 }) as i32
+            };
+            (first, weights.into_iter().map(fixed).collect())
+        };
+        Self { windows: (0..to).map(window).collect() }
+    }
+}
+
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+const HALF: i32 = 1 << (FRACTION_BITS - 1);
+
+fn to_byte(sum: i32) -> u8 {
+    (sum >> FRACTION_BITS).clamp(0, 255) as u8
+}
+
+/// Pillow's `resize(..., BICUBIC)` of an image with `C` interleaved channels of 8 bits.
+///
+/// # Shapes
+/// `from` and `to` are `[width, height]`, all at least 1; `row(y, buffer)` fills one row of
+/// `from[0] * C` bytes, for `y` from 0 up; returns `to[1]` rows of `to[0] * C` bytes.
+pub fn resize_bicubic<const C: usize>(
+    from: [usize; 2],
+    to: [usize; 2],
+    mut row: impl FnMut(usize, &mut [u8]),
+) -> Vec<u8> {
+    let ([width, height], [to_width, to_height]) = (from, to);
+    let (mut source, mut before) = (vec![0u8; width * C], vec![0u8; width * C]);
+    let stride = to_width * C;
+    let mut narrow = vec![0u8; stride * height];
+    let filter = Filter::bicubic(width, to_width);
+    for y in 0..height {
+        row(y, &mut source);
+        // Padding and most of a mask are rows that repeat.
+        if y > 0 && source == before {
+            narrow.copy_within((y - 1) * stride..y * stride, y * stride);
+            continue;
+        }
+        let (pixels, _) = source.as_chunks::<C>();
+        let target = narrow[y * stride..][..stride].chunks_exact_mut(C);
+        for (out, (first, weights)) in target.zip(&filter.windows) {
+            let mut sums = [HALF; C];
+            for (pixel, &weight) in pixels[*first..].iter().zip(weights) {
+                for (sum, &value) in sums.iter_mut().zip(pixel) {
+                    // Sums fit by the choice of FRACTION_BITS; wrapping spares the check.
+                    *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(value)));
+                }
+            }
+            for (byte, sum) in out.iter_mut().zip(sums) {
+                *byte = to_byte(sum);
+            }
+        }
+        std::mem::swap(&mut source, &mut before);
+    }
+    let filter = Filter::bicubic(height, to_height);
+    let mut resized = Vec::with_capacity(stride * to_height);
+    let mut sums = vec![HALF; stride];
+    for (first, weights) in &filter.windows {
+        sums.fill(HALF);
+        let rows = narrow.chunks_exact(stride).skip(*first);
+        for (values, &weight) in rows.zip(weights) {
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(value)));
+            }
+        }
+        resized.extend(sums.iter().map(|&sum| to_byte(sum)));
+    }
+    resized
+}
+
+/// The share of each grid cell that set pixels cover: an area average, in which nothing is too
+/// small to count.
+///
+/// # Shapes
+/// `from` is `[width, height]`, `row(y, buffer)` fills one row of 0/1 bytes, for `y` from 0 up;
+/// returns `grid[0]` rows of `grid[1]` shares in 0..=1.
+pub fn share_of_cells(
+    from: [usize; 2],
+    grid: [usize; 2],
+    mut row: impl FnMut(usize, &mut [u8]),
+) -> Vec<f32> {
+    let ([width, height], [rows, columns]) = (from, grid);
+    let mut source = vec![0u8; width];
+    let mut before = vec![0u32; width + 1];
+    let mut shares = vec![0.0f64; rows * columns];
+    let cell = [height as f64 / rows as f64, width as f64 / columns as f64];
+    let scale = 1.0 / (cell[0] * cell[1]);
+    for y in 0..height {
+        row(y, &mut source);
+        let mut count = 0;
+        for (after, &value) in before[1..].iter_mut().zip(&source) {
+            count += u32::from(value);
+            *after = count;
+        }
+        if count == 0 {
+            continue;
+        }
+        // Set length to the left of a position between pixels.
+        let left_of = |x: f64| {
+            let whole = (x as usize).min(width);
+            let part = source.get(whole).map_or(0.0, |&value| f64::from(value));
+            f64::from(before[whole]) + part * (x - whole as f64)
+        };
+        let (top, bottom) = (y as f64, (y + 1) as f64);
+        let first = (top / cell[0]) as usize;
+        let last = ((bottom / cell[0]).ceil() as usize).min(rows);
+        for (r, shares) in shares.chunks_exact_mut(columns).enumerate().take(last).skip(first) {
+            let (cell_top, cell_bottom) = (r as f64 * cell[0], (r + 1) as f64 * cell[0]);
+            let overlap = bottom.min(cell_bottom) - top.max(cell_top);
+            for (c, share) in shares.iter_mut().enumerate() {
+                let length = left_of((c + 1) as f64 * cell[1]) - left_of(c as f64 * cell[1]);
+                *share += overlap.max(0.0) * length * scale;
+            }
+        }
+    }
+    shares.into_iter().map(|share| share.clamp(0.0, 1.0) as f32).collect()
+}

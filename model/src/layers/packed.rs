@@ -1,0 +1,94 @@
+//! Quantised weights inside ordinary parameters.
+//!
+//! A packed weight hangs on the `Param` it replaces, as a reparameterization: module structure and
+//! paths stay those of the dense model, and whoever asks for `weight.val()` gets the dequantised
+//! matrix. [`Linear`](super::Linear) and [`Embedding`](super::Embedding) look for the packed form
+//! first and compute with it directly.
+
+use burn::module::{Module, Param, ParamId, Reparameterization, Reparameterizer};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use refvlm_shaders::Packed;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A quantised matrix `[out, in]` in place of a parameter's values.
+#[derive(Module, Debug)]
+pub struct PackedWeight {
+    #[module(skip)]
+    packed: Arc<Packed>,
+}
+
+impl Reparameterization for PackedWeight {
+    const NAME: &'static str = "packed";
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        let data = TensorData::new(self.packed.unpack(), self.packed.shape());
+        Tensor::from_data(data, &base.device())
+    }
+}
+
+impl PackedWeight {
+    /// The matrix.
+    pub fn packed(&self) -> &Packed {
+        &self.packed
+    }
+
+    /// Packed form of a parameter if there is one that can compute with `device`.
+    ///
+    /// Elsewhere, and where gradients must flow through, the dequantised matrix is used.
+    pub(super) fn of<'a>(weight: &'a Param<Tensor<2>>, device: &Device) -> Option<&'a Self> {
+        let packed = weight.reparameterization::<PackedWeight>()?;
+        (*device == Device::flex() && !device.is_autodiff()).then_some(packed)
+    }
+
+    /// # Shapes
+    /// `[..., in] -> [..., out]`
+    pub(super) fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let (device, dtype, mut shape) = (x.device(), x.dtype(), x.dims());
+        let y = x.into_data().convert::<f32>().as_slice::<f32>().map(|x| self.packed.matmul(x));
+        shape[D - 1] = self.packed.shape()[0];
+        // Elements are f32 here, so the slice is never refused.
+        Tensor::from_data(TensorData::new(y.unwrap_or_default(), shape), (&device, dtype))
+    }
+
+    /// # Shapes
+    /// ids `[batch, length]` -> `[batch, length, in]`
+    pub(super) fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let ([batch, length], device) = (ids.dims(), ids.device());
+        let width = self.packed.shape()[1];
+        let mut rows = Vec::with_capacity(batch * length * width);
+        for id in ids.into_data().iter::<i64>() {
+            let row = usize::try_from(id).ok().and_then(|id| self.packed.unpack_row(id));
+            // An id beyond the table shows as NaN instead of as another token.
+            rows.extend(row.unwrap_or_else(|| vec![f32::NAN; width]));
+        }
+        Tensor::from_data(TensorData::new(rows, [batch, length, width]), &device)
+    }
+}
+
+/// Puts packed matrices in place of the parameters with these ids. Each must have the shape of its
+/// parameter.
+pub fn attach_packed<M: Module>(module: M, packed: HashMap<ParamId, Packed>) -> M {
+    module.apply_reparameterization(Attach(packed))
+}
+
+struct Attach(HashMap<ParamId, Packed>);
+
+impl Reparameterizer for Attach {
+    type Reparam = PackedWeight;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<PackedWeight>) {
+        let Some(packed) = self.0.remove(&param.id) else { return (param, None) };
+        // One stored value seen in the parameter's shape takes no memory. NaN, so that a reader
+        // that overlooks the packed form can't take it for weights.
+        let device = param.lazy_device();
+        let shape = param.lazy_shape();
+        let base = Tensor::<D>::full([1; D], f32::NAN, &device).expand(shape);
+        let base = Param::initialized(param.id, base).set_require_grad(false);
+        (base, Some(PackedWeight { packed: Arc::new(packed) }))
+    }
+}

@@ -1,0 +1,131 @@
+//! `refvlm.json`: what a package is.
+
+use super::error::PackageError;
+use refvlm_shaders::Format;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The version of the format that this code writes and reads.
+const VERSION: u32 = 1;
+/// Far above any package; bounds what a hostile manifest can make a reader do.
+const MAX_SHARDS: usize = 10_000;
+
+/// How the weights of a package are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantisation {
+    /// Everything as it is in f32.
+    F32,
+    /// Everything rounded to f16.
+    F16,
+    /// Matrices with 8 bits per weight, the rest in f16.
+    Q8,
+    /// Matrices with 4 bits per weight, the rest in f16.
+    Q4,
+}
+
+impl Quantisation {
+    /// The packing of matrices, if they are packed.
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Quantisation::F32 | Quantisation::F16 => None,
+            Quantisation::Q8 => Some(Format::Q8),
+            Quantisation::Q4 => Some(Format::Q4),
+        }
+    }
+}
+
+/// What the weights are and where they come from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Description {
+    /// Name of the preset.
+    pub preset: String,
+    /// The model's whole configuration.
+    pub config: Value,
+    /// Licence of the weights.
+    pub licence: String,
+    /// The command that trained or imported them.
+    pub training_command: String,
+    /// Evaluation results by name.
+    #[serde(default)]
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// A shard as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// File name beside the manifest.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its hash, in hexadecimal.
+    pub sha256: String,
+}
+
+impl ShardEntry {
+    /// The entry for a file with these contents.
+    pub fn new(file: impl Into<String>, bytes: &[u8]) -> Self {
+        Self { file: file.into(), bytes: bytes.len() as u64, sha256: sha256(bytes) }
+    }
+}
+
+/// The manifest of a package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the format.
+    pub version: u32,
+    /// What the weights are.
+    #[serde(flatten)]
+    pub description: Description,
+    /// How they are stored.
+    pub quantisation: Quantisation,
+    /// Their files, in the order to read them.
+    pub shards: Vec<ShardEntry>,
+}
+
+impl Manifest {
+    pub(super) fn new(
+        description: Description,
+        quantisation: Quantisation,
+        shards: Vec<ShardEntry>,
+    ) -> Self {
+        Self { version: VERSION, description, quantisation, shards }
+    }
+
+    /// Reads and checks `refvlm.json`.
+    ///
+    /// # Errors
+    /// When it is no JSON of the right form, of another version, or lists impossible shards.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PackageError> {
+        let fail = |reason: String| Err(PackageError::Manifest(reason));
+        let manifest: Manifest =
+            serde_json::from_slice(bytes).map_err(|e| PackageError::Manifest(e.to_string()))?;
+        if manifest.version != VERSION {
+            return fail(format!("version {}, this program reads {VERSION}", manifest.version));
+        }
+        if manifest.shards.is_empty() || manifest.shards.len() > MAX_SHARDS {
+            return fail(format!("{} shards", manifest.shards.len()));
+        }
+        let mut seen = BTreeSet::new();
+        for ShardEntry { file, sha256, .. } in &manifest.shards {
+            // A name becomes part of a path or URL: nothing that leads elsewhere.
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if file.is_empty() || file.starts_with('.') || !file.chars().all(plain) {
+                return fail(format!("{file:?} is no plain file name"));
+            }
+            if !seen.insert(file) {
+                return fail(format!("{file} is listed twice"));
+            }
+            if sha256.len() != 64 || !sha256.chars().all(|c| c.is_ascii_hexdigit()) {
+                return fail(format!("the sha-256 of {file} has not 64 hexadecimal digits"));
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,157 @@
+//! The whole model: towers, projector, prompt encoder, language model and decoders, under the
+//! names of the published training checkpoint.
+
+use crate::config::{ModelConfig, ModelConfigError};
+use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, PoseDecoder};
+use crate::language::Llama;
+use crate::prompting::VptEncoder;
+use crate::layers::{Activation, resize_bilinear};
+use crate::vision::{ClipVit, ConvNext, Projector, ProjectorConfig, Pyramid};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use refvlm_record::Unit;
+
+/// A REF-VLM.
+#[derive(Module, Debug)]
+pub struct RefVlm {
+    /// Transformer tower.
+    pub visual_encoder: ClipVit,
+    /// Convolutional tower.
+    pub visual_tower: ConvNext,
+    /// Picture features to rows of the language model.
+    pub projector: Projector,
+    /// Regions to prompt tokens.
+    pub vpt_encoder: VptEncoder,
+    /// Prompt tokens to rows of the language model; absent when they share the picture's.
+    pub vpt_projector: Option<Projector>,
+    /// Language model.
+    pub llm: Llama,
+    /// Reference states to units.
+    pub visual_decoder: Decoders,
+    #[module(skip)]
+    wiring: Wiring,
+}
+
+/// One decoder per unit.
+#[derive(Module, Debug)]
+pub struct Decoders {
+    /// Boxes; `box` in published checkpoints, which is a reserved word here.
+    pub boxes: Option<BoxDecoder>,
+    /// Masks.
+    pub mask: Option<MaskDecoder>,
+    /// Keypoints.
+    pub pose: Option<PoseDecoder>,
+    /// Depth.
+    pub depth: Option<DepthDecoder>,
+}
+
+/// Which features go where.
+#[derive(Debug, Clone)]
+struct Wiring {
+    select_layer: isize,
+    image: Vec<usize>,
+    prompt: Vec<usize>,
+    decoders: [Vec<usize>; 4],
+}
+
+/// What the model sees of a batch of pictures.
+#[derive(Debug, Clone)]
+pub struct Sight {
+    /// The tower's maps, then the transformer's.
+    pub pyramid: Pyramid,
+    /// Rows of the language model, `[batch, rows, hidden]`.
+    pub rows: Tensor<3>,
+}
+
+impl RefVlm {
+    /// A randomly initialised model.
+    ///
+    /// # Errors
+    /// When the parts do not fit together.
+    pub fn new(config: &ModelConfig, device: &Device) -> Result<Self, ModelConfigError> {
+        config.check()?;
+        let projector = |channels| {
+            ProjectorConfig {
+                visual_hidden_size: channels,
+                llm_hidden_size: config.llm.hidden_size,
+                hidden_act: Activation::Gelu,
+            }
+            .init(device)
+        };
+        let maps = |unit| {
+            config.decoder(unit).map(|d| d.encoder_input_index.clone()).unwrap_or_default()
+        };
+        let failed = |unit| move |source| ModelConfigError::Decoder { unit, source };
+        let prompt_width = config.vpt_encoder.out_size();
+        Ok(Self {
+            visual_encoder: config.visual_encoder.init(device),
+            visual_tower: config.visual_tower.init(device),
+            projector: projector(config.selected_channels(&config.image_features)),
+            vpt_encoder: config.vpt_encoder.init(device),
+            vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
+            llm: Llama::new(&config.llm, device),
+            visual_decoder: Decoders {
+                boxes: config.box_decoder.as_ref().map(|c| BoxDecoder::new(c, device)).transpose().map_err(failed(Unit::Box))?,
+                mask: config.mask_decoder.as_ref().map(|c| MaskDecoder::new(c, device)).transpose().map_err(failed(Unit::Mask))?,
+                pose: config.pose_decoder.as_ref().map(|c| PoseDecoder::new(c, device)).transpose().map_err(failed(Unit::Keypoint))?,
+                depth: config.depth_decoder.as_ref().map(|c| DepthDecoder::new(c, device)).transpose().map_err(failed(Unit::Depth))?,
+            },
+            wiring: Wiring {
+                select_layer: config.visual_select_layer,
+                image: config.image_features.clone(),
+                prompt: config.prompt_features.clone(),
+                decoders: Unit::ALL.map(maps),
+            },
+        })
+    }
+
+    /// Looks at pictures.
+    ///
+    /// # Shapes
+    /// - `pixels` `[batch, 3, size, size]`, normalised, the padded square at the size of the
+    ///   transformer tower
+    /// - `tower_pixels` the same square at the size of the convolutional tower; none where the
+    ///   sizes agree
+    pub fn see(&self, pixels: Tensor<4>, tower_pixels: Option<Tensor<4>>) -> Sight {
+        let mut maps = self.visual_tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()));
+        maps.push(self.visual_encoder.feature_map(pixels, self.wiring.select_layer));
+        let pyramid = Pyramid { maps };
+        let rows = self.projector.forward(tokens(concat(&pyramid, &self.wiring.image)));
+        Sight { pyramid, rows }
+    }
+
+    /// Rows of the language model for visual prompts.
+    ///
+    /// # Shapes
+    /// - `regions` `[prompts, grid, grid]`: weights over the cells of the prompt features
+    /// - `sample[i]` is the picture of prompt `i`
+    /// - returns `[prompts, tokens, hidden]`
+    pub fn prompt_rows(&self, sight: &Sight, regions: Tensor<3>, sample: &[usize]) -> Tensor<3> {
+        let features = concat(&sight.pyramid, &self.wiring.prompt);
+        let pooled = self.vpt_encoder.forward(features, regions, sample);
+        self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled)
+    }
+
+    /// The maps that a unit's decoder looks at.
+    pub fn decoder_maps(&self, sight: &Sight, unit: Unit) -> Vec<Tensor<4>> {
+        let index = &self.wiring.decoders[unit as usize];
+        index.iter().filter_map(|&i| sight.pyramid.maps.get(i).cloned()).collect()
+    }
+}
+
+/// `[batch, channels, h, w] -> [batch, h * w, channels]`
+fn tokens(map: Tensor<4>) -> Tensor<3> {
+    map.flatten::<3>(2, 3).swap_dims(1, 2)
+}
+
+/// Maps resized to the first one's size, channels side by side. The configuration was checked to
+/// name maps that exist, at least one.
+fn concat(pyramid: &Pyramid, index: &[usize]) -> Tensor<4> {
+    let chosen: Vec<&Tensor<4>> = index.iter().filter_map(|&i| pyramid.maps.get(i)).collect();
+    let size = chosen.first().map_or([1, 1], |map| {
+        let [_, _, h, w] = map.dims();
+        [h, w]
+    });
+    let resized = chosen.into_iter().map(|map| resize_bilinear(map.clone(), size)).collect();
+    Tensor::cat(resized, 1)
+}

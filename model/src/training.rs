@@ -1,0 +1,140 @@
+//! The forward pass of training: everything that one step learns from.
+
+use crate::batch::{Batch, UnitRefs, UnitTargets};
+use crate::decoding::QueryLayout;
+use crate::language::LlamaError;
+use crate::losses::{
+    DenseTargets, LossConfig, TargetError, UnitLoss, box_loss, cross_entropy, depth_loss,
+    mask_loss, pose_loss,
+};
+use crate::refvlm::{RefVlm, Sight};
+use burn::tensor::{IndexingUpdateOp, Tensor};
+use refvlm_record::Unit;
+use thiserror::Error;
+
+/// The losses of one step.
+#[derive(Debug)]
+pub struct StepLoss {
+    /// Mean cross-entropy of the supervised tokens, `[1]`.
+    pub text: Tensor<1>,
+    /// One per unit that the batch asks for and the model decodes.
+    pub units: Vec<(Unit, UnitLoss)>,
+    /// What the towers saw, for further losses.
+    pub sight: Sight,
+}
+
+/// Why a batch cannot be learned from.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum StepError {
+    /// The language model.
+    #[error(transparent)]
+    Language(#[from] LlamaError),
+    /// A target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+impl RefVlm {
+    /// The losses of a batch.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model.
+    pub fn losses(
+        &self,
+        batch: &Batch,
+        config: &LossConfig,
+        label_side: usize,
+    ) -> Result<StepLoss, StepError> {
+        let sight = self.see(batch.pixels.clone(), batch.tower_pixels.clone());
+        let trunk = self.trunk(&sight, batch);
+        let branches = self.branches(&sight, batch);
+        let hidden = self.llm.forward_branches(trunk, branches)?.flatten::<2>(0, 1);
+        let learned = hidden.clone().select(0, batch.supervised.clone()).unsqueeze::<3>();
+        let logits = self.llm.logits(learned).squeeze_dim::<2>(0);
+        let text = cross_entropy(logits, batch.labels.clone());
+        let mut units = Vec::new();
+        for (unit, refs) in Unit::ALL.into_iter().zip(&batch.units) {
+            if refs.layout.count() > 0 {
+                let loss = self.unit_loss(unit, &sight, hidden.clone(), refs, config, label_side)?;
+                units.extend(loss.map(|loss| (unit, loss)));
+            }
+        }
+        Ok(StepLoss { text, units, sight })
+    }
+
+    /// What stands before every dialogue about a picture.
+    fn trunk(&self, sight: &Sight, batch: &Batch) -> Tensor<3> {
+        let [pictures, _, width] = sight.rows.dims();
+        let [before, behind] = batch.trunk_ids.clone().map(|ids| {
+            let length = ids.dims()[1];
+            (length > 0).then(|| self.llm.embed(ids).expand([pictures, length, width]))
+        });
+        let parts = [before, Some(sight.rows.clone()), behind];
+        Tensor::cat(parts.into_iter().flatten().collect(), 1)
+    }
+
+    /// The dialogues' rows, those of visual prompts in their places.
+    fn branches(&self, sight: &Sight, batch: &Batch) -> Tensor<3> {
+        let rows = self.llm.embed(batch.ids.clone());
+        let Some(prompts) = &batch.prompts else { return rows };
+        let [dialogues, length, width] = rows.dims();
+        let values = self.prompt_rows(sight, prompts.regions.clone(), &prompts.sample);
+        let [count, tokens, _] = values.dims();
+        (rows * prompts.keep.clone())
+            .reshape([dialogues * length, width])
+            .select_assign(
+                0,
+                prompts.places.clone(),
+                values.reshape([count * tokens, width]),
+                IndexingUpdateOp::Add,
+            )
+            .reshape([dialogues, length, width])
+    }
+
+    fn unit_loss(
+        &self,
+        unit: Unit,
+        sight: &Sight,
+        hidden: Tensor<2>,
+        refs: &UnitRefs,
+        config: &LossConfig,
+        label_side: usize,
+    ) -> Result<Option<UnitLoss>, StepError> {
+        let [pictures, width] = refs.places.dims();
+        let dim = hidden.dims()[1];
+        let states = hidden
+            .select(0, refs.places.clone().reshape([pictures * width]))
+            .reshape([pictures, width, dim]);
+        let maps = self.decoder_maps(sight, unit);
+        let layout: &QueryLayout = &refs.layout;
+        let decoders = &self.visual_decoder;
+        let size = [label_side; 2];
+        Ok(match &refs.targets {
+            UnitTargets::Boxes(targets) => decoders
+                .boxes
+                .as_ref()
+                .map(|d| box_loss(&d.forward(&maps, states, layout), layout, targets, config)),
+            UnitTargets::Masks(rows) => decoders
+                .mask
+                .as_ref()
+                .map(|d| {
+                    let targets = DenseTargets { size, rows };
+                    mask_loss(&d.forward(&maps, states, layout), layout, &targets, config)
+                })
+                .transpose()?,
+            UnitTargets::Poses(targets) => decoders
+                .pose
+                .as_ref()
+                .map(|d| pose_loss(&d.forward(&maps, states, layout), layout, targets, config))
+                .transpose()?,
+            UnitTargets::Depths(rows) => decoders
+                .depth
+                .as_ref()
+                .map(|d| {
+                    let targets = DenseTargets { size, rows };
+                    depth_loss(&d.forward(&maps, states, layout), layout, &targets, config)
+                })
+                .transpose()?,
+        })
+    }
+}

@@ -1,0 +1,284 @@
+//! Record sets on disk: JSON Lines with pictures and distance maps beside them.
+
+mod report;
+mod write;
+
+pub use report::{Report, check_file};
+pub use write::{RecordWriter, write_depth_png};
+
+use crate::picture::{self, Picture, PictureError};
+use image::DynamicImage;
+use refvlm_record::{DepthMap, Record, RecordError};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Component, Path, PathBuf};
+
+/// Longest line that is read: a record with many plain run-length masks stays far below.
+pub const MAX_LINE_BYTES: u64 = 64 << 20;
+
+/// What is wrong with a record set, naming file, line and field.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The record file could not be read.
+    #[error("{path}: {source}: check the path and its permissions", path = path.display())]
+    Read {
+        /// The record file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A line that is no record.
+    #[error("{path}:{line}: {source}", path = path.display())]
+    Record {
+        /// The record file.
+        path: PathBuf,
+        /// One-based.
+        line: usize,
+        /// What is wrong, with its field.
+        source: RecordError,
+    },
+    /// A line beyond [`MAX_LINE_BYTES`].
+    #[error(
+        "{path}:{line}: longer than {} MiB: one record per line; store masks as compressed runs",
+        MAX_LINE_BYTES >> 20, path = path.display()
+    )]
+    LongLine {
+        /// The record file.
+        path: PathBuf,
+        /// One-based.
+        line: usize,
+    },
+    /// A path that leaves the folder of its record file.
+    #[error("record '{id}', {field}: '{path}' must be relative and stay below the record file")]
+    Outside {
+        /// The record's id.
+        id: String,
+        /// The field.
+        field: String,
+        /// The path given.
+        path: String,
+    },
+    /// A picture or distance map could not be read or written.
+    #[error("record '{id}', {field}: {source}")]
+    Picture {
+        /// The record's id.
+        id: String,
+        /// The field.
+        field: String,
+        /// What is wrong.
+        source: PictureError,
+    },
+    /// A picture or distance map of another size than the record says.
+    #[error(
+        "record '{id}', {field}: {path} is {found_width}x{found_height} px, the record says \
+         {width}x{height}: correct image.width and image.height, or restore the file",
+        path = path.display()
+    )]
+    Size {
+        /// The record's id.
+        id: String,
+        /// The field.
+        field: String,
+        /// The file.
+        path: PathBuf,
+        /// Columns of the file.
+        found_width: u32,
+        /// Rows of the file.
+        found_height: u32,
+        /// Columns in the record.
+        width: u32,
+        /// Rows in the record.
+        height: u32,
+    },
+    /// A distance map that is no 16-bit grey picture.
+    #[error(
+        "record '{id}', {field}: {path} is not 16-bit grey: save distances as 16-bit grey PNG",
+        path = path.display()
+    )]
+    DepthFormat {
+        /// The record's id.
+        id: String,
+        /// The field.
+        field: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A distance map in memory that does not fit its picture.
+    #[error("record '{id}', {field}: {found} distances for {width}x{height} px")]
+    DepthLength {
+        /// The record's id.
+        id: String,
+        /// The field.
+        field: String,
+        /// Values given.
+        found: usize,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+    /// A file could not be written.
+    #[error("{path}: {source}: check free space and permissions", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// The records of a JSON Lines file with their one-based line numbers. A bad line is one error,
+/// and reading goes on behind it; blank lines are passed over.
+pub struct Records {
+    path: PathBuf,
+    reader: BufReader<File>,
+    line: usize,
+    ended: bool,
+}
+
+impl Records {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let file =
+            File::open(path).map_err(|source| DataError::Read { path: path.into(), source })?;
+        Ok(Self { path: path.into(), reader: BufReader::new(file), line: 0, ended: false })
+    }
+
+    /// The next line's bytes; none at the end, an error beyond the bound.
+    fn next_line(&mut self) -> io::Result<Option<Result<Vec<u8>, DataError>>> {
+        let mut bytes = Vec::new();
+        let bounded = &mut (&mut self.reader).take(MAX_LINE_BYTES + 1);
+        if bounded.read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if bytes.len() as u64 > MAX_LINE_BYTES && bytes.last() != Some(&b'\n') {
+            self.reader.skip_until(b'\n')?;
+            let (path, line) = (self.path.clone(), self.line);
+            return Ok(Some(Err(DataError::LongLine { path, line })));
+        }
+        Ok(Some(Ok(bytes)))
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Record, DataError> {
+        std::str::from_utf8(bytes)
+            .map_err(|e| RecordError::Json(e.to_string()))
+            .and_then(Record::from_json)
+            .map_err(|source| DataError::Record {
+                path: self.path.clone(),
+                line: self.line,
+                source,
+            })
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<(usize, Record), DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.next_line() {
+                Ok(Some(Ok(bytes))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(Some(Ok(bytes))) => {
+                    return Some(self.parse(&bytes).map(|record| (self.line, record)));
+                }
+                Ok(Some(Err(error))) => return Some(Err(error)),
+                Ok(None) => self.ended = true,
+                Err(source) => {
+                    self.ended = true;
+                    return Some(Err(DataError::Read { path: self.path.clone(), source }));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Reads a record's picture from `folder`, the folder of the record file.
+///
+/// # Errors
+/// When the path leaves the folder, the picture is bad, or its size is not the record's.
+pub fn load_picture(folder: &Path, record: &Record) -> Result<Picture, DataError> {
+    let field = "image.path";
+    let path = below(folder, &record.image.path, &record.id, field)?;
+    let picture =
+        picture::read_picture(&path).map_err(|source| in_record(record, field, source))?;
+    check_size(record, field, &path, [picture.width, picture.height])?;
+    Ok(picture)
+}
+
+/// Reads the record's distance maps from `folder` and fills their metres.
+///
+/// # Errors
+/// When a path leaves the folder, a map is bad, or its size is not the picture's.
+pub fn load_depths(folder: &Path, record: &mut Record) -> Result<(), DataError> {
+    let mut maps = Vec::new();
+    for (k, target) in record.targets.iter().enumerate() {
+        if let Some(depth) = &target.depth {
+            maps.push((k, load_depth(folder, record, depth, &format!("targets[{k}].depth.path"))?));
+        }
+    }
+    for (k, metres) in maps {
+        if let Some(depth) = &mut record.targets[k].depth {
+            depth.metres = metres;
+        }
+    }
+    Ok(())
+}
+
+fn load_depth(
+    folder: &Path,
+    record: &Record,
+    depth: &DepthMap,
+    field: &str,
+) -> Result<Vec<f32>, DataError> {
+    let path = below(folder, &depth.path, &record.id, field)?;
+    let image = picture::read_bytes(&path)
+        .and_then(|bytes| picture::decode(&bytes, &path))
+        .map_err(|source| in_record(record, field, source))?;
+    check_size(record, field, &path, [image.width(), image.height()])?;
+    let DynamicImage::ImageLuma16(grey) = image else {
+        return Err(DataError::DepthFormat { id: record.id.clone(), field: field.into(), path });
+    };
+    Ok(grey.iter().map(|&v| f32::from(v) * depth.metres_per_unit).collect())
+}
+
+fn check_size(
+    record: &Record,
+    field: &str,
+    path: &Path,
+    [found_width, found_height]: [u32; 2],
+) -> Result<(), DataError> {
+    let (width, height) = (record.image.width, record.image.height);
+    if (found_width, found_height) == (width, height) {
+        return Ok(());
+    }
+    let (id, field, path) = (record.id.clone(), field.into(), path.into());
+    Err(DataError::Size { id, field, path, found_width, found_height, width, height })
+}
+
+fn in_record(record: &Record, field: &str, source: PictureError) -> DataError {
+    DataError::Picture { id: record.id.clone(), field: field.into(), source }
+}
+
+/// A record comes from anywhere, so its paths must not reach what is not its own.
+fn below(folder: &Path, path: &str, id: &str, field: &str) -> Result<PathBuf, DataError> {
+    let relative = Path::new(path);
+    let inside =
+        relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    if path.is_empty() || !inside {
+        return Err(DataError::Outside { id: id.into(), field: field.into(), path: path.into() });
+    }
+    Ok(folder.join(relative))
+}
+
+/// The folder that a record file's paths are relative to.
+pub fn folder_of(records: &Path) -> &Path {
+    records.parent().unwrap_or(Path::new(""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! The configuration file of a run: model, scenes, dialogues and training in one TOML.
+
+use super::optim::OptimConfig;
+use refvlm_model::config::{ModelConfig, ModelConfigError};
+use refvlm_model::losses::LossConfig;
+use refvlm_scenes::SceneOptions;
+use refvlm_scenes::dialog::DialogOptions;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use thiserror::Error;
+
+/// A whole configuration file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainFile {
+    /// Sizes of the model.
+    pub model: ModelConfig,
+    /// How scenes are drawn.
+    pub scenes: SceneOptions,
+    /// What is asked about them.
+    pub dialogues: DialogOptions,
+    /// Training of the vision towers on their own.
+    pub towers: TowersConfig,
+    /// Training of the whole model.
+    pub train: TrainConfig,
+}
+
+/// What every run of the loop needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoopConfig {
+    /// Steps of the run.
+    pub steps: usize,
+    /// Steps between lines of the log.
+    pub log_every: usize,
+    /// Steps between held-out scores.
+    pub score_every: usize,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Steps of data made ahead.
+    pub prefetch: usize,
+    /// The optimiser.
+    pub optim: OptimConfig,
+}
+
+/// Training of the towers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TowersConfig {
+    /// Pictures per step.
+    pub pictures: usize,
+    /// First seed; seeds of towers and whole model do not overlap.
+    pub first_seed: u64,
+    /// The loop.
+    #[serde(rename = "loop")]
+    pub run: LoopConfig,
+}
+
+/// Training of the whole model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Pictures per step; `dialogues.turns` dialogues about each.
+    pub pictures: usize,
+    /// First seed.
+    pub first_seed: u64,
+    /// Side of the rasters that masks and depth are supervised at.
+    pub label_side: usize,
+    /// Weight of the dense supervision of the towers.
+    pub dense_weight: f64,
+    /// Weights of the parts: text, then the units.
+    pub weights: PartWeights,
+    /// Weights inside the units.
+    pub losses: LossConfig,
+    /// The loop.
+    #[serde(rename = "loop")]
+    pub run: LoopConfig,
+}
+
+/// Weights of the parts of the loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartWeights {
+    /// Cross-entropy of the text.
+    pub text: f64,
+    /// Boxes.
+    #[serde(rename = "box")]
+    pub boxes: f64,
+    /// Masks.
+    pub mask: f64,
+    /// Keypoints.
+    pub keypoint: f64,
+    /// Depth.
+    pub depth: f64,
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigFileError {
+    /// The file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Its text.
+    #[error("{path}: {problem}")]
+    Text {
+        /// Which.
+        path: String,
+        /// What is wrong, with line and key.
+        problem: String,
+    },
+    /// Its model.
+    #[error("{path}: model.{source}")]
+    Model {
+        /// Which.
+        path: String,
+        /// What does not fit.
+        source: ModelConfigError,
+    },
+}
+
+impl TrainFile {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Names the file and the offending key.
+    pub fn read(path: &Path) -> Result<Self, ConfigFileError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigFileError::File { path: name.clone(), source })?;
+        let file: Self = toml::from_str(&text)
+            .map_err(|e| ConfigFileError::Text { path: name.clone(), problem: e.to_string() })?;
+        file.model.check().map_err(|source| ConfigFileError::Model { path: name, source })?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,106 @@
+//! Packed linear maps and tables against dense ones with the dequantised weights.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use refvlm_model::layers::{Embedding, Linear, PackedWeight};
+use refvlm_model::package::by_name::visit_named;
+use refvlm_model::package::{Loader, MANIFEST_FILE, Manifest, Quantisation, Writer};
+use refvlm_tests::close;
+use std::collections::BTreeMap;
+
+fn quantised<M: Module>(module: &M, fresh: M, quantisation: Quantisation) -> M {
+    let mut writer = Writer::new(quantisation);
+    visit_named(module, &mut |name, data| writer.add(name, &data).unwrap());
+    let files: BTreeMap<_, _> = writer.finish(Default::default()).unwrap().into_iter().collect();
+    let mut loader = Loader::new(Manifest::parse(&files[MANIFEST_FILE]).unwrap(), fresh);
+    while let Some(file) = loader.waiting().first().cloned() {
+        loader = loader.shard(&file, &files[&file]).unwrap();
+    }
+    loader.finish().unwrap()
+}
+
+fn floats<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().try_to_vec().unwrap()
+}
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+#[test]
+fn packed_maps_equal_dequantised_ones() {
+    let device = Device::flex();
+    for quantisation in [Quantisation::Q8, Quantisation::Q4] {
+        for (width, out, bias) in [(32, 1, true), (64, 33, false), (416, 7, true), (96, 130, true)]
+        {
+            let fresh = || Linear::new(width, out, bias, &device);
+            let packed = quantised(&fresh(), fresh(), quantisation);
+            assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
+            assert_eq!(packed.num_params(), fresh().num_params());
+            let dense = Linear {
+                weight: Param::from_tensor(packed.weight.val()),
+                bias: packed.bias.clone(),
+            };
+            for (batch, length) in [(1, 1), (2, 3), (1, 9)] {
+                let x = random([batch, length, width], &device);
+                let y = packed.forward(x.clone());
+                assert_eq!(y.dims(), [batch, length, out]);
+                close(&floats(y), &floats(dense.forward(x)), 1e-5).unwrap();
+            }
+            // A view that is not contiguous.
+            let x = random([width, 5], &device);
+            let y = packed.forward(x.clone().transpose());
+            close(&floats(y), &floats(dense.forward(x.transpose())), 1e-5).unwrap();
+        }
+    }
+}
+
+#[test]
+fn packed_tables_equal_dequantised_ones() {
+    let device = Device::flex();
+    for quantisation in [Quantisation::Q8, Quantisation::Q4] {
+        let fresh = || Embedding::new(50, 64, 1.0, &device);
+        let packed = quantised(&fresh(), fresh(), quantisation);
+        let dense = Embedding { weight: Param::from_tensor(packed.weight.val()) };
+        let ids = TensorData::new(vec![0i64, 49, 7, 7, 31, 2], [2, 3]);
+        let ids = Tensor::<2, Int>::from_data(ids, &device);
+        assert_eq!(floats(packed.forward(ids.clone())), floats(dense.forward(ids)));
+        let x = random([1, 4, 64], &device);
+        close(&floats(packed.project(x.clone())), &floats(dense.project(x)), 1e-5).unwrap();
+    }
+}
+
+#[test]
+fn rows_that_are_no_whole_blocks_stay_dense() {
+    let device = Device::flex();
+    let fresh = || Linear::new(33, 4, true, &device);
+    let loaded = quantised(&fresh(), fresh(), Quantisation::Q4);
+    assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
+}
+
+#[test]
+fn gradients_flow_through_a_packed_map() {
+    let device = Device::flex().autodiff();
+    let fresh = || Linear::new(32, 3, true, &device);
+    let packed = quantised(&fresh(), fresh(), Quantisation::Q8);
+    let x = random([2, 32], &device).require_grad();
+    let gradients = packed.forward(x.clone()).sum().backward();
+    let expected = packed.weight.val().sum_dim(0).repeat_dim(0, 2);
+    close(&floats(x.grad(&gradients).unwrap()), &floats(expected), 1e-5).unwrap();
+}
+
+#[test]
+fn weights_of_another_dtype_are_cast_to_that_of_the_input() {
+    use burn::tensor::DType;
+    let device = Device::flex();
+    let full = Linear::new(32, 5, true, &device);
+    let x = random([3, 32], &device);
+    let expected = floats(full.forward(x.clone()));
+    for (dtype, tolerance) in [(DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+        let cast = |p: &Param<Tensor<2>>| Param::from_tensor(p.val().cast(dtype));
+        let stored = Linear { weight: cast(&full.weight), bias: full.bias.clone() };
+        let y = stored.forward(x.clone());
+        assert_eq!(y.dtype(), DType::F32);
+        close(&floats(y), &expected, tolerance).unwrap();
+    }
+}
