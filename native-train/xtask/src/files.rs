@@ -14,6 +14,9 @@ const MAX_BYTES: u64 = 20 << 20;
 const SOURCES: &[&str] =
     &["rs", "wgsl", "js", "mjs", "ts", "css", "html", "sh", "py", "proto", "cu"];
 
+/// Endings of packages, which are fetched and never kept.
+const PACKAGES: &[&str] = &[".whl", ".tar.gz", ".tgz", ".crate", ".zip"];
+
 /// Folders at the root of somebody's machine.
 const MACHINE_FOLDERS: &[&str] = &["home", "root", "work", "Users", "workspace", "mnt"];
 
@@ -31,6 +34,10 @@ pub fn check(workspace: &Workspace) -> Fallible<Outcome> {
         if metadata.len() > MAX_BYTES {
             let bytes = metadata.len();
             problems.push(format!("{name}: {bytes} bytes; fetch what exceeds {MAX_BYTES}"));
+            continue;
+        }
+        if PACKAGES.iter().any(|ending| name.ends_with(ending)) {
+            problems.push(format!("{name}: a package; fetch it by its hash instead"));
             continue;
         }
         let bytes = fs::read(&path).map_err(|e| format!("{name}: {e}"))?;
