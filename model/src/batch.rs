@@ -109,7 +109,10 @@ impl Batch {
         Self {
             pixels: pixels(&|e| &e.pixels, size),
             tower_pixels: (tower != size).then(|| pixels(&|e| &e.tower_pixels, tower)),
-            trunk_ids: [ids(vec![trunk[..image].to_vec()], device), ids(vec![behind.to_vec()], device)],
+            trunk_ids: [
+                ids(vec![trunk[..image].to_vec()], device),
+                ids(vec![behind.to_vec()], device),
+            ],
             tokens: rows.tokens,
             prompts: rows.prompts(grid, device),
             supervised: places(rows.supervised, device),

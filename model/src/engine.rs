@@ -141,7 +141,9 @@ pub enum EngineError {
         count: usize,
     },
     /// The vocabulary is larger than the model's table.
-    #[error("the tokenizer has {tokenizer} ids, the model {model}; they belong to different models")]
+    #[error(
+        "the tokenizer has {tokenizer} ids, the model {model}; they belong to different models"
+    )]
     Vocabulary {
         /// Ids of the tokenizer.
         tokenizer: usize,
@@ -332,9 +334,8 @@ impl Session {
         let mut rows = Vec::new();
         for &id in ids {
             match id {
-                IMAGE => rows.extend(
-                    (0..self.config.image_rows()).map(|row| Row::Image { picture, row }),
-                ),
+                IMAGE => rows
+                    .extend((0..self.config.image_rows()).map(|row| Row::Image { picture, row })),
                 VISUAL_PROMPT => {
                     let region = regions.next().cloned().unwrap_or_default();
                     rows.extend(

@@ -107,8 +107,7 @@ impl Setup<'_> {
         let mut targets = vec![Targets::default(); record.targets.len()];
         for reference in turns.iter().flat_map(|turn| &turn.refs) {
             let index = reference.target;
-            let (Some(made), Some(target)) =
-                (targets.get_mut(index), record.targets.get(index))
+            let (Some(made), Some(target)) = (targets.get_mut(index), record.targets.get(index))
             else {
                 return Err(missing(index, reference.unit));
             };

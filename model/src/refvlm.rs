@@ -4,8 +4,8 @@
 use crate::config::{ModelConfig, ModelConfigError};
 use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, PoseDecoder};
 use crate::language::Llama;
-use crate::prompting::VptEncoder;
 use crate::layers::{Activation, resize_bilinear};
+use crate::prompting::VptEncoder;
 use crate::vision::{ClipVit, ConvNext, Projector, ProjectorConfig, Pyramid};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -78,9 +78,8 @@ impl RefVlm {
             }
             .init(device)
         };
-        let maps = |unit| {
-            config.decoder(unit).map(|d| d.encoder_input_index.clone()).unwrap_or_default()
-        };
+        let maps =
+            |unit| config.decoder(unit).map(|d| d.encoder_input_index.clone()).unwrap_or_default();
         let failed = |unit| move |source| ModelConfigError::Decoder { unit, source };
         let prompt_width = config.vpt_encoder.out_size();
         Ok(Self {
@@ -91,10 +90,30 @@ impl RefVlm {
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),
             visual_decoder: Decoders {
-                boxes: config.box_decoder.as_ref().map(|c| BoxDecoder::new(c, device)).transpose().map_err(failed(Unit::Box))?,
-                mask: config.mask_decoder.as_ref().map(|c| MaskDecoder::new(c, device)).transpose().map_err(failed(Unit::Mask))?,
-                pose: config.pose_decoder.as_ref().map(|c| PoseDecoder::new(c, device)).transpose().map_err(failed(Unit::Keypoint))?,
-                depth: config.depth_decoder.as_ref().map(|c| DepthDecoder::new(c, device)).transpose().map_err(failed(Unit::Depth))?,
+                boxes: config
+                    .box_decoder
+                    .as_ref()
+                    .map(|c| BoxDecoder::new(c, device))
+                    .transpose()
+                    .map_err(failed(Unit::Box))?,
+                mask: config
+                    .mask_decoder
+                    .as_ref()
+                    .map(|c| MaskDecoder::new(c, device))
+                    .transpose()
+                    .map_err(failed(Unit::Mask))?,
+                pose: config
+                    .pose_decoder
+                    .as_ref()
+                    .map(|c| PoseDecoder::new(c, device))
+                    .transpose()
+                    .map_err(failed(Unit::Keypoint))?,
+                depth: config
+                    .depth_decoder
+                    .as_ref()
+                    .map(|c| DepthDecoder::new(c, device))
+                    .transpose()
+                    .map_err(failed(Unit::Depth))?,
             },
             wiring: Wiring {
                 select_layer: config.visual_select_layer,

@@ -55,7 +55,8 @@ impl RefVlm {
         let mut units = Vec::new();
         for (unit, refs) in Unit::ALL.into_iter().zip(&batch.units) {
             if refs.layout.count() > 0 {
-                let loss = self.unit_loss(unit, &sight, hidden.clone(), refs, config, label_side)?;
+                let loss =
+                    self.unit_loss(unit, &sight, hidden.clone(), refs, config, label_side)?;
                 units.extend(loss.map(|loss| (unit, loss)));
             }
         }

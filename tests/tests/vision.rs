@@ -110,8 +110,14 @@ fn convnext_maps() {
 #[test]
 fn convnext_is_trainable_down_to_the_pixels() {
     let device = Device::flex().autodiff();
-    let config =
-        ConvNextConfig { depths: vec![1, 1], dims: vec![4, 6], image_size: 19, ls_init_value: 1.0, kernel_size: 7, hidden_act: refvlm_model::layers::Activation::Gelu };
+    let config = ConvNextConfig {
+        depths: vec![1, 1],
+        dims: vec![4, 6],
+        image_size: 19,
+        ls_init_value: 1.0,
+        kernel_size: 7,
+        hidden_act: refvlm_model::layers::Activation::Gelu,
+    };
     let trunk = config.init(&device);
     let noise = |size| Tensor::<4>::random(size, Distribution::Normal(0.0, 1.0), &device);
     // An odd size: rows that fill no patch are left out, as a convolution does.
@@ -189,7 +195,15 @@ fn configurations_that_fit_nothing_are_named() {
     assert_eq!(error.unwrap().check().unwrap_err().field, "use_swiglu_ffn");
     let trunk = |depths: &[usize], dims: &[usize], image_size| {
         let (depths, dims) = (depths.to_vec(), dims.to_vec());
-        ConvNextConfig { depths, dims, image_size, ls_init_value: 1.0, kernel_size: 7, hidden_act: refvlm_model::layers::Activation::Gelu }.check()
+        ConvNextConfig {
+            depths,
+            dims,
+            image_size,
+            ls_init_value: 1.0,
+            kernel_size: 7,
+            hidden_act: refvlm_model::layers::Activation::Gelu,
+        }
+        .check()
     };
     assert_eq!(trunk(&[1, 1], &[4], 32).unwrap_err().field, "depths");
     assert_eq!(trunk(&[1, 1], &[4, 0], 32).unwrap_err().field, "dims");

@@ -38,6 +38,8 @@ pub struct BoxDecoder {
     num_queries: usize,
     #[module(skip)]
     query_mask: QueryMask,
+    #[module(skip)]
+    value_positions: bool,
 }
 
 impl BoxDecoder {
@@ -53,12 +55,18 @@ impl BoxDecoder {
                 device,
             ),
             in_proj_queries: Linear::new(config.quries_input_dim, d, true, device),
-            query_position_embeddings: Embedding::new(config.num_queries, d, 1.0, device),
+            query_position_embeddings: Embedding::new(
+                config.num_queries,
+                d,
+                config.position_std(),
+                device,
+            ),
             decoder: DetrDecoder::new(config, config.decoder_layers, device),
             predictor: Mlp::new(&[d, d, d, 4], Activation::Relu, device),
             confidence: config.confidence.then(|| Linear::new(d, 1, true, device)),
             num_queries: config.num_queries,
             query_mask: config.query_mask,
+            value_positions: config.value_positions,
         })
     }
 
@@ -67,7 +75,7 @@ impl BoxDecoder {
     /// - `refs` `[batch, refs, quries_input_dim]` with at least one row, zeros after the real ones
     /// - `queries` of the output is `refs` with [`QueryMask::Group`], else `num_queries`
     pub fn forward(&self, maps: &[Tensor<4>], refs: Tensor<3>, layout: &QueryLayout) -> BoxOutput {
-        let memory = Memory::new(self.in_proj_visual_feats.forward(maps));
+        let memory = Memory::new(self.in_proj_visual_feats.forward(maps), self.value_positions);
         let states = self.query_mask.fit(self.in_proj_queries.forward(refs), self.num_queries);
         let queries = self.query_mask.queries(states, &self.query_position_embeddings, layout, 1);
         let states = self.decoder.forward(queries, &memory);

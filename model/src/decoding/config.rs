@@ -54,6 +54,10 @@ pub struct DecoderConfig {
     pub num_body_points: usize,
     /// How queries see each other.
     pub query_mask: QueryMask,
+    /// Whether attended values and per-pixel embeddings carry their position too, and learned
+    /// query positions start small. The reference adds positions to keys alone, which large
+    /// pretrained towers make up for; small ones learn to point several times faster with this.
+    pub value_positions: bool,
     /// Whether a head predicts the quality of each unit.
     pub confidence: bool,
 }
@@ -77,6 +81,7 @@ impl Default for DecoderConfig {
             norm_groups: 32,
             num_body_points: 17,
             query_mask: QueryMask::default(),
+            value_positions: false,
             confidence: false,
         }
     }
@@ -188,6 +193,11 @@ impl DecoderConfig {
     /// Layers of the keypoint stage.
     pub(crate) fn keypoint_layers(&self) -> usize {
         self.kpt_decoder_layers.unwrap_or(self.decoder_layers)
+    }
+
+    /// Standard deviation that learned query positions are drawn with.
+    pub(crate) fn position_std(&self) -> f64 {
+        if self.value_positions { 0.02 } else { 1.0 }
     }
 
     /// Channels of the coarsest selected map.

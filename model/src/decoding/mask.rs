@@ -5,7 +5,7 @@ use super::config::{DecoderConfig, DecoderConfigError, QueryMask};
 use super::detr::DetrDecoder;
 use super::fpn::{PixelDecoder, conv};
 use super::queries::QueryLayout;
-use super::visual::Memory;
+use super::visual::{Memory, sine_position};
 use crate::layers::{Activation, Embedding, Linear};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -38,12 +38,16 @@ pub struct MaskDecoder {
     pub query_decoder: DetrDecoder,
     /// States to per-pixel weights: keys `0.0`, `1.0`, `2.0`.
     pub mask_embedder: Vec<Vec<Linear>>,
+    /// Sine positions to per-pixel embeddings; absent where pixels carry no position.
+    pub pixel_position: Option<Linear>,
     /// States to the logit of the expected IoU.
     pub confidence: Option<Linear>,
     #[module(skip)]
     num_queries: usize,
     #[module(skip)]
     query_mask: QueryMask,
+    #[module(skip)]
+    value_positions: bool,
 }
 
 impl MaskDecoder {
@@ -58,12 +62,21 @@ impl MaskDecoder {
             pixel_decoder: PixelDecoder::new(config, device),
             in_proj_visual_feats: conv([config.coarsest_dim(), d], 1, true, device),
             in_proj_queries: Linear::new(config.quries_input_dim, d, true, device),
-            query_position_embeddings: Embedding::new(config.num_queries, d, 1.0, device),
+            query_position_embeddings: Embedding::new(
+                config.num_queries,
+                d,
+                config.position_std(),
+                device,
+            ),
             query_decoder: DetrDecoder::new(config, config.decoder_layers, device),
             mask_embedder: widths.windows(2).map(embedder).collect(),
+            pixel_position: config
+                .value_positions
+                .then(|| Linear::new(d, config.mask_feature_size, false, device)),
             confidence: config.confidence.then(|| Linear::new(d, 1, true, device)),
             num_queries: config.num_queries,
             query_mask: config.query_mask,
+            value_positions: config.value_positions,
         })
     }
 
@@ -78,14 +91,18 @@ impl MaskDecoder {
         let embedding = self.embed(states.clone());
         let [batch, channels, h, w] = pixels.dims();
         let queries = embedding.dims()[1];
-        let logits = embedding
-            .matmul(pixels.reshape([batch, channels, h * w]))
-            .reshape([batch, queries, h, w]);
+        let mut pixels = pixels.reshape([batch, channels, h * w]);
+        if let Some(position) = &self.pixel_position {
+            let sines = sine_position([h, w], position.weight.dims()[1], &pixels.device());
+            pixels = pixels + position.forward(sines).transpose().unsqueeze();
+        }
+        let logits = embedding.matmul(pixels).reshape([batch, queries, h, w]);
         MaskOutput { logits, confidence: confidence(self.confidence.as_ref(), &states), states }
     }
 
     fn states(&self, coarsest: &Tensor<4>, refs: Tensor<3>, layout: &QueryLayout) -> Tensor<3> {
-        let memory = Memory::new(self.in_proj_visual_feats.forward(coarsest.clone()));
+        let memory =
+            Memory::new(self.in_proj_visual_feats.forward(coarsest.clone()), self.value_positions);
         let states = self.query_mask.fit(self.in_proj_queries.forward(refs), self.num_queries);
         let queries = self.query_mask.queries(states, &self.query_position_embeddings, layout, 1);
         self.query_decoder.forward(queries, &memory)

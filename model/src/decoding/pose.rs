@@ -78,6 +78,8 @@ pub struct KeypointDecoder {
     pub confidence: Option<Linear>,
     #[module(skip)]
     query_mask: QueryMask,
+    #[module(skip)]
+    value_positions: bool,
 }
 
 impl KeypointDecoder {
@@ -93,13 +95,19 @@ impl KeypointDecoder {
             ),
             in_proj_queries: Linear::new(d, d, true, device),
             kpt_embedding: Embedding::new(slots, d, 1.0, device),
-            query_position_embeddings: Embedding::new(config.num_queries * slots, d, 1.0, device),
+            query_position_embeddings: Embedding::new(
+                config.num_queries * slots,
+                d,
+                config.position_std(),
+                device,
+            ),
             decoder: DetrDecoder::new(config, config.keypoint_layers(), device),
             box_predictor: Mlp::new(&[d, d, d, 4], Activation::Relu, device),
             kpt_predictor: Mlp::new(&[d, d, d, 2], Activation::Relu, device),
             kpt_classifier: Linear::new(d, 2, true, device),
             confidence: config.confidence.then(|| Linear::new(d, 1, true, device)),
             query_mask: config.query_mask,
+            value_positions: config.value_positions,
         })
     }
 
@@ -111,7 +119,7 @@ impl KeypointDecoder {
         stage1: BoxOutput,
         layout: &QueryLayout,
     ) -> PoseOutput {
-        let memory = Memory::new(self.in_proj_visual_feats.forward(maps));
+        let memory = Memory::new(self.in_proj_visual_feats.forward(maps), self.value_positions);
         let slots = self.kpt_embedding.weight.dims()[0];
         let states = self.in_proj_queries.forward(stage1.states.clone()).unsqueeze_dim::<4>(2);
         let states = states + self.kpt_embedding.weight.val().unsqueeze();

@@ -43,15 +43,17 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The cells of a map with their sine positions.
+    /// The cells of a map with their sine positions, in the keys or also in the values.
     ///
     /// # Shapes
     /// `[batch, d_model, height, width]`
-    pub fn new(map: Tensor<4>) -> Self {
+    pub fn new(map: Tensor<4>, value_positions: bool) -> Self {
         let [_, d_model, height, width] = map.dims();
         let positions = sine_position([height, width], d_model, &map.device());
         let values = map.flatten::<3>(2, 3).swap_dims(1, 2);
-        Self { keys: values.clone() + positions.unsqueeze(), values, bias: None }
+        let keys = values.clone() + positions.unsqueeze();
+        let values = if value_positions { keys.clone() } else { values };
+        Self { keys, values, bias: None }
     }
 }
 

@@ -6,7 +6,11 @@ use burn::tensor::{Device, Distribution, Int, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 /// Uniform in `±1/sqrt(fan_in)`: PyTorch's default for linear maps and convolutions.
-pub fn uniform<const D: usize>(shape: [usize; D], fan_in: usize, device: &Device) -> Param<Tensor<D>> {
+pub fn uniform<const D: usize>(
+    shape: [usize; D],
+    fan_in: usize,
+    device: &Device,
+) -> Param<Tensor<D>> {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     random(shape, Distribution::Uniform(-bound, bound), device)
 }

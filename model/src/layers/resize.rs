@@ -26,7 +26,11 @@ pub fn bilinear_matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
 pub fn resize_bilinear(x: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
     let device = x.device();
-    let x = if w == width { x } else { x.matmul(bilinear_matrix(w, width, &device).transpose().unsqueeze()) };
+    let x = if w == width {
+        x
+    } else {
+        x.matmul(bilinear_matrix(w, width, &device).transpose().unsqueeze())
+    };
     if h == height { x } else { bilinear_matrix(h, height, &device).unsqueeze::<4>().matmul(x) }
 }
 

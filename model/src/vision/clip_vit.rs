@@ -1,7 +1,7 @@
 //! CLIP's vision transformer, by the keys of a Hugging Face checkpoint (`vision_model.*`).
 
 use super::patch::PatchEmbed;
-use super::{tokens_to_map, ConfigError, require_vit};
+use super::{ConfigError, require_vit, tokens_to_map};
 use crate::layers::{Activation, Embedding, LayerNorm, Linear, attend, merge_heads, split_heads};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};

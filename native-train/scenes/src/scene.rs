@@ -33,7 +33,13 @@ pub struct SceneOptions {
 
 impl Default for SceneOptions {
     fn default() -> Self {
-        Self { side_px: 128, objects: [1, 6], people_share: 0.4, least_side: 0.15, split: Split::Train }
+        Self {
+            side_px: 128,
+            objects: [1, 6],
+            people_share: 0.4,
+            least_side: 0.15,
+            split: Split::Train,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Checkpoints: weights, optimiser and position in one folder per step.
 
 use burn::module::Module;
-use burn::store::ModuleRecord;
 use burn::optim::ModuleOptimizer;
+use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fs;

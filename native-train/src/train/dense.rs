@@ -54,7 +54,8 @@ impl Legend {
         let share = (grid * grid) as f32 / (side * side) as f32;
         for y in 0..height {
             for x in 0..width {
-                out[cell(x, y) + channels - 1] += share * scene.depth_m[y * width + x].max(0.1).ln();
+                out[cell(x, y) + channels - 1] +=
+                    share * scene.depth_m[y * width + x].max(0.1).ln();
             }
         }
         for object in &scene.objects {

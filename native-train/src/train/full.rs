@@ -95,8 +95,7 @@ impl Task for FullTask<'_> {
         let config = &self.file.train;
         let seeds = part.seeds(config.first_seed, step, config.pictures);
         let made = seeds.into_par_iter().map(|seed| self.example(seed, Split::Train));
-        let (scenes, examples) =
-            made.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
+        let (scenes, examples) = made.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
         Ok(FullItem { scenes, examples })
     }
 
@@ -123,8 +122,7 @@ impl Task for FullTask<'_> {
         }
         if config.dense_weight > 0.0 {
             let grids = self.file.model.pyramid_sides();
-            let targets =
-                DenseHeads::target_tensors(&self.legend, &item.scenes, &grids, device);
+            let targets = DenseHeads::target_tensors(&self.legend, &item.scenes, &grids, device);
             let dense: Tensor<1> = student.heads.loss(&step.sight.pyramid.maps, &targets);
             parts.push(("dense".into(), dense.clone().detach()));
             total = total + dense * config.dense_weight;

@@ -50,7 +50,8 @@ impl OptimConfig {
         if !self.muon {
             return Ok(adamw);
         }
-        let inner = r"(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2)\.weight$";
+        let inner =
+            r"(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2)\.weight$";
         let group = ParamGroup::from_regex(inner).map_err(|e| format!("{e:?}"))?;
         let muon = MuonConfig::new().with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW).build();
         Ok(adamw.with_group(group, muon, None))

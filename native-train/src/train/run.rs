@@ -59,7 +59,12 @@ pub trait Task: Sync {
     ///
     /// # Errors
     /// When data and model do not fit.
-    fn loss(&self, module: &Self::Module, item: Self::Item, device: &Device) -> Result<Losses, String>;
+    fn loss(
+        &self,
+        module: &Self::Module,
+        item: Self::Item,
+        device: &Device,
+    ) -> Result<Losses, String>;
 
     /// Scores on held-out data, as a line for the log.
     ///
@@ -313,7 +318,6 @@ fn say(dir: &Path, line: &str) -> Result<(), RunError> {
     let path = dir.join("train.log");
     let io = |source| RunError::Log { path: path.display().to_string(), source };
     std::fs::create_dir_all(dir).map_err(io)?;
-    let mut file =
-        std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
     writeln!(file, "{line}").map_err(io)
 }

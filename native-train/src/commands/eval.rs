@@ -1,0 +1,155 @@
+//! `refvlm eval`.
+
+use super::{Outcome, bar, package};
+use burn::tensor::Device;
+use clap::Args;
+use refvlm_model::event::Timings;
+use refvlm_native::data::{Records, load_depths, load_picture};
+use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, full_kind, on_scenes};
+use refvlm_native::files::write_atomic;
+use refvlm_native::metrics::Summary;
+use refvlm_native::sheet::{Sheet, worst_first};
+use refvlm_scenes::dialog::Kind;
+use refvlm_scenes::{SceneOptions, Split, World};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Score a package on held-out scenes, or on a folder of records.
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// Folder with `records.jsonl`, as `refvlm scenes --out` makes it; held-out scenes are drawn
+    /// when absent.
+    records: Option<PathBuf>,
+    /// Folder of a package; the embedded model when absent.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Number of held-out scenes.
+    #[arg(long, default_value_t = 500)]
+    scenes: u64,
+    /// First held-out seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Ask every kind of question, also those outside the results table.
+    #[arg(long)]
+    all_kinds: bool,
+    /// Where to write all numbers.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where to write a page with pictures, worst answers first.
+    #[arg(long)]
+    html: Option<PathBuf>,
+}
+
+impl Eval {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        let package = package(self.model.as_deref())?;
+        let started = Instant::now();
+        let mut outcome = match &self.records {
+            Some(folder) => of_records(&package, folder)?,
+            None => {
+                let world = World::new()?;
+                let options = SceneOptions { split: Split::HeldOut, ..SceneOptions::default() };
+                let kinds: &[Kind] = if self.all_kinds { &Kind::ALL } else { &TABLE_KINDS };
+                let bar = bar(self.scenes, "scenes");
+                let seeds = self.seed..self.seed.saturating_add(self.scenes);
+                let outcome = on_scenes(&package, &world, seeds, &options, kinds, || bar.inc(1))?;
+                bar.finish_and_clear();
+                outcome
+            }
+        };
+        let summary = Summary::of(&outcome.scores);
+        let mut rows = summary.rows();
+        for row in &rows {
+            println!("{:40} {}", row.name, row.value);
+        }
+        let speed = Speed::of(&outcome.timings);
+        println!(
+            "{} answers in {:.0} s; {speed}",
+            outcome.timings.len(),
+            started.elapsed().as_secs_f64()
+        );
+        if let Some(path) = &self.json {
+            let json = serde_json::json!({
+                "summary": summary,
+                "scores": outcome.scores,
+                "answers": outcome.timings.len(),
+                "quantisation": package.manifest.quantisation,
+                "package_bytes": package.bytes,
+            });
+            write_atomic(path, &serde_json::to_vec_pretty(&json)?)?;
+        }
+        if let Some(path) = &self.html {
+            worst_first(&mut outcome.cards);
+            let sheet = Sheet {
+                title: "Evaluation".into(),
+                subtitle: format!(
+                    "{} answers, {:?}",
+                    outcome.timings.len(),
+                    package.manifest.quantisation
+                ),
+                rows: std::mem::take(&mut rows),
+                cards: outcome.cards,
+            };
+            sheet.write(path)?;
+            println!("{}", path.display());
+        }
+        Ok(())
+    }
+}
+
+/// Asks the turns of records.
+fn of_records(
+    package: &refvlm_native::package::Package,
+    folder: &Path,
+) -> Result<evaluate::Outcome, Box<dyn std::error::Error>> {
+    let mut session = package.session(&Device::flex())?;
+    let mut outcome = evaluate::Outcome::default();
+    for record in Records::open(&folder.join("records.jsonl"))? {
+        let (_, mut record) = record?;
+        let picture = load_picture(folder, &record)?;
+        load_depths(folder, &mut record)?;
+        let turns = std::mem::take(&mut record.turns);
+        let samples = turns.into_iter().map(|turn| {
+            let record = refvlm_record::Record { turns: vec![turn], ..record.clone() };
+            let kind = match record.source.strip_prefix("refvlm-scenes:") {
+                Some(kind) => kind.to_string(),
+                None => full_kind(record.turns[0].task.name(), &record),
+            };
+            Sample { kind, record }
+        });
+        outcome.look(&mut session, &picture, &samples.collect::<Vec<_>>())?;
+    }
+    Ok(outcome)
+}
+
+/// Mean seconds.
+struct Speed {
+    first_token_s: f64,
+    answer_s: f64,
+    tokens_per_s: f64,
+}
+
+impl Speed {
+    fn of(timings: &[Timings]) -> Self {
+        let n = timings.len().max(1) as f64;
+        let mean = |value: fn(&Timings) -> f64| timings.iter().map(value).sum::<f64>() / n;
+        let total: f64 = timings.iter().map(|t| t.total_s).sum();
+        let tokens: usize = timings.iter().map(|t| t.tokens).sum();
+        Self {
+            first_token_s: mean(|t| t.first_token_s),
+            answer_s: mean(|t| t.total_s),
+            tokens_per_s: tokens as f64 / total.max(1e-9),
+        }
+    }
+}
+
+impl std::fmt::Display for Speed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "first token {:.3} s, answer {:.3} s, {:.0} tokens/s",
+            self.first_token_s, self.answer_s, self.tokens_per_s
+        )
+    }
+}

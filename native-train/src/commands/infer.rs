@@ -1,0 +1,220 @@
+//! `refvlm infer`.
+
+use super::{Outcome, package};
+use burn::tensor::Device;
+use clap::Args;
+use refvlm_model::engine::Ask;
+use refvlm_model::event::{Event, Finish, Shape, Stage};
+use refvlm_model::image::Picture as View;
+use refvlm_model::language::Sampling;
+use refvlm_native::draw::annotate;
+use refvlm_native::picture::{Picture, read_mask, read_picture, write_png};
+use refvlm_record::{Prompt, Task};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Ask about a picture. Point at things with `--point`, `--box`, `--scribble` and `--mask`, any
+/// number of times; the question mentions them as `[prompt 1]`, `[prompt 2]` in the order
+/// points, boxes, scribbles, masks.
+#[derive(Debug, Args)]
+pub struct Infer {
+    /// PNG, JPEG, WebP or GIF.
+    picture: PathBuf,
+    /// The question.
+    #[arg(long, default_value = "")]
+    ask: String,
+    /// What kind of answer: vqa, detection, segmentation, grounding_detection,
+    /// grounding_segmentation, gcg_detection, gcg_segmentation, keypoint_detection,
+    /// grounding_keypoints, depth, mixed.
+    #[arg(long, default_value = "vqa")]
+    task: Task,
+    /// A click: x,y in px.
+    #[arg(long, value_name = "X,Y")]
+    point: Vec<String>,
+    /// A rectangle: x,y,width,height in px.
+    #[arg(long = "box", value_name = "X,Y,W,H")]
+    boxes: Vec<String>,
+    /// A line: corners x,y in px, separated by spaces.
+    #[arg(long, value_name = "X,Y X,Y ...")]
+    scribble: Vec<String>,
+    /// A picture of the same size whose bright or opaque pixels are meant.
+    #[arg(long, value_name = "PNG")]
+    mask: Vec<PathBuf>,
+    /// Where to draw the answer.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Folder of a package; the embedded model when absent.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Print the events, one JSON object per line.
+    #[arg(long)]
+    json: bool,
+    /// Let the model write what it likes, also what does not parse.
+    #[arg(long)]
+    unconstrained: bool,
+    /// Most tokens of the answer.
+    #[arg(long, default_value_t = 192)]
+    budget: usize,
+    /// 0 takes the best token each time.
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Sample from the best k tokens; 0 from all.
+    #[arg(long, default_value_t = 0)]
+    top_k: usize,
+    /// Sample from the best tokens that reach this probability together.
+    #[arg(long, default_value_t = 1.0)]
+    top_p: f32,
+    /// Start of the random numbers.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+impl Infer {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        let picture = read_picture(&self.picture)?;
+        let prompts = self.prompts(&picture)?;
+        let text = match (self.ask.trim(), prompts.len()) {
+            ("", 0) => default_question(self.task).to_string(),
+            ("", _) if self.task == Task::Vqa => "What is [prompt 1]?".to_string(),
+            ("", _) => "Segment [prompt 1].".to_string(),
+            (text, _) => text.to_string(),
+        };
+        let package = package(self.model.as_deref())?;
+        if package.config.preset == "scenes" {
+            eprintln!("note: this model knows generated scenes, not photos");
+        }
+        let mut session = package.session(&Device::flex())?;
+        let view = View::new(picture.width, picture.height, &picture.rgb)?;
+        pollster::block_on(session.set_image(view))?;
+        let ask = Ask {
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+                seed: self.seed,
+            },
+            budget: self.budget,
+            constrained: !self.unconstrained,
+            ..Ask::new(self.task, text, prompts.clone())
+        };
+        let mut answer = session.ask(&ask)?;
+        let mut events = Vec::new();
+        let mut failed = None;
+        while let Some(event) = pollster::block_on(answer.next()) {
+            if self.json {
+                println!("{}", serde_json::to_string(&event)?);
+            } else {
+                print_event(&event)?;
+            }
+            if let Event::Failed { error } = &event {
+                failed = Some(error.clone());
+            }
+            events.push(event);
+        }
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if let Some(out) = &self.out {
+            write_png(out, &annotate(&picture, &prompts, &events))?;
+            eprintln!("{}", out.display());
+        }
+        Ok(())
+    }
+
+    fn prompts(&self, picture: &Picture) -> Result<Vec<Prompt>, Box<dyn std::error::Error>> {
+        let mut prompts = Vec::new();
+        for text in &self.point {
+            let [x, y] = numbers("--point", text)?;
+            prompts.push(Prompt::Point { x, y });
+        }
+        for text in &self.boxes {
+            let [x, y, w, h] = numbers("--box", text)?;
+            prompts.push(Prompt::Box { x, y, w, h });
+        }
+        for text in &self.scribble {
+            let corners = text.split_whitespace().map(|corner| numbers("--scribble", corner));
+            prompts.push(Prompt::Scribble { points: corners.collect::<Result<_, _>>()? });
+        }
+        for path in &self.mask {
+            let mask = read_mask(path, picture.width, picture.height)?;
+            prompts.push(Prompt::Mask { mask: mask.to_rle() });
+        }
+        for (i, prompt) in prompts.iter().enumerate() {
+            prompt.check(&format!("prompt {}", i + 1), picture.width, picture.height)?;
+        }
+        Ok(prompts)
+    }
+}
+
+/// What is asked when nothing was written.
+fn default_question(task: Task) -> &'static str {
+    match task {
+        Task::Vqa => "Describe the picture.",
+        Task::Detection | Task::GroundingDetection => "Detect everything.",
+        Task::Segmentation | Task::GroundingSegmentation => "Segment everything.",
+        Task::GcgDetection | Task::GcgSegmentation | Task::Mixed => "Describe the picture.",
+        Task::KeypointDetection | Task::GroundingKeypoints => "Find the pose of every person.",
+        Task::Depth => "How far away is everything?",
+    }
+}
+
+fn numbers<const N: usize>(flag: &str, text: &str) -> Result<[f32; N], String> {
+    let values: Result<Vec<f32>, _> = text.split(',').map(|v| v.trim().parse::<f32>()).collect();
+    let values = values.ok().filter(|values| values.iter().all(|v| v.is_finite()));
+    values
+        .and_then(|values| values.try_into().ok())
+        .ok_or_else(|| format!("{flag} {text}: give {N} numbers separated by commas, in px"))
+}
+
+/// The answer as text while it is written, and a line per unit.
+fn print_event(event: &Event) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match event {
+        Event::Status { stage } => match stage {
+            Stage::Looking | Stage::Reading | Stage::Writing => {}
+        },
+        Event::Token { text, .. } => write!(out, "{text}")?,
+        Event::Triplet { triplet, concept, unit, count } => {
+            writeln!(out, "\n  [{}] {concept}: {count} {unit}", triplet + 1)?;
+        }
+        Event::Unit { index, confidence, shape, .. } => {
+            let shape = match shape {
+                Shape::Box { bbox } => format!("box {}", place(bbox)),
+                Shape::Mask { bbox, .. } => format!("mask within {}", place(bbox)),
+                Shape::Keypoint { bbox, keypoints } => {
+                    let seen = keypoints.iter().filter(|k| k[2] > 0.5).count();
+                    format!("person {} with {seen} visible joints", place(bbox))
+                }
+                Shape::Depth { metres, .. } => {
+                    let near = metres.iter().copied().fold(f32::INFINITY, f32::min);
+                    let far = metres.iter().copied().fold(0.0, f32::max);
+                    format!("depth from {near:.1} m to {far:.1} m")
+                }
+            };
+            writeln!(out, "      [{index}] {shape} (confidence {confidence:.2})")?;
+        }
+        Event::Done { timings, reason } => {
+            let cut = match reason {
+                Finish::End => "",
+                Finish::Budget => "; cut at the token budget",
+            };
+            writeln!(
+                out,
+                "\n{} tokens ({} forced): picture {:.2} s, first token {:.2} s, answer {:.2} s{cut}",
+                timings.tokens,
+                timings.forced_tokens,
+                timings.picture_s,
+                timings.first_token_s,
+                timings.total_s,
+            )?;
+        }
+        Event::Failed { .. } => writeln!(out)?,
+    }
+    out.flush()
+}
+
+fn place(bbox: &[f32; 4]) -> String {
+    let [x, y, w, h] = bbox.map(|v| v.round());
+    format!("{x},{y} {w}x{h} px")
+}

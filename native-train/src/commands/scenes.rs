@@ -1,0 +1,93 @@
+//! `refvlm scenes`.
+
+use super::{Outcome, bar};
+use clap::Args;
+use refvlm_native::data::RecordWriter;
+use refvlm_native::evaluate::{TABLE_KINDS, full_kind};
+use refvlm_native::picture::Picture;
+use refvlm_native::sheet::{Card, Sheet};
+use refvlm_scenes::dialog::{DialogOptions, dialogue_of, dialogues};
+use refvlm_scenes::{SceneOptions, Split, World, scene_rng};
+use std::path::PathBuf;
+
+/// Generate scenes with records, or a page to look at.
+#[derive(Debug, Args)]
+pub struct Scenes {
+    /// First seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Number of scenes.
+    #[arg(long, default_value_t = 24)]
+    count: u64,
+    /// Longest side in px.
+    #[arg(long, default_value_t = 128)]
+    side: u32,
+    /// Draw from the training side of the border instead of the held-out side.
+    #[arg(long)]
+    train: bool,
+    /// Write pictures and `records.jsonl`, one question per record, into this folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Write a page that shows the scenes with every label drawn.
+    #[arg(long)]
+    preview: Option<PathBuf>,
+}
+
+impl Scenes {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        if self.out.is_none() && self.preview.is_none() {
+            return Err("nothing to write: give --out FOLDER or --preview PAGE.html".into());
+        }
+        let world = World::new()?;
+        let split = if self.train { Split::Train } else { Split::HeldOut };
+        let options = SceneOptions { side_px: self.side, split, ..SceneOptions::default() };
+        let seeds = self.seed..self.seed.saturating_add(self.count);
+        if let Some(out) = &self.out {
+            let path = out.join("records.jsonl");
+            let mut writer = RecordWriter::create(&path)?;
+            let bar = bar(self.count, "scenes");
+            for seed in seeds.clone() {
+                let scene = world.scene(seed, &options);
+                let picture =
+                    Picture { width: scene.width, height: scene.height, rgb: scene.rgb.clone() };
+                for kind in TABLE_KINDS {
+                    let mut rng = scene_rng(seed, split, 3 + kind as u64);
+                    let Some(dialogue) = dialogue_of(kind, &scene, &mut rng) else { continue };
+                    let mut record = dialogue.record;
+                    let kind = full_kind(kind.name(), &record);
+                    record.source = format!("refvlm-scenes:{kind}");
+                    record.id = format!("{}-{kind}", record.id);
+                    writer.add(&record, &picture)?;
+                }
+                bar.inc(1);
+            }
+            writer.finish()?;
+            bar.finish_and_clear();
+            println!("{}", path.display());
+        }
+        if let Some(page) = &self.preview {
+            let cards = seeds.map(|seed| {
+                let scene = world.scene(seed, &options);
+                let mut rng = scene_rng(seed, split, 1);
+                let dialogue = dialogues(&scene, &mut rng, &DialogOptions::default());
+                let names = scene.objects.iter().map(|object| match object.colour {
+                    Some(colour) => format!("{colour} {}", object.class),
+                    None => object.class.to_string(),
+                });
+                let names: Vec<String> = names.collect();
+                let picture = Picture { width: scene.width, height: scene.height, rgb: scene.rgb };
+                Card::of_record(&picture, &dialogue.record, &names)
+            });
+            let sheet = Sheet {
+                title: "Scenes".into(),
+                subtitle: format!("seeds {} to {}", self.seed, self.seed + self.count),
+                rows: Vec::new(),
+                cards: cards.collect(),
+            };
+            sheet.write(page)?;
+            println!("{}", page.display());
+        }
+        Ok(())
+    }
+}
