@@ -45,10 +45,7 @@ impl RefVlm {
         config: &LossConfig,
         label_side: usize,
     ) -> Result<StepLoss, StepError> {
-        let sight = self.see(batch.pixels.clone(), batch.tower_pixels.clone());
-        let trunk = self.trunk(&sight, batch);
-        let branches = self.branches(&sight, batch);
-        let hidden = self.llm.forward_branches(trunk, branches)?.flatten::<2>(0, 1);
+        let (sight, hidden) = self.hidden(batch)?;
         let learned = hidden.clone().select(0, batch.supervised.clone()).unsqueeze::<3>();
         let logits = self.llm.logits(learned).squeeze_dim::<2>(0);
         let text = cross_entropy(logits, batch.labels.clone());
@@ -61,6 +58,21 @@ impl RefVlm {
             }
         }
         Ok(StepLoss { text, units, sight })
+    }
+
+    /// The language model's last normalised states over all dialogues, and what the towers saw.
+    ///
+    /// # Shapes
+    /// returns `[dialogues * length, hidden]`
+    ///
+    /// # Errors
+    /// When the batch does not fit the model.
+    pub fn hidden(&self, batch: &Batch) -> Result<(Sight, Tensor<2>), StepError> {
+        let sight = self.see(batch.pixels.clone(), batch.tower_pixels.clone());
+        let trunk = self.trunk(&sight, batch);
+        let branches = self.branches(&sight, batch);
+        let hidden = self.llm.forward_branches(trunk, branches)?.flatten::<2>(0, 1);
+        Ok((sight, hidden))
     }
 
     /// What stands before every dialogue about a picture.
