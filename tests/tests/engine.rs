@@ -156,7 +156,8 @@ fn decoding_with_cache_equals_teacher_forcing() {
         let decoder = model.visual_decoder.boxes.as_ref().unwrap();
         let out = decoder.forward(&maps, states, &QueryLayout::new(vec![vec![*count]]));
         let boxes: Vec<f32> = out.boxes.into_data().iter::<f32>().collect();
-        expected.extend(boxes.as_chunks::<4>().0.iter().map(|b| frame.clip_box(frame.box_to_px(*b))));
+        expected
+            .extend(boxes.as_chunks::<4>().0.iter().map(|b| frame.clip_box(frame.box_to_px(*b))));
         from += count;
     }
     let found: Vec<[f32; 4]> = events

@@ -236,7 +236,13 @@ fn odd_options_are_kept_within_bounds() {
         (33, [9, 2], f32::NAN),
         (40, [usize::MAX, usize::MAX], f32::INFINITY),
     ] {
-        let options = SceneOptions { side_px, objects, people_share, split: Split::HeldOut };
+        let options = SceneOptions {
+            side_px,
+            objects,
+            people_share,
+            split: Split::HeldOut,
+            ..SceneOptions::default()
+        };
         for seed in 0..8 {
             let scene = world.scene(seed, &options);
             assert_eq!(scene.width.max(scene.height), side_px.max(16));
