@@ -67,6 +67,7 @@ type Choice = (usize, Option<&'static Colour>);
 struct Sampler<'a> {
     world: &'a World,
     split: Split,
+    classes: &'a [String],
     camera: Camera,
     background: &'static Background,
 }
@@ -92,7 +93,8 @@ impl Layout {
         let people = if rng.chance(options.people_share) { 1 + rng.below(count.min(3)) } else { 0 };
         let people = people.min(count);
 
-        let sampler = Sampler { world, split: options.split, camera, background };
+        let classes = &options.classes;
+        let sampler = Sampler { world, split: options.split, classes, camera, background };
         let choices = sampler.choices();
         let people_choices: Vec<Choice> =
             choices.iter().copied().filter(|&(class, _)| CLASSES[class].is_person()).collect();
@@ -148,7 +150,8 @@ impl Sampler<'_> {
                 Place::Water => self.background.water_m.is_some(),
             };
             let train = self.split == Split::Train;
-            if !fits || (train && is_held_out_on(class, self.background.name)) {
+            let known = self.classes.is_empty() || self.classes.iter().any(|c| c == class.name);
+            if !known || !fits || (train && is_held_out_on(class, self.background.name)) {
                 continue;
             }
             if class.colours.is_empty() {

@@ -72,6 +72,7 @@ pub(crate) fn render(world: &World, seed: u64, layout: &Layout, side_px: u32) ->
             .collect(),
         depth_m,
         background: layout.background.name,
+        classes: Vec::new(),
         objects: objects.iter().map(|(_, object)| object.clone()).collect(),
     };
     Rendered {

@@ -27,8 +27,56 @@ pub struct SceneOptions {
     pub people_share: f32,
     /// Shortest longer side of an object's visible box, as a share of the picture's longer side.
     pub least_side: f32,
+    /// Classes to draw from, by name; all when empty.
+    #[serde(default)]
+    pub classes: Vec<String>,
     /// Which side of the border.
     pub split: Split,
+}
+
+/// What the embedded model was trained on: fewer and larger things than the world holds, because
+/// it had to be learned on two processor cores.
+const EMBEDDED_CLASSES: [&str; 26] = [
+    "person",
+    "dog",
+    "cat",
+    "horse",
+    "elephant",
+    "penguin",
+    "duck",
+    "butterfly",
+    "apple",
+    "banana",
+    "pizza",
+    "cake",
+    "car",
+    "bus",
+    "bicycle",
+    "airplane",
+    "sailboat",
+    "palm",
+    "cactus",
+    "sunflower",
+    "umbrella",
+    "balloon",
+    "guitar",
+    "clock",
+    "ball",
+    "chair",
+];
+
+impl SceneOptions {
+    /// The part of the world that the embedded model knows; `configs/scenes.toml` says the same.
+    pub fn embedded(split: Split) -> Self {
+        Self {
+            objects: [1, 4],
+            people_share: 0.35,
+            least_side: 0.2,
+            classes: EMBEDDED_CLASSES.map(String::from).to_vec(),
+            split,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for SceneOptions {
@@ -38,6 +86,7 @@ impl Default for SceneOptions {
             objects: [1, 6],
             people_share: 0.4,
             least_side: 0.15,
+            classes: Vec::new(),
             split: Split::Train,
         }
     }
@@ -101,6 +150,8 @@ pub struct Scene {
     pub depth_m: Vec<f32>,
     /// Background as it is spoken of: `a beach`.
     pub background: &'static str,
+    /// Classes that it could hold; questions about what is absent name these.
+    pub classes: Vec<&'static str>,
     /// The objects, from left to right by the centre of their boxes. Each is visible enough to be
     /// asked about.
     pub objects: Vec<Object>,

@@ -60,7 +60,12 @@ impl World {
     /// crowded scene may hold fewer objects than the fewest asked for, since each must be
     /// visible.
     pub fn scene(&self, seed: u64, options: &SceneOptions) -> Scene {
-        self.rendered(seed, options).scene
+        let mut scene = self.rendered(seed, options).scene;
+        let known = |class: &&Class| {
+            options.classes.is_empty() || options.classes.iter().any(|name| name == class.name)
+        };
+        scene.classes = CLASSES.iter().filter(known).map(|class| class.name).collect();
+        scene
     }
 
     pub(crate) fn rendered(&self, seed: u64, options: &SceneOptions) -> Rendered {

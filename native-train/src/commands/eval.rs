@@ -49,7 +49,7 @@ impl Eval {
             Some(folder) => of_records(&package, folder)?,
             None => {
                 let world = World::new()?;
-                let options = SceneOptions { split: Split::HeldOut, ..SceneOptions::default() };
+                let options = SceneOptions::embedded(Split::HeldOut);
                 let kinds: &[Kind] = if self.all_kinds { &Kind::ALL } else { &TABLE_KINDS };
                 let bar = bar(self.scenes, "scenes");
                 let seeds = self.seed..self.seed.saturating_add(self.scenes);

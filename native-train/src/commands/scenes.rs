@@ -22,6 +22,9 @@ pub struct Scenes {
     /// Longest side in px.
     #[arg(long, default_value_t = 128)]
     side: u32,
+    /// Draw all classes of the world instead of those the embedded model knows.
+    #[arg(long)]
+    whole_world: bool,
     /// Draw from the training side of the border instead of the held-out side.
     #[arg(long)]
     train: bool,
@@ -34,6 +37,13 @@ pub struct Scenes {
 }
 
 impl Scenes {
+    fn world(&self, split: Split) -> SceneOptions {
+        match self.whole_world {
+            true => SceneOptions { split, ..SceneOptions::default() },
+            false => SceneOptions::embedded(split),
+        }
+    }
+
     /// Runs the command.
     pub fn run(self) -> Outcome {
         if self.out.is_none() && self.preview.is_none() {
@@ -41,7 +51,7 @@ impl Scenes {
         }
         let world = World::new()?;
         let split = if self.train { Split::Train } else { Split::HeldOut };
-        let options = SceneOptions { side_px: self.side, split, ..SceneOptions::default() };
+        let options = SceneOptions { side_px: self.side, ..self.world(split) };
         let seeds = self.seed..self.seed.saturating_add(self.count);
         if let Some(out) = &self.out {
             let path = out.join("records.jsonl");

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 pub(super) fn absent(facts: &Facts, rng: &mut ChaCha8Rng) -> Option<Noun> {
     let absent: Vec<Noun> = CLASSES
         .iter()
+        .filter(|class| facts.scene.classes.contains(&class.name))
         .map(|class| Noun { singular: class.name, plural: class.plural })
         .filter(|noun| {
             let names = |object: &Object| {

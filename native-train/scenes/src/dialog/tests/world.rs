@@ -55,6 +55,7 @@ pub(super) fn scene_of(seed: u64, size: [u32; 2], mut objects: Vec<Object>) -> S
         rgb: vec![0; pixels * 3],
         depth_m: (0..pixels).map(|at| 1.0 + at as f32 * 0.01).collect(),
         background: "a beach",
+        classes: crate::World::classes().iter().map(|class| class.name).collect(),
         objects,
     }
 }
