@@ -174,12 +174,12 @@ impl ModelConfig {
             }
         }
         let coarsest = 4usize << self.visual_tower.dims.len().saturating_sub(1);
-        if self.tower_size == 0 || self.tower_size % coarsest != 0 {
+        if self.tower_size == 0 || !self.tower_size.is_multiple_of(coarsest) {
             let problem = format!("{} px must be a multiple of {coarsest}", self.tower_size);
             return Err(ModelConfigError::Other { field: "tower_size", problem });
         }
         let vit = &self.visual_encoder;
-        if vit.patch_size == 0 || vit.image_size % vit.patch_size != 0 {
+        if vit.patch_size == 0 || !vit.image_size.is_multiple_of(vit.patch_size) {
             let problem = format!(
                 "image_size {} must be a multiple of patch_size {}",
                 vit.image_size, vit.patch_size

@@ -175,7 +175,7 @@ impl Setup<'_> {
         }
         let mut values = Vec::with_capacity(self.label_side * self.label_side);
         let mut valid = self.valid(frame);
-        for i in 0..self.label_side * self.label_side {
+        for (i, valid) in valid.iter_mut().enumerate() {
             let unit = |cell: usize| (cell as f32 + 0.5) / self.label_side as f32;
             let at = frame.point_to_px([unit(i % self.label_side), unit(i / self.label_side)]);
             let inside = at[0] >= 0.0 && at[1] >= 0.0;
@@ -185,7 +185,7 @@ impl Setup<'_> {
                 Some(depth) => values.push(depth.ln()),
                 None => {
                     values.push(0.0);
-                    valid[i] = 0.0;
+                    *valid = 0.0;
                 }
             }
         }

@@ -189,3 +189,22 @@ fn unknown_settings_are_refused() {
     folder.refused(&["train", "misfit.toml"], &["misfit.toml", "tower_size", "multiple"]);
     assert_eq!(folder.names(), ["misfit.toml", "unknown.toml"]);
 }
+
+/// Real photos, where the project stands beside the shared folder that holds some.
+#[test]
+fn real_photos_are_answered() {
+    let photos = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/coco-free/images");
+    let Ok(entries) = fs::read_dir(&photos) else {
+        eprintln!("skipped: no real photos beside the project");
+        return;
+    };
+    let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    let folder = Folder::new("photos");
+    for (path, task) in paths.iter().step_by(40).zip(["vqa", "detection", "depth", "segmentation"]) {
+        let path = path.to_str().unwrap();
+        let [text, notes] = folder.done(&["infer", path, "--task", task, "--out", "out.png"]);
+        assert!(text.contains("answer"), "{text}");
+        assert!(notes.contains("scenes, not photos"), "{notes}");
+    }
+}
