@@ -1,4 +1,7 @@
-//! Examples side by side, as tensors.
+//! Examples side by side, as tensors: what one training step reads.
+//!
+//! The rows before a dialogue (prefix and picture) are the trunk, which all dialogues about a
+//! picture share; a dialogue is a row of ids behind it.
 
 use crate::config::ModelConfig;
 use crate::decoding::QueryLayout;
@@ -15,15 +18,15 @@ pub struct Batch {
     pub pixels: Tensor<4>,
     /// At the size of the convolutional tower, where it differs.
     pub tower_pixels: Option<Tensor<4>>,
-    /// Ids before the picture's rows, `[1, before]`, and behind them, `[1, behind]`.
+    /// The trunk's ids before the picture's rows, `[1, before]`, and behind them, `[1, behind]`.
     pub trunk_ids: [Tensor<2, Int>; 2],
     /// `[dialogues, length]`, padded behind; prompt rows hold a filler that is overwritten.
     pub ids: Tensor<2, Int>,
     /// Prompts of all dialogues.
     pub prompts: Option<PromptRows>,
-    /// Flat places `[tokens]` in `[dialogues * length]` whose next token is learned.
+    /// Places in the flattened `[dialogues * length]` whose next token is learned, `[tokens]`.
     pub supervised: Tensor<1, Int>,
-    /// The next tokens, `[tokens]`.
+    /// The token to predict at each of these places, `[tokens]`.
     pub labels: Tensor<1, Int>,
     /// What each unit's decoder is asked for, in the order of [`Unit::ALL`].
     pub units: Vec<UnitRefs>,
@@ -38,7 +41,7 @@ pub struct PromptRows {
     pub regions: Tensor<3>,
     /// Picture of each prompt.
     pub sample: Vec<usize>,
-    /// Flat places of all rows, `[prompts * rows]`.
+    /// Places of all prompt rows in the flattened `[dialogues * length]`, `[prompts * rows]`.
     pub places: Tensor<1, Int>,
     /// 0 where a prompt's row stands, else 1, `[dialogues, length, 1]`.
     pub keep: Tensor<3>,
@@ -47,9 +50,10 @@ pub struct PromptRows {
 /// References of one unit and their targets.
 #[derive(Debug, Clone)]
 pub struct UnitRefs {
-    /// Triplets of each picture.
+    /// Sizes of the triplets of each picture, over all of its dialogues.
     pub layout: QueryLayout,
-    /// Flat places of the reference states, `[pictures, width]`; 0 for padding.
+    /// Places of the `<REF>`s in the flattened `[dialogues * length]`, `[pictures, width]`; 0 for
+    /// padding.
     pub places: Tensor<2, Int>,
     /// Targets of each picture in the order of its references.
     pub targets: UnitTargets,
@@ -69,8 +73,8 @@ pub enum UnitTargets {
 }
 
 impl Batch {
-    /// Puts examples side by side. All must have the same number of turns; `trunk` are the ids of
-    /// [`crate::triplet::Template::encode_prefix`].
+    /// Puts examples side by side. All must have the same number of turns; `trunk` are the ids that
+    /// [`crate::triplet::Template::encode_prefix`] gives.
     pub fn new(examples: &[Example], trunk: &[i64], config: &ModelConfig, device: &Device) -> Self {
         let prompt_rows = config.vpt_encoder.tokens();
         let (pictures, size) = (examples.len(), config.visual_encoder.image_size);

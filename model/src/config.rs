@@ -1,5 +1,5 @@
-//! A whole model in one configuration. `configs/scenes.toml` and `configs/vicuna-7b.toml` are two
-//! values of the same type.
+//! A whole model in one configuration: every size, and every choice between the published
+//! behaviour and ours. `[model]` in `configs/scenes.toml` is one value of this type.
 
 use crate::decoding::{DecoderConfig, DecoderConfigError};
 use crate::language::{ConfigError, LlamaConfig};
@@ -20,27 +20,28 @@ pub struct ModelConfig {
     pub tower_size: usize,
     /// Transformer tower; its `image_size` is the side of the square picture it sees.
     pub visual_encoder: ClipVitConfig,
-    /// Which hidden state of the transformer tower is used; -2 is the output of the last block
-    /// but one.
+    /// Which hidden state of the transformer tower is used, counted from the end: -1 is the output
+    /// of the last block, -2 that of the block before it.
     pub visual_select_layer: isize,
     /// Convolutional tower.
     pub visual_tower: ConvNextConfig,
-    /// Maps, by index into the pyramid and resized to the first one's size, that become the picture's rows in the language model.
+    /// Maps that become the picture's rows in the language model, by index into the pyramid. They
+    /// are resized to the first one's size, and their channels joined.
     pub image_features: Vec<usize>,
-    /// Maps that visual prompts are pooled from.
+    /// Maps that visual prompts are pooled from, joined likewise.
     pub prompt_features: Vec<usize>,
-    /// How a prompt becomes a region of that map.
+    /// How a prompt becomes a region: weights over the cells of those maps.
     pub regions: RegionConfig,
     /// How a region becomes rows of the language model.
     pub vpt_encoder: VptConfig,
-    /// Whether prompts have a projector of their own; else they share the picture's, which needs
-    /// the same features.
+    /// Whether prompts have a projector of their own. Without it they share the picture's, so
+    /// `prompt_features` must have as many channels as `image_features`.
     pub vpt_projector: bool,
     /// Language model. `vocab_size` covers the tokenizer and its ten added tokens.
     pub llm: LlamaConfig,
     /// Layout of prompts and answers.
     pub template: Template,
-    /// Box decoder.
+    /// Box decoder; a model without it cannot answer with boxes. So for the other units.
     pub box_decoder: Option<DecoderConfig>,
     /// Mask decoder.
     pub mask_decoder: Option<DecoderConfig>,

@@ -1,8 +1,9 @@
 //! The engine: a picture is set once, questions are asked about it, and each answer comes as a
 //! stream of events.
 //!
-//! Every step is `async` because a GPU in a browser can only be read that way; on the CPU the
-//! futures are ready at once. There is no clock here: the caller lends one.
+//! Each question stands alone: of what was read before, only the beginning that it shares is used
+//! again. Every step is `async` because a GPU in a browser can only be read that way; on the CPU
+//! the futures are ready at once. There is no clock here: the caller lends one.
 
 mod answer;
 mod units;
@@ -24,7 +25,7 @@ use refvlm_record::{Prompt, QuestionPart, Task};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Seconds since any fixed moment.
+/// Seconds since any fixed moment; only differences count.
 pub type Clock = fn() -> f64;
 
 /// A question.
@@ -33,8 +34,8 @@ pub type Clock = fn() -> f64;
 pub struct Ask {
     /// What kind of answer is wanted.
     pub task: Task,
-    /// The words; `[prompt 1]` is where the first prompt stands. Prompts that the words do not
-    /// mention are put behind them.
+    /// The words, with `[prompt 1]` where the first of `prompts` stands. Prompts that the words do
+    /// not mention are put behind them.
     pub text: String,
     /// What is pointed at, in px of the picture.
     #[serde(default)]
@@ -42,10 +43,10 @@ pub struct Ask {
     /// How tokens are chosen.
     #[serde(default)]
     pub sampling: Sampling,
-    /// Most tokens of the answer.
+    /// Most tokens of the answer; fewer where the model's context is shorter.
     #[serde(default = "default_budget")]
     pub budget: usize,
-    /// Whether only answers that parse can be written.
+    /// Whether the grammar lets only answers be written that parse.
     #[serde(default = "yes")]
     pub constrained: bool,
 }
@@ -59,7 +60,7 @@ fn yes() -> bool {
 }
 
 impl Ask {
-    /// A greedy, constrained question.
+    /// A question with the default settings: greedy, constrained.
     pub fn new(task: Task, text: impl Into<String>, prompts: Vec<Prompt>) -> Self {
         Self {
             task,
@@ -74,7 +75,7 @@ impl Ask {
     /// Words and prompts in reading order.
     ///
     /// # Errors
-    /// When the words mention a prompt that is not there.
+    /// When the words mention a prompt that is not there, or there is nothing at all.
     pub fn parts(&self) -> Result<Vec<QuestionPart>, EngineError> {
         let mut parts = Vec::new();
         let mut mentioned = vec![false; self.prompts.len()];
@@ -218,7 +219,8 @@ struct Seen {
 }
 
 impl Session {
-    /// A session with a model that is loaded.
+    /// A session with a model whose weights are loaded. Room for the longest context the model
+    /// allows is taken now.
     ///
     /// # Errors
     /// When configuration, model and vocabulary do not belong together.
@@ -260,8 +262,8 @@ impl Session {
         names(&self.model).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// Looks at a picture; questions are about it until the next one is set. Returns the seconds
-    /// it took.
+    /// Looks at a picture; questions are about it until the next one is set. Returns how long that
+    /// took, in seconds.
     ///
     /// # Errors
     /// When the picture cannot be used; the picture before then stays.

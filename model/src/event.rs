@@ -1,5 +1,5 @@
-//! What an answer is made of while it comes into being. The same enums are the worker protocol of
-//! the page, its JavaScript API, and the lines of `refvlm infer --json`.
+//! What an answer is made of while it comes into being. The same enums are the lines of `refvlm
+//! infer --json`, and what a page and its worker exchange.
 //!
 //! All coordinates are px of the original picture.
 
@@ -26,7 +26,7 @@ pub enum Event {
     },
     /// A triplet is complete; its units follow.
     Triplet {
-        /// Position among the triplets of the answer, from 0.
+        /// Number of the triplet in the answer, from 0.
         triplet: usize,
         /// The phrase.
         concept: String,
@@ -41,7 +41,9 @@ pub enum Event {
         triplet: usize,
         /// Its `[k]` within the triplet.
         index: usize,
-        /// Confidence, 0..1.
+        /// What the decoder expects of itself, 0..1: the IoU of a box or mask, the similarity (OKS)
+        /// of a body, the share of depths within a factor of 1.25; 1 where the model has no such
+        /// head.
         confidence: f32,
         /// The decoded target.
         #[serde(flatten)]
@@ -106,10 +108,12 @@ pub enum Shape {
         /// `[x, y, w, h]`.
         #[serde(rename = "box")]
         bbox: [f32; 4],
-        /// 17 rows `[x, y, visibility]`, visibility 0..1, COCO order.
+        /// 17 rows `[x, y, presence]` in COCO order. Presence, 0..1, is how sure the decoder is that
+        /// the joint lies in the picture; hidden joints count as present.
         keypoints: Vec<[f32; 3]>,
     },
-    /// A distance map at the decoder's resolution, covering the whole picture.
+    /// A distance map at the decoder's resolution, coarser than the picture, which it covers from
+    /// edge to edge.
     Depth {
         /// Columns of the map.
         width: u32,
@@ -123,13 +127,14 @@ pub enum Shape {
 /// Seconds and counts of one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
-    /// Preparing the picture; zero when it was set before.
+    /// Looking at the picture. The first answer about a picture carries it, later ones 0.
     pub picture_s: f64,
-    /// From the question to the first token.
+    /// From the question to the first token, reading included.
     pub first_token_s: f64,
     /// The whole answer, the picture excluded.
     pub total_s: f64,
-    /// Tokens of the question (prompts included) that had to be read.
+    /// Rows of the question (its words, and the picture and prompts in it) that were not in the
+    /// cache and had to be read.
     pub read_tokens: usize,
     /// Tokens of the answer.
     pub tokens: usize,

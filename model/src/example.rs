@@ -19,11 +19,12 @@ pub struct Example {
     /// Input of the convolutional tower, `[3, tower_size, tower_size]`; empty where the sizes
     /// agree.
     pub tower_pixels: Vec<f32>,
-    /// Weights of each prompt over the grid of the prompt features.
+    /// The region of each prompt of the record: weights 0..=1 over the cells of the prompt
+    /// features, row-major.
     pub regions: Vec<Vec<f32>>,
-    /// Dialogues, each on its own behind the picture.
+    /// The turns as ids, each a dialogue of its own behind the picture.
     pub turns: Vec<Encoded>,
-    /// Targets of the record, each in the forms that the turns ask for.
+    /// The targets of the record in its order, each in the forms that the turns ask for.
     pub targets: Vec<Targets>,
 }
 
@@ -32,11 +33,11 @@ pub struct Example {
 pub struct Targets {
     /// Centre x, centre y, width, height in the unit square.
     pub bbox: Option<[f32; 4]>,
-    /// At the label size.
+    /// 1 inside and 0 outside, over the padded square at the label size.
     pub mask: Option<DenseTarget>,
-    /// In the unit square.
+    /// Box and joints in the unit square.
     pub pose: Option<PoseTarget>,
-    /// Logarithm of metres at the label size.
+    /// Natural logarithm of metres, over the padded square at the label size.
     pub depth: Option<DenseTarget>,
 }
 
@@ -84,7 +85,7 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// The inputs of both towers.
+    /// Where the picture lies in the square, and the inputs of both towers; see [`pixels`].
     ///
     /// # Errors
     /// When the picture's size is out of bounds.
@@ -206,7 +207,8 @@ impl Setup<'_> {
     }
 }
 
-/// The inputs of both towers; the second is empty where they are the same.
+/// Where the picture lies in the square, the input of the transformer tower, and that of the
+/// convolutional one, which is empty where the sizes agree.
 ///
 /// # Errors
 /// When the picture's size is out of bounds.
@@ -223,7 +225,7 @@ pub fn pixels(
     Ok((frame, pixels, tower))
 }
 
-/// Weights of prompts over the grid of the prompt features.
+/// The region of each prompt: weights 0..=1 over the cells of the prompt features, row-major.
 ///
 /// # Errors
 /// Names the prompt that lies outside the picture or is empty.

@@ -22,7 +22,7 @@ pub struct RefVlm {
     pub projector: Projector,
     /// Regions to prompt tokens.
     pub vpt_encoder: VptEncoder,
-    /// Prompt tokens to rows of the language model; absent when they share the picture's.
+    /// Prompt tokens to rows of the language model; absent where prompts share `projector`.
     pub vpt_projector: Option<Projector>,
     /// Language model.
     pub llm: Llama,
@@ -32,7 +32,7 @@ pub struct RefVlm {
     wiring: Wiring,
 }
 
-/// One decoder per unit.
+/// One decoder per unit; an absent one leaves its unit undecoded.
 #[derive(Module, Debug)]
 pub struct Decoders {
     /// Boxes; `box` in published checkpoints, which is a reserved word here.
@@ -124,7 +124,7 @@ impl RefVlm {
         })
     }
 
-    /// Looks at pictures.
+    /// Looks at pictures: both towers, and the picture's rows of the language model.
     ///
     /// # Shapes
     /// - `pixels` `[batch, 3, size, size]`, normalised, the padded square at the size of the
@@ -151,7 +151,7 @@ impl RefVlm {
         self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled)
     }
 
-    /// The maps that a unit's decoder looks at.
+    /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.
     pub fn decoder_maps(&self, sight: &Sight, unit: Unit) -> Vec<Tensor<4>> {
         let index = &self.wiring.decoders[unit as usize];
         index.iter().filter_map(|&i| sight.pyramid.maps.get(i).cloned()).collect()

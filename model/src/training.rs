@@ -15,7 +15,7 @@ use thiserror::Error;
 /// The losses of one step.
 #[derive(Debug)]
 pub struct StepLoss {
-    /// Mean cross-entropy of the supervised tokens, `[1]`.
+    /// Mean cross-entropy of the learned tokens, `[1]`.
     pub text: Tensor<1>,
     /// One per unit that the batch asks for and the model decodes.
     pub units: Vec<(Unit, UnitLoss)>,
@@ -35,7 +35,8 @@ pub enum StepError {
 }
 
 impl RefVlm {
-    /// The losses of a batch.
+    /// The losses of a batch. `label_side` is the side that its masks and depth maps were made
+    /// with; see [`crate::example::Setup`].
     ///
     /// # Errors
     /// When the batch does not fit the model.
