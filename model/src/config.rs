@@ -85,6 +85,14 @@ pub enum ModelConfigError {
         /// The last index there is.
         last: usize,
     },
+    /// A tower's or the prompt encoder's part.
+    #[error("{part}.{source}")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// What is wrong.
+        source: crate::vision::ConfigError,
+    },
     /// Anything else.
     #[error("{field}: {problem}")]
     Other {
@@ -150,6 +158,10 @@ impl ModelConfig {
     /// The first misfit, naming its field.
     pub fn check(&self) -> Result<(), ModelConfigError> {
         self.llm.check()?;
+        let part = |part| move |source| ModelConfigError::Part { part, source };
+        self.visual_encoder.check().map_err(part("visual_encoder"))?;
+        self.visual_tower.check().map_err(part("visual_tower"))?;
+        self.vpt_encoder.check().map_err(part("vpt_encoder"))?;
         let channels = self.pyramid_channels();
         for (field, select) in
             [("image_features", &self.image_features), ("prompt_features", &self.prompt_features)]
@@ -162,6 +174,19 @@ impl ModelConfig {
                 let problem = "empty; name at least one map".into();
                 return Err(ModelConfigError::Other { field, problem });
             }
+        }
+        let width = self.selected_channels(&self.prompt_features);
+        let side = self.selected_side(&self.prompt_features);
+        let vpt = &self.vpt_encoder;
+        if vpt.visual_hidden_size != width || vpt.grid() != side {
+            let problem = format!(
+                "is for {} channels on a {2}x{2} grid, but prompt_features give {1} on {3}x{3}",
+                vpt.visual_hidden_size,
+                width,
+                vpt.grid(),
+                side
+            );
+            return Err(ModelConfigError::Other { field: "vpt_encoder", problem });
         }
         for unit in Unit::ALL {
             let Some(decoder) = self.decoder(unit) else { continue };

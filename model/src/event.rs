@@ -67,8 +67,6 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// The vision towers look at the picture.
-    Looking,
     /// The question is read.
     Reading,
     /// The answer is written.

@@ -1,5 +1,7 @@
 //! `refvlm` as a person meets it: exit codes, messages, and that nothing half-written is left.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use refvlm_model::event::Event;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -49,7 +49,7 @@ pub(super) async fn decode(
             let points = out.keypoints.dims()[2];
             let boxes = host(out.boxes).await?;
             let places = host(out.keypoints).await?;
-            // Two logits per point, hidden and visible, each with its own sigmoid in training.
+            // Two logits per point, not labelled and labelled, each with its own sigmoid in training.
             let visible = host(activation::sigmoid(out.visibility)).await?;
             let confidence = confidences(out.confidence, count).await?;
             let people = boxes
@@ -83,7 +83,7 @@ fn body(frame: &Frame, bbox: &[f32; 4], places: &[f32], visible: &[f32]) -> Shap
     let visible = visible.as_chunks::<2>().0.iter();
     let points: Vec<[f32; 3]> = places
         .zip(visible)
-        .map(|(&[x, y], &[hidden, seen])| [x, y, seen / (hidden + seen).max(1e-6)])
+        .map(|(&[x, y], &[absent, present])| [x, y, present / (absent + present).max(1e-6)])
         .collect();
     Shape::Keypoint {
         bbox: frame.clip_box(frame.box_to_px(*bbox)),

@@ -1,5 +1,6 @@
 //! What a scene is: a picture and everything that is known about it.
 
+use crate::World;
 use refvlm_record::Mask;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,12 @@ const EMBEDDED_CLASSES: [&str; 26] = [
 ];
 
 impl SceneOptions {
+    /// The first class that the world does not have.
+    pub fn unknown_class(&self) -> Option<&str> {
+        let known = |name: &String| World::classes().iter().any(|class| class.name == name);
+        self.classes.iter().find(|name| !known(name)).map(String::as_str)
+    }
+
     /// The part of the world that the embedded model knows; `configs/scenes.toml` says the same.
     pub fn embedded(split: Split) -> Self {
         Self {

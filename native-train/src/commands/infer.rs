@@ -4,7 +4,7 @@ use super::{Outcome, package};
 use burn::tensor::Device;
 use clap::Args;
 use refvlm_model::engine::Ask;
-use refvlm_model::event::{Event, Finish, Shape, Stage};
+use refvlm_model::event::{Event, Finish, Shape};
 use refvlm_model::image::Picture as View;
 use refvlm_model::language::Sampling;
 use refvlm_native::draw::annotate;
@@ -76,8 +76,7 @@ impl Infer {
         let prompts = self.prompts(&picture)?;
         let text = match (self.ask.trim(), prompts.len()) {
             ("", 0) => default_question(self.task).to_string(),
-            ("", _) if self.task == Task::Vqa => "What is [prompt 1]?".to_string(),
-            ("", _) => "Segment [prompt 1].".to_string(),
+            ("", _) => pointed_question(self.task).to_string(),
             (text, _) => text.to_string(),
         };
         let package = package(self.model.as_deref())?;
@@ -159,6 +158,18 @@ fn default_question(task: Task) -> &'static str {
     }
 }
 
+/// What is asked about the first prompt when nothing was written.
+fn pointed_question(task: Task) -> &'static str {
+    match task {
+        Task::Vqa => "What is [prompt 1]?",
+        Task::Detection | Task::GroundingDetection | Task::GcgDetection => {
+            "Put a box around [prompt 1]."
+        }
+        Task::KeypointDetection | Task::GroundingKeypoints => "Find the pose of [prompt 1].",
+        _ => "Segment [prompt 1].",
+    }
+}
+
 fn numbers<const N: usize>(flag: &str, text: &str) -> Result<[f32; N], String> {
     let values: Result<Vec<f32>, _> = text.split(',').map(|v| v.trim().parse::<f32>()).collect();
     let values = values.ok().filter(|values| values.iter().all(|v| v.is_finite()));
@@ -171,9 +182,7 @@ fn numbers<const N: usize>(flag: &str, text: &str) -> Result<[f32; N], String> {
 fn print_event(event: &Event) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match event {
-        Event::Status { stage } => match stage {
-            Stage::Looking | Stage::Reading | Stage::Writing => {}
-        },
+        Event::Status { .. } => {}
         Event::Token { text, .. } => write!(out, "{text}")?,
         Event::Triplet { triplet, concept, unit, count } => {
             writeln!(out, "\n  [{}] {concept}: {count} {unit}", triplet + 1)?;
@@ -184,7 +193,7 @@ fn print_event(event: &Event) -> std::io::Result<()> {
                 Shape::Mask { bbox, .. } => format!("mask within {}", place(bbox)),
                 Shape::Keypoint { bbox, keypoints } => {
                     let seen = keypoints.iter().filter(|k| k[2] > 0.5).count();
-                    format!("person {} with {seen} visible joints", place(bbox))
+                    format!("person {} with {seen} joints in the picture", place(bbox))
                 }
                 Shape::Depth { metres, .. } => {
                     let near = metres.iter().copied().fold(f32::INFINITY, f32::min);

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use refvlm_model::triplet::train::train;
+use refvlm_native::files::write_atomic;
 use refvlm_native::train::TrainFile;
 use refvlm_record::{AnswerPart, QuestionPart};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
@@ -46,7 +47,7 @@ impl TrainTokenizer {
             }
         }
         let json = train(texts.into_iter(), file.model.llm.vocab_size)?;
-        std::fs::write(&self.out, json)?;
+        write_atomic(&self.out, &json)?;
         println!("{}: {} ids", self.out.display(), file.model.llm.vocab_size);
         Ok(())
     }

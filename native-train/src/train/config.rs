@@ -134,8 +134,19 @@ impl TrainFile {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigFileError::File { path: name.clone(), source })?;
-        let file: Self = toml::from_str(&text)
-            .map_err(|e| ConfigFileError::Text { path: name.clone(), problem: e.to_string() })?;
+        let failed = |problem| ConfigFileError::Text { path: name.clone(), problem };
+        let document = toml::Deserializer::parse(&text).map_err(|e| failed(e.to_string()))?;
+        // Some parts are read from published configurations too, whose other keys do not matter;
+        // in this file every key must mean something.
+        let mut unknown = Vec::new();
+        let file: Self = serde_ignored::deserialize(document, |key| unknown.push(key.to_string()))
+            .map_err(|e| failed(e.to_string()))?;
+        if let Some(key) = unknown.first() {
+            return Err(failed(format!("unknown key `{key}`; correct or remove it")));
+        }
+        if let Some(class) = file.scenes.unknown_class() {
+            return Err(failed(format!("scenes.classes: the world has no '{class}'")));
+        }
         file.model.check().map_err(|source| ConfigFileError::Model { path: name, source })?;
         Ok(file)
     }

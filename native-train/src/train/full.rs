@@ -135,11 +135,11 @@ impl Task for FullTask<'_> {
         })
     }
 
-    fn score(&self, student: &Student) -> Result<String, String> {
+    fn score(&self, student: &Student, device: &Device) -> Result<String, String> {
         let made = (0..HELD_OUT_PICTURES).into_par_iter();
         let made = made.map(|seed| self.example(seed, Split::HeldOut));
         let (scenes, examples) = made.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
-        let losses = self.loss(&student.valid(), FullItem { scenes, examples }, &Device::default());
+        let losses = self.loss(&student.valid(), FullItem { scenes, examples }, device);
         let parts = losses?.parts.into_iter();
         let parts = parts.map(|(name, value)| format!("{name} {:.3}", value.into_scalar::<f32>()));
         Ok(parts.collect::<Vec<_>>().join(" "))

@@ -66,11 +66,11 @@ pub trait Task: Sync {
         device: &Device,
     ) -> Result<Losses, String>;
 
-    /// Scores on held-out data, as a line for the log.
+    /// Scores on held-out data, as a line for the log. `device` carries no gradients.
     ///
     /// # Errors
     /// When scoring fails.
-    fn score(&self, module: &Self::Module) -> Result<String, String>;
+    fn score(&self, module: &Self::Module, device: &Device) -> Result<String, String>;
 }
 
 /// Why a run ended early.
@@ -184,7 +184,7 @@ pub fn run<T: Task>(
                 Checkpoint::save(dir, &module, &optim, &state)?;
             }
             if state.step % config.score_every.max(1) == 0 || last {
-                let scores = task.score(&module).map_err(at)?;
+                let scores = task.score(&module, &device.clone().inner()).map_err(at)?;
                 say(dir, &format!("step {} held-out: {scores}", state.step))?;
             }
             if stopping {
@@ -195,7 +195,7 @@ pub fn run<T: Task>(
         drop(receive);
         Ok::<_, RunError>(module)
     })?;
-    Ok((module, state.step == config.steps))
+    Ok((module, state.step >= config.steps))
 }
 
 /// What the log takes of one part of a step.

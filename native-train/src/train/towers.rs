@@ -95,10 +95,9 @@ impl Task for TowersTask<'_> {
         Ok(Losses { total: self.dense(towers, item, device), parts: Vec::new(), seen })
     }
 
-    fn score(&self, towers: &Towers) -> Result<String, String> {
-        let device = Device::default();
+    fn score(&self, towers: &Towers, device: &Device) -> Result<String, String> {
         let item = self.draw(0..32, Split::HeldOut)?;
-        let loss = self.dense(&towers.valid(), item, &device).into_scalar::<f32>();
+        let loss = self.dense(&towers.valid(), item, device).into_scalar::<f32>();
         Ok(format!("dense loss {loss:.4}"))
     }
 }
