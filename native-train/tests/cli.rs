@@ -203,7 +203,8 @@ fn real_photos_are_answered() {
     let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
     paths.sort();
     let folder = Folder::new("photos");
-    for (path, task) in paths.iter().step_by(40).zip(["vqa", "detection", "depth", "segmentation"]) {
+    for (path, task) in paths.iter().step_by(40).zip(["vqa", "detection", "depth", "segmentation"])
+    {
         let path = path.to_str().unwrap();
         let [text, notes] = folder.done(&["infer", path, "--task", task, "--out", "out.png"]);
         assert!(text.contains("answer"), "{text}");

@@ -1,10 +1,4 @@
 //! Reference tensors and how they are compared.
-#![allow(
-    clippy::panic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test helper fails by panicking"
-)]
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};

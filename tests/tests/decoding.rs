@@ -1,6 +1,4 @@
 //! The decoders against reference tensors, and the independence of triplets.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor, activation};
 use refvlm_model::decoding::{

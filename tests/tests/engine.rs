@@ -1,7 +1,5 @@
 //! The engine against the training path, on a small untrained model.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_model::batch::Batch;
 use refvlm_model::config::ModelConfig;

@@ -1,6 +1,4 @@
 //! The losses against reference tensors, finite differences and brute force.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use refvlm_model::decoding::{

@@ -1,6 +1,4 @@
 //! Preparing pictures and the way back, against reference tensors and by its own rules.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use refvlm_model::image::{
     FILL_RGB, Frame, ImageError, Picture, Preprocess, resize_bicubic, resize_square, share_of_cells,
 };

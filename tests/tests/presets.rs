@@ -1,7 +1,5 @@
 //! The configuration files: what they build has the published sizes.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_model::config::ModelConfig;

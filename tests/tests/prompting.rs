@@ -1,6 +1,4 @@
 //! Regions and the visual prompt encoder, against reference tensors and by their identities.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use burn::tensor::{Device, Distribution, Tensor};
 use refvlm_model::image::Frame;
 use refvlm_model::prompting::region::{MAX_SCRIBBLE_POINTS, set_cells};

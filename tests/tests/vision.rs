@@ -1,6 +1,4 @@
 //! The vision towers, the projector and the pyramid against reference tensors.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use refvlm_model::layers::resize_bilinear;
 use refvlm_model::vision::{

@@ -1,6 +1,9 @@
 //! Vocabularies and random answers for the tests of the triplet language.
 #![allow(dead_code)]
 
+// Without the star, inference settles on `str`.
+#![allow(clippy::explicit_auto_deref)]
+
 use refvlm_model::triplet::{AnswerPiece, Exchange, Template, Tokenizer, UnitWord, train::train};
 use refvlm_record::{QuestionPart, Task, Unit};
 use serde_json::{Value, json};
