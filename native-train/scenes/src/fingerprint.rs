@@ -6,11 +6,11 @@ use crate::Scene;
 /// exactly these; they change only when the world does.
 pub const GOLDEN_SCENES: [(u64, u64); 6] = [
     (0, 0x8654_efe6_888a_97cf),
-    (1, 0x1d9d_e244_ee34_8880),
+    (1, 0xd796_bfca_be1f_21b1),
     (2, 0xa6d7_cf41_fbb7_a860),
-    (3, 0xbb61_2db2_2020_9878),
+    (3, 0x5543_a61d_6b44_518e),
     (77, 0xec37_d5fc_edb9_1c42),
-    (u64::MAX, 0x97e4_c4d0_914b_59fe),
+    (u64::MAX, 0x9cdb_7acc_3e1f_bd26),
 ];
 
 impl Scene {
