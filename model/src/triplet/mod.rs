@@ -4,7 +4,7 @@
 //!
 //! [`template`] writes it, [`encode`] turns it into ids and labels, [`grammar`] lets a decoder emit
 //! nothing else, [`parser`] reads it back, [`tokens`] knows its vocabulary, `train` makes one, and
-//! [`reference`] reads the records of the original implementation.
+//! [`mod@reference`] reads the records of the original implementation.
 
 pub mod encode;
 pub mod grammar;
