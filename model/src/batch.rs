@@ -57,6 +57,8 @@ pub struct UnitRefs {
     pub places: Tensor<2, Int>,
     /// Targets of each picture in the order of its references.
     pub targets: UnitTargets,
+    /// The same as indices into the record's targets.
+    pub indices: Vec<Vec<usize>>,
 }
 
 /// Targets of one unit.
@@ -77,7 +79,6 @@ impl Batch {
     /// [`crate::triplet::Template::encode_prefix`] gives.
     pub fn new(examples: &[Example], trunk: &[i64], config: &ModelConfig, device: &Device) -> Self {
         let prompt_rows = config.vpt_encoder.tokens();
-        let (pictures, size) = (examples.len(), config.visual_encoder.image_size);
         let length = examples
             .iter()
             .flat_map(|example| &example.turns)
@@ -104,15 +105,11 @@ impl Batch {
         }
         let image = trunk.iter().position(|&id| id == IMAGE).unwrap_or(trunk.len());
         let behind = trunk.get(image + 1..).unwrap_or_default();
-        let pixels = |of: &dyn Fn(&Example) -> &[f32], side: usize| {
-            let values: Vec<f32> = examples.iter().flat_map(|e| of(e).to_vec()).collect();
-            Tensor::from_data(TensorData::new(values, [pictures, 3, side, side]), device)
-        };
-        let tower = config.tower_size;
+        let (pixels, tower_pixels) = pixel_tensors(examples, config, device);
         let grid = config.selected_side(&config.prompt_features);
         Self {
-            pixels: pixels(&|e| &e.pixels, size),
-            tower_pixels: (tower != size).then(|| pixels(&|e| &e.tower_pixels, tower)),
+            pixels,
+            tower_pixels,
             trunk_ids: [
                 ids(vec![trunk[..image].to_vec()], device),
                 ids(vec![behind.to_vec()], device),
@@ -125,6 +122,23 @@ impl Batch {
             units: units.into_iter().map(|unit| unit.finish(device)).collect(),
         }
     }
+}
+
+/// The inputs of both towers, as [`Batch`] has them.
+pub(crate) fn pixel_tensors(
+    examples: &[Example],
+    config: &ModelConfig,
+    device: &Device,
+) -> (Tensor<4>, Option<Tensor<4>>) {
+    let pixels = |of: fn(&Example) -> &Vec<f32>, side: usize| {
+        let values: Vec<f32> = examples.iter().flat_map(of).copied().collect();
+        Tensor::from_data(TensorData::new(values, [examples.len(), 3, side, side]), device)
+    };
+    let (size, tower) = (config.visual_encoder.image_size, config.tower_size);
+    (
+        pixels(|e| &e.pixels, size),
+        (tower != size).then(|| pixels(|e| &e.tower_pixels, tower)),
+    )
 }
 
 fn ids(rows: Vec<Vec<i64>>, device: &Device) -> Tensor<2, Int> {
@@ -223,27 +237,35 @@ impl Rows {
 }
 
 /// References of one unit, picture after picture.
-struct UnitBuilder {
+pub(crate) struct UnitBuilder {
     groups: Vec<Vec<usize>>,
     places: Vec<Vec<i64>>,
+    indices: Vec<Vec<usize>>,
     last: Option<(usize, usize)>,
     targets: UnitTargets,
 }
 
 impl UnitBuilder {
-    fn new(unit: Unit) -> Self {
+    pub(crate) fn new(unit: Unit) -> Self {
         let targets = match unit {
             Unit::Box => UnitTargets::Boxes(Vec::new()),
             Unit::Mask => UnitTargets::Masks(Vec::new()),
             Unit::Keypoint => UnitTargets::Poses(Vec::new()),
             Unit::Depth => UnitTargets::Depths(Vec::new()),
         };
-        Self { groups: Vec::new(), places: Vec::new(), last: None, targets }
+        Self {
+            groups: Vec::new(),
+            places: Vec::new(),
+            indices: Vec::new(),
+            last: None,
+            targets,
+        }
     }
 
-    fn next_picture(&mut self) {
+    pub(crate) fn next_picture(&mut self) {
         self.groups.push(Vec::new());
         self.places.push(Vec::new());
+        self.indices.push(Vec::new());
         self.last = None;
         match &mut self.targets {
             UnitTargets::Boxes(rows) => rows.push(Vec::new()),
@@ -252,8 +274,16 @@ impl UnitBuilder {
         }
     }
 
-    fn push(&mut self, group: (usize, usize), place: usize, target: usize, example: &Example) {
-        let (Some(groups), Some(places)) = (self.groups.last_mut(), self.places.last_mut()) else {
+    pub(crate) fn push(
+        &mut self,
+        group: (usize, usize),
+        place: usize,
+        target: usize,
+        example: &Example,
+    ) {
+        let (Some(groups), Some(places), Some(indices)) =
+            (self.groups.last_mut(), self.places.last_mut(), self.indices.last_mut())
+        else {
             return;
         };
         match groups.last_mut() {
@@ -262,6 +292,7 @@ impl UnitBuilder {
         }
         self.last = Some(group);
         places.push(place as i64);
+        indices.push(target);
         let target = &example.targets[target];
         match &mut self.targets {
             UnitTargets::Boxes(rows) => put(rows, target.bbox),
@@ -271,7 +302,7 @@ impl UnitBuilder {
         }
     }
 
-    fn finish(self, device: &Device) -> UnitRefs {
+    pub(crate) fn finish(self, device: &Device) -> UnitRefs {
         let width = self.places.iter().map(Vec::len).max().unwrap_or(0).max(1);
         let mut rows = self.places;
         rows.iter_mut().for_each(|row| row.resize(width, 0));
@@ -279,6 +310,7 @@ impl UnitBuilder {
             layout: QueryLayout::new(self.groups),
             places: ids(rows, device),
             targets: self.targets,
+            indices: self.indices,
         }
     }
 }

@@ -28,6 +28,10 @@ pub struct ModelConfig {
     /// Maps that become the picture's rows in the language model, by index into the pyramid. They
     /// are resized to the first one's size, and their channels joined.
     pub image_features: Vec<usize>,
+    /// Whether the picture's rows carry their place. CLIP's features, which the published model
+    /// reads, do already; small towers trained here pass on what is there, but hardly where.
+    #[serde(default)]
+    pub row_positions: bool,
     /// Maps that visual prompts are pooled from, joined likewise.
     pub prompt_features: Vec<usize>,
     /// How a prompt becomes a region: weights over the cells of those maps.
@@ -198,6 +202,10 @@ impl ModelConfig {
             if found != expected {
                 return Err(ModelConfigError::StateWidth { unit, found, expected });
             }
+        }
+        if self.row_positions && !self.llm.hidden_size.is_multiple_of(4) {
+            let problem = "needs an llm.hidden_size that is a multiple of 4".into();
+            return Err(ModelConfigError::Other { field: "row_positions", problem });
         }
         let coarsest = 4usize << self.visual_tower.dims.len().saturating_sub(1);
         if self.tower_size == 0 || !self.tower_size.is_multiple_of(coarsest) {

@@ -17,6 +17,7 @@ pub mod language;
 pub mod layers;
 pub mod losses;
 pub mod package;
+pub mod pointing;
 pub mod prompting;
 pub mod refvlm;
 pub mod training;

@@ -4,7 +4,7 @@
 use crate::config::{ModelConfig, ModelConfigError};
 use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, PoseDecoder};
 use crate::language::Llama;
-use crate::layers::{Activation, resize_bilinear};
+use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
 use crate::prompting::VptEncoder;
 use crate::vision::{ClipVit, ConvNext, Projector, ProjectorConfig, Pyramid};
 use burn::module::Module;
@@ -20,6 +20,8 @@ pub struct RefVlm {
     pub visual_tower: ConvNext,
     /// Picture features to rows of the language model.
     pub projector: Projector,
+    /// Position code to rows of the language model; absent where rows carry no place.
+    pub row_position: Option<Linear>,
     /// Regions to prompt tokens.
     pub vpt_encoder: VptEncoder,
     /// Prompt tokens to rows of the language model; absent where prompts share `projector`.
@@ -86,6 +88,10 @@ impl RefVlm {
             visual_encoder: config.visual_encoder.init(device),
             visual_tower: config.visual_tower.init(device),
             projector: projector(config.selected_channels(&config.image_features)),
+            row_position: config.row_positions.then(|| {
+                let width = config.llm.hidden_size;
+                Linear::new(width, width, false, device)
+            }),
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),
@@ -135,7 +141,13 @@ impl RefVlm {
         let mut maps = self.visual_tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()));
         maps.push(self.visual_encoder.feature_map(pixels, self.wiring.select_layer));
         let pyramid = Pyramid { maps };
-        let rows = self.projector.forward(tokens(concat(&pyramid, &self.wiring.image)));
+        let map = concat(&pyramid, &self.wiring.image);
+        let [_, _, height, width] = map.dims();
+        let mut rows = self.projector.forward(tokens(map));
+        if let Some(position) = &self.row_position {
+            let code = octave_position([height, width], rows.dims()[2], &rows.device());
+            rows = rows + position.forward(code).unsqueeze();
+        }
         Sight { pyramid, rows }
     }
 

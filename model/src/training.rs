@@ -21,6 +21,8 @@ pub struct StepLoss {
     pub units: Vec<(Unit, UnitLoss)>,
     /// What the towers saw, for further losses.
     pub sight: Sight,
+    /// The language model's last normalised states, `[dialogues * length, hidden]`.
+    pub hidden: Tensor<2>,
 }
 
 /// Why a batch cannot be learned from.
@@ -50,15 +52,30 @@ impl RefVlm {
         let learned = hidden.clone().select(0, batch.supervised.clone()).unsqueeze::<3>();
         let logits = self.llm.logits(learned).squeeze_dim::<2>(0);
         let text = cross_entropy(logits, batch.labels.clone());
-        let mut units = Vec::new();
-        for (unit, refs) in Unit::ALL.into_iter().zip(&batch.units) {
+        let units = self.unit_losses(&sight, hidden.clone(), &batch.units, config, label_side)?;
+        Ok(StepLoss { text, units, sight, hidden })
+    }
+
+    /// The losses of all units that are asked for, whose places are rows of `hidden`.
+    ///
+    /// # Shapes
+    /// `hidden` `[rows, hidden]`
+    pub(crate) fn unit_losses(
+        &self,
+        sight: &Sight,
+        hidden: Tensor<2>,
+        units: &[UnitRefs],
+        config: &LossConfig,
+        label_side: usize,
+    ) -> Result<Vec<(Unit, UnitLoss)>, StepError> {
+        let mut losses = Vec::new();
+        for (unit, refs) in Unit::ALL.into_iter().zip(units) {
             if refs.layout.count() > 0 {
-                let loss =
-                    self.unit_loss(unit, &sight, hidden.clone(), refs, config, label_side)?;
-                units.extend(loss.map(|loss| (unit, loss)));
+                let loss = self.unit_loss(unit, sight, hidden.clone(), refs, config, label_side)?;
+                losses.extend(loss.map(|loss| (unit, loss)));
             }
         }
-        Ok(StepLoss { text, units, sight })
+        Ok(losses)
     }
 
     /// The language model's last normalised states over all dialogues, and what the towers saw.

@@ -1,6 +1,6 @@
 //! One box per reference.
 
-use super::config::{DecoderConfig, DecoderConfigError, QueryMask};
+use super::config::{DecoderConfig, DecoderConfigError, Positions, QueryMask};
 use super::detr::DetrDecoder;
 use super::queries::QueryLayout;
 use super::visual::{LevelProjection, Memory};
@@ -39,7 +39,7 @@ pub struct BoxDecoder {
     #[module(skip)]
     query_mask: QueryMask,
     #[module(skip)]
-    value_positions: bool,
+    positions: Positions,
 }
 
 impl BoxDecoder {
@@ -66,7 +66,7 @@ impl BoxDecoder {
             confidence: config.confidence.then(|| Linear::new(d, 1, true, device)),
             num_queries: config.num_queries,
             query_mask: config.query_mask,
-            value_positions: config.value_positions,
+            positions: config.positions,
         })
     }
 
@@ -75,7 +75,7 @@ impl BoxDecoder {
     /// - `refs` `[batch, refs, quries_input_dim]` with at least one row, zeros after the real ones
     /// - `queries` of the output is `refs` with [`QueryMask::Group`], else `num_queries`
     pub fn forward(&self, maps: &[Tensor<4>], refs: Tensor<3>, layout: &QueryLayout) -> BoxOutput {
-        let memory = Memory::new(self.in_proj_visual_feats.forward(maps), self.value_positions);
+        let memory = Memory::new(self.in_proj_visual_feats.forward(maps), self.positions);
         let states = self.query_mask.fit(self.in_proj_queries.forward(refs), self.num_queries);
         let queries = self.query_mask.queries(states, &self.query_position_embeddings, layout, 1);
         let states = self.decoder.forward(queries, &memory);

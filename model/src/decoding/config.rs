@@ -17,6 +17,19 @@ pub enum QueryMask {
     Group,
 }
 
+/// The position code of a decoder's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Positions {
+    /// The published behaviour: DETR's sine code, in the attention's keys alone.
+    #[default]
+    Keys,
+    /// [`crate::layers::octave_position`] in keys, values and per-pixel embeddings, and learned
+    /// query positions start small. Large pretrained towers make up for what the published code
+    /// lacks; small ones learn to point several times faster with this.
+    Octaves,
+}
+
 /// Sizes of one decoder; the default is the published box decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -54,10 +67,8 @@ pub struct DecoderConfig {
     pub num_body_points: usize,
     /// How queries see each other.
     pub query_mask: QueryMask,
-    /// Whether attended values and per-pixel embeddings carry their position too, and learned
-    /// query positions start small. The reference adds positions to keys alone, which large
-    /// pretrained towers make up for; small ones learn to point several times faster with this.
-    pub value_positions: bool,
+    /// Which position code is used, and where.
+    pub positions: Positions,
     /// Whether a head predicts the quality of each unit.
     pub confidence: bool,
 }
@@ -81,7 +92,7 @@ impl Default for DecoderConfig {
             norm_groups: 32,
             num_body_points: 17,
             query_mask: QueryMask::default(),
-            value_positions: false,
+            positions: Positions::default(),
             confidence: false,
         }
     }
@@ -197,7 +208,10 @@ impl DecoderConfig {
 
     /// Standard deviation that learned query positions are drawn with.
     pub(crate) fn position_std(&self) -> f64 {
-        if self.value_positions { 0.02 } else { 1.0 }
+        match self.positions {
+            Positions::Keys => 1.0,
+            Positions::Octaves => 0.02,
+        }
     }
 
     /// Channels of the coarsest selected map.

@@ -1,12 +1,12 @@
 //! One mask per reference, in the way of MaskFormer: queries times per-pixel embeddings.
 
 use super::boxes::confidence;
-use super::config::{DecoderConfig, DecoderConfigError, QueryMask};
+use super::config::{DecoderConfig, DecoderConfigError, Positions, QueryMask};
 use super::detr::DetrDecoder;
 use super::fpn::{PixelDecoder, conv};
 use super::queries::QueryLayout;
-use super::visual::{Memory, sine_position};
-use crate::layers::{Activation, Embedding, Linear};
+use super::visual::Memory;
+use crate::layers::{Activation, Embedding, Linear, octave_position};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
@@ -38,7 +38,7 @@ pub struct MaskDecoder {
     pub query_decoder: DetrDecoder,
     /// States to per-pixel weights: keys `0.0`, `1.0`, `2.0`.
     pub mask_embedder: Vec<Vec<Linear>>,
-    /// Sine positions to per-pixel embeddings; absent where pixels carry no position.
+    /// Position code to per-pixel embeddings; absent where pixels carry no position.
     pub pixel_position: Option<Linear>,
     /// States to the logit of the expected IoU.
     pub confidence: Option<Linear>,
@@ -47,7 +47,7 @@ pub struct MaskDecoder {
     #[module(skip)]
     query_mask: QueryMask,
     #[module(skip)]
-    value_positions: bool,
+    positions: Positions,
 }
 
 impl MaskDecoder {
@@ -70,13 +70,12 @@ impl MaskDecoder {
             ),
             query_decoder: DetrDecoder::new(config, config.decoder_layers, device),
             mask_embedder: widths.windows(2).map(embedder).collect(),
-            pixel_position: config
-                .value_positions
+            pixel_position: (config.positions == Positions::Octaves)
                 .then(|| Linear::new(d, config.mask_feature_size, false, device)),
             confidence: config.confidence.then(|| Linear::new(d, 1, true, device)),
             num_queries: config.num_queries,
             query_mask: config.query_mask,
-            value_positions: config.value_positions,
+            positions: config.positions,
         })
     }
 
@@ -93,8 +92,8 @@ impl MaskDecoder {
         let queries = embedding.dims()[1];
         let mut pixels = pixels.reshape([batch, channels, h * w]);
         if let Some(position) = &self.pixel_position {
-            let sines = sine_position([h, w], position.weight.dims()[1], &pixels.device());
-            pixels = pixels + position.forward(sines).transpose().unsqueeze();
+            let code = octave_position([h, w], position.weight.dims()[1], &pixels.device());
+            pixels = pixels + position.forward(code).transpose().unsqueeze();
         }
         let logits = embedding.matmul(pixels).reshape([batch, queries, h, w]);
         MaskOutput { logits, confidence: confidence(self.confidence.as_ref(), &states), states }
@@ -102,7 +101,7 @@ impl MaskDecoder {
 
     fn states(&self, coarsest: &Tensor<4>, refs: Tensor<3>, layout: &QueryLayout) -> Tensor<3> {
         let memory =
-            Memory::new(self.in_proj_visual_feats.forward(coarsest.clone()), self.value_positions);
+            Memory::new(self.in_proj_visual_feats.forward(coarsest.clone()), self.positions);
         let states = self.query_mask.fit(self.in_proj_queries.forward(refs), self.num_queries);
         let queries = self.query_mask.queries(states, &self.query_position_embeddings, layout, 1);
         self.query_decoder.forward(queries, &memory)

@@ -15,7 +15,7 @@ mod queries;
 mod visual;
 
 pub use boxes::{BoxDecoder, BoxOutput};
-pub use config::{DecoderConfig, DecoderConfigError, QueryMask};
+pub use config::{DecoderConfig, DecoderConfigError, Positions, QueryMask};
 pub use depth::{DepthDecoder, DepthOutput};
 pub use detr::{DetrAttention, DetrDecoder, DetrLayer};
 pub use fpn::{Fpn, FpnLayer, PixelDecoder};

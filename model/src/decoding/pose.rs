@@ -1,7 +1,7 @@
 //! A box and the points of a body per reference, in two stages.
 
 use super::boxes::{BoxDecoder, BoxOutput, confidence};
-use super::config::{DecoderConfig, DecoderConfigError, QueryMask};
+use super::config::{DecoderConfig, DecoderConfigError, Positions, QueryMask};
 use super::detr::DetrDecoder;
 use super::queries::QueryLayout;
 use super::visual::{LevelProjection, Memory};
@@ -79,7 +79,7 @@ pub struct KeypointDecoder {
     #[module(skip)]
     query_mask: QueryMask,
     #[module(skip)]
-    value_positions: bool,
+    positions: Positions,
 }
 
 impl KeypointDecoder {
@@ -107,7 +107,7 @@ impl KeypointDecoder {
             kpt_classifier: Linear::new(d, 2, true, device),
             confidence: config.confidence.then(|| Linear::new(d, 1, true, device)),
             query_mask: config.query_mask,
-            value_positions: config.value_positions,
+            positions: config.positions,
         })
     }
 
@@ -119,7 +119,7 @@ impl KeypointDecoder {
         stage1: BoxOutput,
         layout: &QueryLayout,
     ) -> PoseOutput {
-        let memory = Memory::new(self.in_proj_visual_feats.forward(maps), self.value_positions);
+        let memory = Memory::new(self.in_proj_visual_feats.forward(maps), self.positions);
         let slots = self.kpt_embedding.weight.dims()[0];
         let states = self.in_proj_queries.forward(stage1.states.clone()).unsqueeze_dim::<4>(2);
         let states = states + self.kpt_embedding.weight.val().unsqueeze();

@@ -1,6 +1,7 @@
 //! Vision maps as the memory of a transformer decoder.
 
-use crate::layers::{resize_bilinear, uniform};
+use super::config::Positions;
+use crate::layers::{octave_position, resize_bilinear, uniform};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::f64::consts::TAU;
@@ -43,16 +44,24 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The cells of a map with their sine positions, in the keys or also in the values.
+    /// The cells of a map with their positions.
     ///
     /// # Shapes
     /// `[batch, d_model, height, width]`
-    pub fn new(map: Tensor<4>, value_positions: bool) -> Self {
+    pub fn new(map: Tensor<4>, positions: Positions) -> Self {
         let [_, d_model, height, width] = map.dims();
-        let positions = sine_position([height, width], d_model, &map.device());
+        let (size, device) = ([height, width], map.device());
         let values = map.flatten::<3>(2, 3).swap_dims(1, 2);
-        let keys = values.clone() + positions.unsqueeze();
-        let values = if value_positions { keys.clone() } else { values };
+        let (keys, values) = match positions {
+            Positions::Keys => {
+                let code = sine_position(size, d_model, &device);
+                (values.clone() + code.unsqueeze(), values)
+            }
+            Positions::Octaves => {
+                let keys = values + octave_position(size, d_model, &device).unsqueeze();
+                (keys.clone(), keys)
+            }
+        };
         Self { keys, values, bias: None }
     }
 }

@@ -5,10 +5,12 @@ mod attention;
 mod linear;
 mod norm;
 mod packed;
+mod position;
 mod resize;
 
 pub use attention::{attend, causal_mask, merge_heads, split_heads};
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use packed::{PackedWeight, attach_packed};
+pub use position::octave_position;
 pub use resize::{bilinear_matrix, resize_bilinear, resize_nearest};

@@ -1,9 +1,9 @@
 //! The visual prompt encoder: what a map says inside a region, as a few tokens.
 
-use crate::layers::{Embedding, Linear};
+use crate::layers::{Embedding, Linear, octave_position};
 use crate::vision::{ConfigError, PatchEmbed};
-use burn::module::Module;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::module::{Module, Param};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// Sizes and variants, by the keys of the published configuration where it has them.
@@ -144,7 +144,13 @@ impl VptConfig {
             model: VptModel {
                 position_embedding: (!self.legacy)
                     .then(|| Embedding::new(self.tokens(), dim, 0.02, device)),
-                mask_embedding: has_mask_token.then(|| Linear::new(mask_in, out, true, device)),
+                mask_embedding: has_mask_token.then(|| {
+                    let linear = Linear::new(mask_in, out, true, device);
+                    match self.mask_token {
+                        MaskToken::Shape if !self.legacy => shape_embedding(linear, device),
+                        _ => linear,
+                    }
+                }),
                 patch_embedding: convolution
                     .then(|| PatchEmbed::new(dim, dim, self.patch_size, false, device)),
                 vpt_feats_proj: self.legacy.then(|| Linear::new(dim, out, true, device)),
@@ -154,6 +160,18 @@ impl VptConfig {
             mask_token: if self.legacy { MaskToken::Shape } else { self.mask_token },
         }
     }
+}
+
+/// Lets a map of all cells' weights start as a random map of the mean position code of the region:
+/// neighbouring regions start alike, so that a place need not be learned cell by cell.
+fn shape_embedding(linear: Linear, device: &Device) -> Linear {
+    const CHANNELS: usize = 64;
+    let [out, cells] = linear.weight.dims();
+    let side = cells.isqrt();
+    let spread = Distribution::Normal(0.0, (2.0 / CHANNELS as f64).sqrt());
+    let code = octave_position([side, side], CHANNELS, device);
+    let weight = Tensor::<2>::random([out, CHANNELS], spread, device).matmul(code.transpose());
+    Linear { weight: Param::from_tensor(weight), ..linear }
 }
 
 /// The visual prompt encoder.

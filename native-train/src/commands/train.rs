@@ -6,17 +6,17 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
-use refvlm_native::train::checkpoint::Checkpoint;
 use refvlm_native::train::dense::{DenseHeads, Legend};
 use refvlm_native::train::full::{FullTask, Student};
-use refvlm_native::train::towers::TowersTask;
+use refvlm_native::train::sight::SightTask;
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Train a model from a configuration file: first its vision towers, then the whole. Resumes from
+/// Train a model from a configuration file: first to see and point, then to read
+/// and write. Resumes from
 /// the last checkpoint in the run's folder; Ctrl-C saves one.
 #[derive(Debug, clap::Args)]
 pub struct Train {
@@ -31,9 +31,9 @@ pub struct Train {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Compute::Cpu)]
     device: Compute,
-    /// Stop after the vision towers.
+    /// Stop before the language model joins in.
     #[arg(long)]
-    towers_only: bool,
+    sight_only: bool,
 }
 
 /// Where to compute.
@@ -73,29 +73,23 @@ impl Train {
         let raised = stop.clone();
         ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed))?;
 
-        let (task, towers) = TowersTask::new(&file, &world, &device);
-        let towers_dir = self.run.join("towers");
-        let (towers, done) = run(&task, towers, &file.towers.run, &towers_dir, &device, &stop)?;
-        if !done || self.towers_only {
-            return Ok(());
-        }
-
         let json = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         let tokenizer = Tokenizer::from_json(&json)?;
-        let task = FullTask::new(&file, &world, &tokenizer)?;
-        let dir = self.run.join("full");
-        let mut student = Student {
+        let legend = Legend::new();
+        let student = Student {
             model: RefVlm::new(&file.model, &device)?,
-            heads: DenseHeads::new(&file.model.pyramid_channels(), &Legend::new(), &device),
+            heads: DenseHeads::new(&file.model.pyramid_channels(), &legend, &device),
         };
-        if Checkpoint::latest(&dir)?.is_none() {
-            student.model.visual_encoder = towers.visual_encoder;
-            student.model.visual_tower = towers.visual_tower;
-            student.heads = towers.heads;
-        }
         println!("{} parameters", student.model.num_params());
-        run(&task, student, &file.train.run, &dir, &device, &stop)?;
+        let task = SightTask { file: &file, world: &world, tokenizer: &tokenizer, legend };
+        let dir = self.run.join("sight");
+        let (student, done) = run(&task, student, &file.sight.run, &dir, &device, &stop)?;
+        if !done || self.sight_only {
+            return Ok(());
+        }
+        let task = FullTask::new(&file, &world, &tokenizer)?;
+        run(&task, student, &file.train.run, &self.run.join("full"), &device, &stop)?;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use super::optim::OptimConfig;
 use refvlm_model::config::{ModelConfig, ModelConfigError};
 use refvlm_model::losses::LossConfig;
+use refvlm_record::Unit;
 use refvlm_scenes::SceneOptions;
 use refvlm_scenes::dialog::DialogOptions;
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,8 @@ pub struct TrainFile {
     pub scenes: SceneOptions,
     /// What is asked about them.
     pub dialogues: DialogOptions,
-    /// Training of the vision towers on their own.
-    pub towers: TowersConfig,
+    /// Training of towers, prompt encoder and decoders without the language model.
+    pub sight: SightConfig,
     /// Training of the whole model.
     pub train: TrainConfig,
 }
@@ -45,14 +46,16 @@ pub struct LoopConfig {
     pub optim: OptimConfig,
 }
 
-/// Training of the towers.
+/// Training without the language model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TowersConfig {
+pub struct SightConfig {
     /// Pictures per step.
     pub pictures: usize,
-    /// First seed; seeds of towers and whole model do not overlap.
+    /// First seed; seeds of this stage and of the whole model do not overlap.
     pub first_seed: u64,
+    /// Weight of the dense supervision of the towers.
+    pub dense_weight: f64,
     /// The loop.
     #[serde(rename = "loop")]
     pub run: LoopConfig,
@@ -70,6 +73,11 @@ pub struct TrainConfig {
     pub label_side: usize,
     /// Weight of the dense supervision of the towers.
     pub dense_weight: f64,
+    /// Weight of what decoders are asked of prompts directly, as in the stage before.
+    pub pointing_weight: f64,
+    /// Weight of 1 - cosine between the state at a `<REF>` and that which stands for a prompt on
+    /// the same target. Needs targets in order: `losses.use_group_matcher = false`.
+    pub alignment_weight: f64,
     /// Weights of the parts: text, then the units.
     pub weights: PartWeights,
     /// Weights inside the units.
@@ -94,6 +102,18 @@ pub struct PartWeights {
     pub keypoint: f64,
     /// Depth.
     pub depth: f64,
+}
+
+impl PartWeights {
+    /// The weight of a unit.
+    pub fn of(&self, unit: Unit) -> f64 {
+        match unit {
+            Unit::Box => self.boxes,
+            Unit::Mask => self.mask,
+            Unit::Keypoint => self.keypoint,
+            Unit::Depth => self.depth,
+        }
+    }
 }
 
 /// Why a configuration file cannot be used.
@@ -146,6 +166,11 @@ impl TrainFile {
         }
         if let Some(class) = file.scenes.unknown_class() {
             return Err(failed(format!("scenes.classes: the world has no '{class}'")));
+        }
+        if file.train.alignment_weight > 0.0 && file.train.losses.use_group_matcher {
+            let problem = "train.alignment_weight needs train.losses.use_group_matcher = false, \
+                           since references can only be aligned with targets in order";
+            return Err(failed(problem.into()));
         }
         file.model.check().map_err(|source| ConfigFileError::Model { path: name, source })?;
         Ok(file)

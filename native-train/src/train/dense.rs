@@ -1,8 +1,8 @@
 //! Dense supervision of the vision towers.
 //!
 //! The published model starts from CLIP towers that know what things look like. The towers of the
-//! `scenes` preset start from nothing, so they are first (and, with a small weight, also later)
-//! asked at every cell what it shows: class, colour and distance. The heads are thrown away.
+//! `scenes` preset start from nothing, so they are asked at every cell what it shows: class,
+//! colour, joints, the sides of the thing's box and the distance. The heads are thrown away.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
@@ -32,96 +32,149 @@ impl Legend {
         legend
     }
 
-    /// Channels per cell: background and classes, no colour and colours, log distance.
+    /// Channels per cell; see [`Legend::targets`].
     pub fn channels(&self) -> usize {
-        self.classes.len() + self.colours.len() + 3
+        self.distance() + 1
+    }
+
+    fn colours_from(&self) -> usize {
+        self.classes.len() + 1
+    }
+
+    fn joints_from(&self) -> usize {
+        self.colours_from() + self.colours.len() + 1
+    }
+
+    fn sides_from(&self) -> usize {
+        self.joints_from() + JOINTS + 1
+    }
+
+    fn distance(&self) -> usize {
+        self.sides_from() + 4
     }
 
     /// Soft targets of one scene on a grid over its padded square.
     ///
     /// # Shapes
-    /// returns `[grid * grid, channels]`, row-major; shares of each cell's pixels, then the mean
-    /// natural logarithm of the distance in metres
+    /// returns `[grid * grid, channels]`, row-major. Shares of each cell's pixels: background and
+    /// classes, no colour and colours; shares of the joints in the cell: none and the 17 of COCO;
+    /// from the cell's centre to the left, top, right and bottom side of the box of the thing that
+    /// fills most of it, in sides of the square; mean natural logarithm of the distance in metres
     pub fn targets(&self, scene: &Scene, grid: usize) -> Vec<f32> {
         let (width, height) = (scene.width as usize, scene.height as usize);
         let side = width.max(height);
         let (pad_x, pad_y) = ((side - width) / 2, (side - height) / 2);
-        let (channels, colour0) = (self.channels(), self.classes.len() + 1);
+        let channels = self.channels();
+        let (colours, joints, sides) =
+            (self.colours_from(), self.joints_from(), self.sides_from());
         let mut out = vec![0.0f32; grid * grid * channels];
-        let cell = |x: usize, y: usize| {
-            ((y + pad_y) * grid / side * grid + (x + pad_x) * grid / side) * channels
-        };
+        let cell = |x: usize, y: usize| (y + pad_y) * grid / side * grid + (x + pad_x) * grid / side;
         let share = (grid * grid) as f32 / (side * side) as f32;
         for y in 0..height {
             for x in 0..width {
-                out[cell(x, y) + channels - 1] +=
+                out[cell(x, y) * channels + channels - 1] +=
                     share * scene.depth_m[y * width + x].max(0.1).ln();
             }
         }
+        let mut most = vec![0.0f32; grid * grid];
         for object in &scene.objects {
             let class = self.classes.get(object.class).copied().unwrap_or(0);
             let colour = object.colour.and_then(|c| self.colours.get(c)).copied().unwrap_or(0);
+            let mut filled = vec![0.0f32; grid * grid];
             for (i, _) in object.mask.pixels.iter().enumerate().filter(|(_, p)| **p != 0) {
-                let at = cell(i % width, i / width);
-                out[at + class] += share;
-                out[at + colour0 + colour] += share;
+                filled[cell(i % width, i / width)] += share;
+            }
+            let [x, y, w, h] = object.bbox;
+            let [x, y] = [(x + pad_x as f32) / side as f32, (y + pad_y as f32) / side as f32];
+            let [right, bottom] = [x + w / side as f32, y + h / side as f32];
+            for (at, &share) in filled.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+                let row = &mut out[at * channels..][..channels];
+                row[class] += share;
+                row[colours + colour] += share;
+                if share > most[at] {
+                    most[at] = share;
+                    let centre = |i: usize| (i as f32 + 0.5) / grid as f32;
+                    let (cx, cy) = (centre(at % grid), centre(at / grid));
+                    row[sides..sides + 4].copy_from_slice(&[cx - x, cy - y, right - cx, bottom - cy]);
+                }
+            }
+            for (joint, &[x, y, v]) in object.keypoints.iter().flatten().enumerate() {
+                let (x, y) = (x.max(0.0) as usize, y.max(0.0) as usize);
+                if v > 0.0 && x < width && y < height {
+                    out[cell(x, y) * channels + joints + 1 + joint] += 1.0;
+                }
             }
         }
         for row in out.chunks_exact_mut(channels) {
-            row[0] += 1.0 - row[..colour0].iter().sum::<f32>();
-            let coloured: f32 = row[colour0 + 1..channels - 1].iter().sum();
-            row[colour0] = 1.0 - coloured;
+            row[0] += 1.0 - row[..colours].iter().sum::<f32>();
+            row[colours] = 1.0 - row[colours + 1..joints].iter().sum::<f32>();
+            let here: f32 = row[joints + 1..sides].iter().sum();
+            row[joints] = f32::from(u8::from(here == 0.0));
+            row[joints + 1..sides].iter_mut().for_each(|share| *share /= here.max(1.0));
         }
         out
     }
 }
 
+/// Joints of COCO.
+const JOINTS: usize = 17;
+
 /// Linear read-outs of maps, used in training only.
 #[derive(Module, Debug)]
 pub struct DenseHeads {
     heads: Vec<Linear>,
-    #[module(skip)]
-    classes: usize,
 }
 
 impl DenseHeads {
     /// One head per map of the given widths.
     pub fn new(widths: &[usize], legend: &Legend, device: &Device) -> Self {
-        let heads =
-            widths.iter().map(|&w| Linear::new(w, legend.channels(), true, device)).collect();
-        Self { heads, classes: legend.classes.len() + 1 }
+        let head = |&width: &usize| Linear::new(width, legend.channels(), true, device);
+        Self { heads: widths.iter().map(head).collect() }
     }
 
-    /// Mean over maps of: soft cross entropies of class and colour, plus L1 of log distance.
+    /// Losses by name, each the mean over maps: soft cross entropies of class, colour and joints,
+    /// L1 of the sides of boxes and of the log distance, in proportions that suit their sizes.
     /// Cells that show objects count five times a cell of plain background.
     ///
     /// # Shapes
     /// `maps[i]` is `[batch, width_i, grid_i, grid_i]`, `targets[i]` `[batch, grid_i², channels]`
-    pub fn loss(&self, maps: &[Tensor<4>], targets: &[Tensor<3>]) -> Tensor<1> {
-        let mut total: Option<Tensor<1>> = None;
+    pub fn loss(
+        &self,
+        legend: &Legend,
+        maps: &[Tensor<4>],
+        targets: &[Tensor<3>],
+    ) -> [(&'static str, Tensor<1>); 3] {
+        let device = targets.first().map(Tensor::device).unwrap_or_default();
+        let mut sums = [(); 3].map(|()| Tensor::<1>::zeros([1], &device));
         for ((head, map), target) in self.heads.iter().zip(maps).zip(targets) {
-            let [b, c, h, w] = map.dims();
-            let x = map.clone().reshape([b, c, h * w]).swap_dims(1, 2);
+            let x = map.clone().flatten::<3>(2, 3).swap_dims(1, 2);
             let out = head.forward(x);
-            let channels = out.dims()[2];
-            let weight = (target.clone().narrow(2, 0, 1) * -1.0 + 1.0) * 4.0 + 1.0;
+            let shown = target.clone().narrow(2, 0, 1) * -1.0 + 1.0;
+            let weight = shown.clone() * 4.0 + 1.0;
             let norm = weight.clone().sum();
-            let cross = |from: usize, len: usize| {
-                let log = activation::log_softmax(out.clone().narrow(2, from, len), 2);
-                let cells = (log * target.clone().narrow(2, from, len)).sum_dim(2).neg();
+            let cross = |from: usize, to: usize| {
+                let log = activation::log_softmax(out.clone().narrow(2, from, to - from), 2);
+                let cells = (log * target.clone().narrow(2, from, to - from)).sum_dim(2).neg();
                 (cells * weight.clone()).sum() / norm.clone()
             };
-            let distance = (out.clone() - target.clone()).narrow(2, channels - 1, 1).abs().mean();
-            let loss = cross(0, self.classes)
-                + cross(self.classes, channels - 1 - self.classes) * 0.5
-                + distance * 0.25;
-            total = Some(match total {
-                Some(sum) => sum + loss,
-                None => loss,
-            });
+            let (colours, joints, sides) =
+                (legend.colours_from(), legend.joints_from(), legend.sides_from());
+            let difference = |from: usize, len: usize| {
+                (out.clone().narrow(2, from, len) - target.clone().narrow(2, from, len)).abs()
+            };
+            let extent = (difference(sides, 4) * shown.clone()).sum() / (shown.sum() + 1.0);
+            let distance = difference(legend.distance(), 1).mean();
+            let seen = [
+                cross(0, colours) + cross(colours, joints) * 0.5 + distance * 0.25,
+                cross(joints, sides) * 2.0,
+                extent * 2.0,
+            ];
+            for (sum, seen) in sums.iter_mut().zip(seen) {
+                *sum = sum.clone() + seen / self.heads.len().max(1) as f64;
+            }
         }
-        let device = targets.first().map(Tensor::device).unwrap_or_default();
-        total.unwrap_or_else(|| Tensor::zeros([1], &device)) / self.heads.len().max(1) as f64
+        let [what, joints, extent] = sums;
+        [("dense.what", what), ("dense.joints", joints), ("dense.extent", extent)]
     }
 
     /// Dense targets of a batch of scenes as tensors, one per grid.

@@ -3,15 +3,16 @@
 use super::config::TrainFile;
 use super::dense::{DenseHeads, Legend};
 use super::run::{Losses, Part, Task};
+use super::sight::pointing_example;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use refvlm_model::batch::Batch;
 use refvlm_model::example::{Example, Setup};
 use refvlm_model::image::Picture;
+use refvlm_model::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
-use refvlm_record::Unit;
 use refvlm_scenes::dialog::dialogues;
 use refvlm_scenes::{Scene, SceneOptions, Split, World, scene_rng};
 
@@ -48,6 +49,8 @@ pub struct FullTask<'a> {
 pub struct FullItem {
     scenes: Vec<Scene>,
     examples: Vec<Example>,
+    /// What is pointed at in the same scenes.
+    pointing: Vec<Example>,
 }
 
 impl<'a> FullTask<'a> {
@@ -85,6 +88,21 @@ impl<'a> FullTask<'a> {
         let example = example.map_err(|e| format!("{}: {e}", dialogue.record.id))?;
         Ok((scene, example))
     }
+
+    fn draw(&self, seeds: std::ops::Range<u64>, split: Split) -> Result<FullItem, String> {
+        let draw = |seed| {
+            let (scene, example) = self.example(seed, split)?;
+            let pointing = match self.file.train.pointing_weight > 0.0 {
+                true => Some(pointing_example(self.file, self.tokenizer, &scene, split)?),
+                false => None,
+            };
+            Ok::<_, String>((scene, (example, pointing)))
+        };
+        let drawn: Vec<_> = seeds.into_par_iter().map(draw).collect::<Result<_, _>>()?;
+        let (scenes, examples): (_, Vec<_>) = drawn.into_iter().unzip();
+        let (examples, pointing): (_, Vec<_>) = examples.into_iter().unzip();
+        Ok(FullItem { scenes, examples, pointing: pointing.into_iter().flatten().collect() })
+    }
 }
 
 impl Task for FullTask<'_> {
@@ -93,55 +111,85 @@ impl Task for FullTask<'_> {
 
     fn item(&self, step: usize, part: Part) -> Result<FullItem, String> {
         let config = &self.file.train;
-        let seeds = part.seeds(config.first_seed, step, config.pictures);
-        let made = seeds.into_par_iter().map(|seed| self.example(seed, Split::Train));
-        let (scenes, examples) = made.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
-        Ok(FullItem { scenes, examples })
+        self.draw(part.seeds(config.first_seed, step, config.pictures), Split::Train)
     }
 
     fn loss(&self, student: &Student, item: FullItem, device: &Device) -> Result<Losses, String> {
-        let config = &self.file.train;
+        let (config, model) = (&self.file.train, &student.model);
+        let side = config.label_side;
         let batch = Batch::new(&item.examples, &self.trunk, &self.file.model, device);
-        let step = student
-            .model
-            .losses(&batch, &config.losses, config.label_side)
-            .map_err(|e| e.to_string())?;
-        let mut parts = vec![("text".to_string(), step.text.clone().detach())];
-        let mut total = step.text * config.weights.text;
+        let step = model.losses(&batch, &config.losses, side).map_err(|e| e.to_string())?;
+        let trunk = self.trunk.len() - 1 + self.file.model.image_rows();
+        let seen = [item.examples.len(), batch.tokens + item.examples.len() * trunk];
+        let mut losses = Losses::new(Tensor::zeros([1], device), seen);
+        losses.add("text", step.text, config.weights.text);
         for (unit, loss) in step.units {
-            let weight = match unit {
-                Unit::Box => config.weights.boxes,
-                Unit::Mask => config.weights.mask,
-                Unit::Keypoint => config.weights.keypoint,
-                Unit::Depth => config.weights.depth,
-            };
-            for (name, value) in loss.terms {
-                parts.push((format!("{unit}.{name}"), value));
+            losses.add_unit("", unit, loss, config.weights.of(unit));
+        }
+        if let Some(pointing) = PointingBatch::new(&item.pointing, &self.file.model, device) {
+            let states = model.pointing_states(&step.sight, &pointing);
+            if config.alignment_weight > 0.0 {
+                let loss = alignment(&batch, step.hidden, &pointing, states.clone().detach());
+                if let Some(loss) = loss {
+                    losses.add("alignment", loss, config.alignment_weight);
+                }
             }
-            total = total + loss.total * weight;
+            let units =
+                model.pointing_losses(&step.sight, states, &pointing, &config.losses, side);
+            for (unit, loss) in units.map_err(|e| e.to_string())? {
+                let weight = config.weights.of(unit) * config.pointing_weight;
+                losses.add_unit("pointing.", unit, loss, weight);
+            }
         }
         if config.dense_weight > 0.0 {
             let grids = self.file.model.pyramid_sides();
             let targets = DenseHeads::target_tensors(&self.legend, &item.scenes, &grids, device);
-            let dense: Tensor<1> = student.heads.loss(&step.sight.pyramid.maps, &targets);
-            parts.push(("dense".into(), dense.clone().detach()));
-            total = total + dense * config.dense_weight;
+            let maps = &step.sight.pyramid.maps;
+            for (name, loss) in student.heads.loss(&self.legend, maps, &targets) {
+                losses.add(name, loss, config.dense_weight);
+            }
         }
-        let trunk = self.trunk.len() - 1 + self.file.model.image_rows();
-        Ok(Losses {
-            total,
-            parts,
-            seen: [item.examples.len(), batch.tokens + item.examples.len() * trunk],
-        })
+        Ok(losses)
     }
 
     fn score(&self, student: &Student, device: &Device) -> Result<String, String> {
-        let made = (0..HELD_OUT_PICTURES).into_par_iter();
-        let made = made.map(|seed| self.example(seed, Split::HeldOut));
-        let (scenes, examples) = made.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
-        let losses = self.loss(&student.valid(), FullItem { scenes, examples }, device);
-        let parts = losses?.parts.into_iter();
-        let parts = parts.map(|(name, value)| format!("{name} {:.3}", value.into_scalar::<f32>()));
-        Ok(parts.collect::<Vec<_>>().join(" "))
+        let item = self.draw(0..HELD_OUT_PICTURES, Split::HeldOut)?;
+        Ok(self.loss(&student.valid(), item, device)?.line())
     }
+}
+
+/// The mean of 1 - cosine between the state of each reference and the state that stands for a
+/// prompt on the same target, which is not moved; none where no reference has such a prompt.
+fn alignment(
+    batch: &Batch,
+    hidden: Tensor<2>,
+    pointing: &PointingBatch,
+    states: Tensor<2>,
+) -> Option<Tensor<1>> {
+    let (mut at, mut of) = (Vec::new(), Vec::new());
+    for refs in &batch.units {
+        let places: Vec<i64> = refs.places.to_data().iter::<i64>().collect();
+        let width = refs.places.dims()[1];
+        for (picture, indices) in refs.indices.iter().enumerate() {
+            for (k, &index) in indices.iter().enumerate() {
+                let prompt = pointing.prompts.get(picture).and_then(|p| *p.get(index)?);
+                if let Some(prompt) = prompt {
+                    at.push(places[picture * width + k]);
+                    of.push(prompt as i64);
+                }
+            }
+        }
+    }
+    if at.is_empty() {
+        return None;
+    }
+    let device = hidden.device();
+    let rows = |x: Tensor<2>, index: Vec<i64>| {
+        let index = TensorData::new(index.clone(), [index.len()]);
+        x.select(0, Tensor::<1, Int>::from_data(index, &device))
+    };
+    let (a, b) = (rows(hidden, at), rows(states, of));
+    let norm = |x: &Tensor<2>| (x.clone().square().sum_dim(1) + 1e-6).sqrt();
+    let cosine = (a.clone() * b.clone()).sum_dim(1) / (norm(&a) * norm(&b));
+    Some(-cosine.mean() + 1.0)
 }

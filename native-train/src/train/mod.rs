@@ -6,7 +6,7 @@ pub mod dense;
 pub mod full;
 pub mod optim;
 pub mod run;
-pub mod towers;
+pub mod sight;
 
 pub use config::{ConfigFileError, TrainFile};
 pub use run::{Losses, RunError, Task, run};

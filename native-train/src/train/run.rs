@@ -7,6 +7,8 @@ use super::optim::{clip_global_norm, mean_gradients};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use refvlm_model::losses::UnitLoss;
+use refvlm_record::Unit;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,34 @@ pub struct Losses {
     pub parts: Vec<(String, Tensor<1>)>,
     /// Pictures and tokens of the step.
     pub seen: [usize; 2],
+}
+
+impl Losses {
+    /// Nothing learned yet. `seen` are pictures and tokens; `zero` is a `[1]`.
+    pub fn new(zero: Tensor<1>, seen: [usize; 2]) -> Self {
+        Self { total: zero, parts: Vec::new(), seen }
+    }
+
+    /// Adds a part with its weight; the log gets it without.
+    pub fn add(&mut self, name: impl Into<String>, loss: Tensor<1>, weight: f64) {
+        self.parts.push((name.into(), loss.clone().detach()));
+        self.total = self.total.clone() + loss * weight;
+    }
+
+    /// Adds the loss of a unit; its terms are logged behind `prefix`.
+    pub fn add_unit(&mut self, prefix: &str, unit: Unit, loss: UnitLoss, weight: f64) {
+        for (name, value) in loss.terms {
+            self.parts.push((format!("{prefix}{unit}.{name}"), value));
+        }
+        self.total = self.total.clone() + loss.total * weight;
+    }
+
+    /// The parts as a line of a log.
+    pub fn line(self) -> String {
+        let parts = self.parts.into_iter();
+        let parts = parts.map(|(name, value)| format!("{name} {:.3}", value.into_scalar::<f32>()));
+        parts.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// One of the equal parts of a step's batch, each computed by a thread of its own.

@@ -159,6 +159,18 @@ pub(super) fn person(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> {
     Some(Turn { task: Task::GroundingKeypoints, question, answer })
 }
 
+/// Box, mask and, of people, joints of one object that is pointed at; none when nothing of it can
+/// be seen.
+pub(super) fn all_units(draft: &mut Draft, index: usize, rng: &mut ChaCha8Rng) -> Option<Turn> {
+    let prompt = draft.point_at(index, &PromptKind::ALL, rng)?;
+    let object = draft.facts.objects().get(index)?;
+    let mut units = vec![Unit::Box, Unit::Mask];
+    units.extend(object.keypoints.map(|_| Unit::Keypoint));
+    let answer = units.into_iter().map(|unit| triplet(object.class, unit, vec![index])).collect();
+    let question = wordings::PROMPT_MASK.ask(&[prompt], rng);
+    Some(Turn { task: Task::Mixed, question, answer: listed(answer) })
+}
+
 fn posed(draft: &Draft) -> Vec<usize> {
     let objects = draft.facts.objects().iter().enumerate();
     objects.filter(|(_, object)| object.keypoints.is_some()).map(|(index, _)| index).collect()

@@ -85,6 +85,15 @@ pub fn dialogue_of(kind: Kind, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Di
     Some(Dialogue { record: draft.into_record(vec![turn]), kinds: vec![kind] })
 }
 
+/// A record that points once at each object, in any of the four ways, and asks for everything that
+/// can be decoded of it: what decoders are taught with before there is a language model.
+pub fn pointing(scene: &Scene, rng: &mut ChaCha8Rng) -> Record {
+    let mut draft = Draft::new(scene);
+    let turns = (0..scene.objects.len()).filter_map(|index| locate::all_units(&mut draft, index, rng));
+    let turns = turns.collect();
+    draft.into_record(turns)
+}
+
 fn draw_turn(draft: &mut Draft, rng: &mut ChaCha8Rng, options: &DialogOptions) -> (Kind, Turn) {
     let mut left: Vec<(Kind, f32)> = options
         .weights
