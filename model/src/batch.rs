@@ -7,11 +7,12 @@ use crate::config::ModelConfig;
 use crate::decoding::QueryLayout;
 use crate::example::Example;
 use crate::losses::{DenseTarget, PoseTarget};
-use crate::triplet::{IMAGE, VISUAL_PROMPT};
+use crate::language::Bucket;
+use crate::triplet::{Encoded, IMAGE, VISUAL_PROMPT};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::Unit;
 
-/// A training batch: pictures, and for each the same number of dialogues.
+/// A training batch: pictures and their dialogues.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[pictures, 3, size, size]`.
@@ -20,13 +21,16 @@ pub struct Batch {
     pub tower_pixels: Option<Tensor<4>>,
     /// The trunk's ids before the picture's rows, `[1, before]`, and behind them, `[1, behind]`.
     pub trunk_ids: [Tensor<2, Int>; 2],
-    /// `[dialogues, length]`, padded behind; prompt rows hold a filler that is overwritten.
+    /// `[1, tokens]`: the dialogues bucket after bucket, each padded behind; prompt rows hold a
+    /// filler that is overwritten.
     pub ids: Tensor<2, Int>,
+    /// Which dialogues lie where.
+    pub buckets: Vec<Bucket>,
     /// Prompts of all dialogues.
     pub prompts: Option<PromptRows>,
-    /// Places in the flattened `[dialogues * length]` whose next token is learned, `[tokens]`.
+    /// Places in the row of tokens whose next token is learned, `[learned]`.
     pub supervised: Tensor<1, Int>,
-    /// The token to predict at each of these places, `[tokens]`.
+    /// The token to predict at each of these places, `[learned]`.
     pub labels: Tensor<1, Int>,
     /// What each unit's decoder is asked for, in the order of [`Unit::ALL`].
     pub units: Vec<UnitRefs>,
@@ -41,10 +45,10 @@ pub struct PromptRows {
     pub regions: Tensor<3>,
     /// Picture of each prompt.
     pub sample: Vec<usize>,
-    /// Places of all prompt rows in the flattened `[dialogues * length]`, `[prompts * rows]`.
+    /// Places of all prompt rows in the row of tokens, `[prompts * rows]`.
     pub places: Tensor<1, Int>,
-    /// 0 where a prompt's row stands, else 1, `[dialogues, length, 1]`.
-    pub keep: Tensor<3>,
+    /// 0 where a prompt's row stands, else 1, `[tokens, 1]`.
+    pub keep: Tensor<2>,
 }
 
 /// References of one unit and their targets.
@@ -52,8 +56,7 @@ pub struct PromptRows {
 pub struct UnitRefs {
     /// Sizes of the triplets of each picture, over all of its dialogues.
     pub layout: QueryLayout,
-    /// Places of the `<REF>`s in the flattened `[dialogues * length]`, `[pictures, width]`; 0 for
-    /// padding.
+    /// Places of the `<REF>`s in the row of tokens, `[pictures, width]`; 0 for padding.
     pub places: Tensor<2, Int>,
     /// Targets of each picture in the order of its references.
     pub targets: UnitTargets,
@@ -75,28 +78,21 @@ pub enum UnitTargets {
 }
 
 impl Batch {
-    /// Puts examples side by side. All must have the same number of turns; `trunk` are the ids that
+    /// Puts examples side by side; `trunk` are the ids that
     /// [`crate::triplet::Template::encode_prefix`] gives.
     pub fn new(examples: &[Example], trunk: &[i64], config: &ModelConfig, device: &Device) -> Self {
         let prompt_rows = config.vpt_encoder.tokens();
-        let length = examples
-            .iter()
-            .flat_map(|example| &example.turns)
-            .map(|turn| turn.ids.len() + turn.prompts.len() * (prompt_rows - 1))
-            .max()
-            .unwrap_or(1);
-        let mut rows = Rows::new(length, prompt_rows);
+        let (buckets, starts) = arrange(examples, prompt_rows);
+        let mut rows = Rows::new(buckets.iter().map(Bucket::tokens).sum(), prompt_rows);
         let mut units: Vec<UnitBuilder> = Unit::ALL.map(UnitBuilder::new).into();
         for (picture, example) in examples.iter().enumerate() {
             units.iter_mut().for_each(UnitBuilder::next_picture);
-            for turn in &example.turns {
-                rows.push(turn, picture, example);
-                let row = rows.count - 1;
+            for (turn, &start) in example.turns.iter().zip(&starts[picture]) {
+                rows.put(turn, start, picture, example);
                 for reference in &turn.refs {
-                    let at = row * length + rows.position(reference.position);
                     units[reference.unit as usize].push(
-                        (row, reference.group),
-                        at,
+                        (start, reference.group),
+                        rows.position(reference.position),
                         reference.target,
                         example,
                     );
@@ -118,7 +114,8 @@ impl Batch {
             prompts: rows.prompts(grid, device),
             supervised: places(rows.supervised, device),
             labels: places(rows.labels, device),
-            ids: ids(rows.ids, device),
+            ids: ids(vec![rows.ids], device),
+            buckets,
             units: units.into_iter().map(|unit| unit.finish(device)).collect(),
         }
     }
@@ -151,14 +148,42 @@ fn places(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Dialogues as rows of ids.
+/// Dialogues that stand side by side in a bucket: enough to keep its products large, few enough
+/// that their lengths are alike.
+const BUCKET: usize = 8;
+
+/// Buckets of dialogues of similar length, longest first, and for each picture where each of its
+/// turns starts in the row of tokens.
+fn arrange(examples: &[Example], prompt_rows: usize) -> (Vec<Bucket>, Vec<Vec<usize>>) {
+    let mut turns = Vec::new();
+    for (picture, example) in examples.iter().enumerate() {
+        let length = |turn: &Encoded| turn.ids.len() + turn.prompts.len() * (prompt_rows - 1);
+        let of_example = example.turns.iter().enumerate();
+        turns.extend(of_example.map(|(turn, encoded)| (length(encoded).max(1), picture, turn)));
+    }
+    turns.sort_by_key(|&(length, ..)| std::cmp::Reverse(length));
+    let mut starts: Vec<Vec<usize>> =
+        examples.iter().map(|example| vec![0; example.turns.len()]).collect();
+    let mut next = 0;
+    let mut buckets = Vec::new();
+    for chunk in turns.chunks(BUCKET) {
+        let length = chunk[0].0;
+        for &(_, picture, turn) in chunk {
+            starts[picture][turn] = next;
+            next += length;
+        }
+        let pictures = chunk.iter().map(|&(_, picture, _)| picture).collect();
+        buckets.push(Bucket { length, pictures });
+    }
+    (buckets, starts)
+}
+
+/// Dialogues as one row of ids.
 struct Rows {
-    length: usize,
     prompt_rows: usize,
-    count: usize,
     tokens: usize,
-    ids: Vec<Vec<i64>>,
-    /// Place in the row for each id of the turn pushed last, prompts widened.
+    ids: Vec<i64>,
+    /// Place in the row for each id of the turn put last, prompts widened.
     shifted: Vec<usize>,
     supervised: Vec<i64>,
     labels: Vec<i64>,
@@ -170,11 +195,9 @@ struct Rows {
 impl Rows {
     fn new(length: usize, prompt_rows: usize) -> Self {
         Self {
-            length,
             prompt_rows,
-            count: 0,
             tokens: 0,
-            ids: Vec::new(),
+            ids: vec![0; length],
             shifted: Vec::new(),
             supervised: Vec::new(),
             labels: Vec::new(),
@@ -184,33 +207,28 @@ impl Rows {
         }
     }
 
-    fn push(&mut self, turn: &crate::triplet::Encoded, picture: usize, example: &Example) {
-        let start = self.count * self.length;
-        let mut row = Vec::with_capacity(self.length);
+    fn put(&mut self, turn: &Encoded, start: usize, picture: usize, example: &Example) {
+        let mut at = start;
         let mut prompts = turn.prompts.iter();
         self.shifted.clear();
         for (&id, &learned) in turn.ids.iter().zip(&turn.supervised) {
-            self.shifted.push(row.len());
-            if learned && !row.is_empty() {
-                self.supervised.push((start + row.len() - 1) as i64);
+            self.shifted.push(at);
+            if learned && at > start {
+                self.supervised.push(at as i64 - 1);
                 self.labels.push(id);
             }
             if id != VISUAL_PROMPT {
-                row.push(id);
+                self.ids[at] = id;
+                at += 1;
                 continue;
             }
             let region = prompts.next().and_then(|&prompt| example.regions.get(prompt));
             self.regions.extend(region.into_iter().flatten());
             self.sample.extend(region.map(|_| picture));
-            for _ in 0..self.prompt_rows {
-                self.prompt_places.push((start + row.len()) as i64);
-                row.push(0);
-            }
+            self.prompt_places.extend((at..at + self.prompt_rows).map(|place| place as i64));
+            at += self.prompt_rows;
         }
-        self.tokens += row.len();
-        row.resize(self.length, 0);
-        self.ids.push(row);
-        self.count += 1;
+        self.tokens += at - start;
     }
 
     fn position(&self, id: usize) -> usize {
@@ -222,7 +240,7 @@ impl Rows {
         if count == 0 {
             return None;
         }
-        let mut keep = vec![1.0f32; self.count * self.length];
+        let mut keep = vec![1.0f32; self.ids.len()];
         for &place in &self.prompt_places {
             keep[place as usize] = 0.0;
         }
@@ -231,7 +249,7 @@ impl Rows {
             regions: Tensor::from_data(regions, device),
             sample: self.sample.clone(),
             places: places(self.prompt_places.clone(), device),
-            keep: Tensor::from_data(TensorData::new(keep, [self.count, self.length, 1]), device),
+            keep: Tensor::from_data(TensorData::new(keep, [self.ids.len(), 1]), device),
         })
     }
 }

@@ -21,7 +21,7 @@ pub struct StepLoss {
     pub units: Vec<(Unit, UnitLoss)>,
     /// What the towers saw, for further losses.
     pub sight: Sight,
-    /// The language model's last normalised states, `[dialogues * length, hidden]`.
+    /// The language model's last normalised states, `[tokens, hidden]`.
     pub hidden: Tensor<2>,
 }
 
@@ -81,7 +81,7 @@ impl RefVlm {
     /// The language model's last normalised states over all dialogues, and what the towers saw.
     ///
     /// # Shapes
-    /// returns `[dialogues * length, hidden]`
+    /// returns `[tokens, hidden]`, bucket after bucket
     ///
     /// # Errors
     /// When the batch does not fit the model.
@@ -89,7 +89,7 @@ impl RefVlm {
         let sight = self.see(batch.pixels.clone(), batch.tower_pixels.clone());
         let trunk = self.trunk(&sight, batch);
         let branches = self.branches(&sight, batch);
-        let hidden = self.llm.forward_branches(trunk, branches)?.flatten::<2>(0, 1);
+        let hidden = self.llm.forward_branches(trunk, branches, &batch.buckets)?.squeeze_dim(0);
         Ok((sight, hidden))
     }
 
@@ -108,18 +108,11 @@ impl RefVlm {
     fn branches(&self, sight: &Sight, batch: &Batch) -> Tensor<3> {
         let rows = self.llm.embed(batch.ids.clone());
         let Some(prompts) = &batch.prompts else { return rows };
-        let [dialogues, length, width] = rows.dims();
         let values = self.prompt_rows(sight, prompts.regions.clone(), &prompts.sample);
-        let [count, tokens, _] = values.dims();
-        (rows * prompts.keep.clone())
-            .reshape([dialogues * length, width])
-            .select_assign(
-                0,
-                prompts.places.clone(),
-                values.reshape([count * tokens, width]),
-                IndexingUpdateOp::Add,
-            )
-            .reshape([dialogues, length, width])
+        let values = values.flatten::<2>(0, 1);
+        (rows.squeeze_dim::<2>(0) * prompts.keep.clone())
+            .select_assign(0, prompts.places.clone(), values, IndexingUpdateOp::Add)
+            .unsqueeze()
     }
 
     fn unit_loss(

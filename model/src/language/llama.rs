@@ -96,7 +96,7 @@ pub struct LlamaAttention {
     /// `heads * head_dim -> hidden`.
     pub o_proj: Linear,
     #[module(skip)]
-    heads: usize,
+    pub(super) heads: usize,
     #[module(skip)]
     kv_heads: usize,
 }
@@ -273,21 +273,6 @@ impl LlamaLayer {
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
 
-    /// The layer over a branch: its tokens see the keys and values of the trunk and their own.
-    pub(super) fn forward_branch(
-        &self,
-        x: Tensor<3>,
-        rotation: &Rotation,
-        bias: Tensor<4>,
-        (trunk_k, trunk_v): (Tensor<4>, Tensor<4>),
-    ) -> Tensor<3> {
-        let normed = self.input_layernorm.forward(x.clone());
-        let (k, v) = self.self_attn.keys_values(normed.clone(), rotation);
-        let k = Tensor::cat(vec![trunk_k, k], 2);
-        let v = Tensor::cat(vec![trunk_v, v], 2);
-        let x = x + self.self_attn.attend_to(normed, rotation, k, v, Some(bias));
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
-    }
 }
 
 impl LlamaAttention {

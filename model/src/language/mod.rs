@@ -7,6 +7,7 @@ mod llama;
 mod rope;
 mod sampling;
 
+pub use branches::Bucket;
 pub use config::{ConfigError, LlamaConfig, RopeScaling};
 pub use kv_cache::{CacheFull, KvCache};
 pub use llama::{Llama, LlamaAttention, LlamaError, LlamaLayer, LlamaMlp, LlamaModel};
