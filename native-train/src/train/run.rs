@@ -4,7 +4,7 @@
 use super::checkpoint::{Checkpoint, CheckpointError, State};
 use super::config::LoopConfig;
 use super::optim::{clip_global_norm, mean_gradients};
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use refvlm_model::losses::UnitLoss;
@@ -160,6 +160,7 @@ pub fn run<T: Task>(
         (module, optim, state) = checkpoint.load(module, optim)?;
         say(dir, &format!("resumed at step {}", state.step))?;
     }
+    materialise(&module);
     let first = state.step;
     let started = Instant::now();
     let mut window = Window::default();
@@ -226,6 +227,18 @@ pub fn run<T: Task>(
         Ok::<_, RunError>(module)
     })?;
     Ok((module, state.step >= config.steps))
+}
+
+/// Draws the parameters that nothing has used yet. Else each fork of a step would draw its own, and
+/// the tape keep them all: a run became slower with each step.
+fn materialise<M: Module>(module: &M) {
+    struct Draw;
+    impl ModuleVisitor for Draw {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            param.val();
+        }
+    }
+    module.visit(&mut Draw);
 }
 
 /// What the log takes of one part of a step.
