@@ -196,3 +196,48 @@ impl DenseHeads {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use refvlm_scenes::{SceneOptions, Split};
+
+    #[test]
+    fn targets_are_shares_and_lead_back_to_boxes() {
+        let legend = Legend::new();
+        let world = World::new().unwrap();
+        let options = SceneOptions { people_share: 1.0, ..SceneOptions::embedded(Split::Train) };
+        let (mut boxes, mut joints) = (0, 0.0);
+        for seed in 0..20 {
+            let scene = world.scene(seed, &options);
+            let grid = 32;
+            let side = scene.width.max(scene.height) as f32;
+            let pad = [side - scene.width as f32, side - scene.height as f32].map(|p| p / 2.0);
+            let targets = legend.targets(&scene, grid);
+            for (at, row) in targets.chunks_exact(legend.channels()).enumerate() {
+                let sum = |from: usize, to: usize| row[from..to].iter().sum::<f32>();
+                let (colours, from, sides) =
+                    (legend.colours_from(), legend.joints_from(), legend.sides_from());
+                for share in [sum(0, colours), sum(colours, from), sum(from, sides)] {
+                    assert!((share - 1.0).abs() < 1e-4, "{share}");
+                }
+                joints += sum(from + 1, sides);
+                if row[0] > 0.99 {
+                    continue;
+                }
+                let centre = |i: usize| (i as f32 + 0.5) / grid as f32;
+                let (x, y) = (centre(at % grid), centre(at / grid));
+                let [left, top, right, bottom] = [0, 1, 2, 3].map(|i| row[sides + i]);
+                let found = [x - left, y - top, left + right, top + bottom].map(|v| v * side);
+                let is = |b: &[f32; 4]| {
+                    let (x, y) = (b[0] + pad[0].floor(), b[1] + pad[1].floor());
+                    let sides = [x, y, x + b[2], y + b[3]];
+                    sides.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-2)
+                };
+                assert!(scene.objects.iter().any(|object| is(&object.bbox)), "{found:?}");
+                boxes += 1;
+            }
+        }
+        assert!(boxes > 1000 && joints > 100.0, "{boxes} cells, {joints} joints");
+    }
+}

@@ -148,3 +148,45 @@ fn prompts_point_at_what_the_answer_means() {
     }
     assert_eq!(seen.len(), 11, "four kinds, but a box never asks for a box: {seen:?}");
 }
+
+/// Every object is pointed at once, and all that can be decoded of it is asked for.
+#[test]
+fn pointing_covers_every_object() {
+    let world = crate::World::new().unwrap();
+    let options = crate::SceneOptions::embedded(crate::Split::Train);
+    let mut people = 0;
+    for seed in 0..60 {
+        let scene = world.scene(seed, &options);
+        let record = pointing(&scene, &mut rng(seed));
+        record.check().unwrap();
+        assert_eq!(record.turns.len(), scene.objects.len());
+        for (index, turn) in record.turns.iter().enumerate() {
+            let units: Vec<_> = turn
+                .answer
+                .iter()
+                .filter_map(|part| match part {
+                    refvlm_record::AnswerPart::Triplet { unit, targets, .. } => {
+                        assert_eq!(targets[..], [index]);
+                        Some(*unit)
+                    }
+                    _ => None,
+                })
+                .collect();
+            let mut expected = vec![Unit::Box, Unit::Mask];
+            if scene.objects[index].keypoints.is_some() {
+                expected.push(Unit::Keypoint);
+                people += 1;
+            }
+            assert_eq!(units, expected);
+            if let Prompt::Point { x, y } = record.prompts[index] {
+                assert!(on_scene(&scene, index, x, y), "the click lies on the object");
+            }
+        }
+    }
+    assert!(people > 5, "people were among them");
+}
+
+fn on_scene(scene: &crate::Scene, index: usize, x: f32, y: f32) -> bool {
+    let mask = &scene.objects[index].mask;
+    mask.pixels[y as usize * mask.width as usize + x as usize] == 1
+}
