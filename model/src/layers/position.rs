@@ -18,17 +18,21 @@ const WAVES: [f64; 2] = [0.5, 8.0];
 pub fn octave_position([height, width]: [usize; 2], channels: usize, device: &Device) -> Tensor<2> {
     let half = channels / 2;
     let steps = (half / 2).saturating_sub(1).max(1) as f64;
-    let axis = |count: usize, at: usize, channel: usize| {
-        let share = (channel / 2) as f64 / steps;
-        let waves = WAVES[0] * (WAVES[1] / WAVES[0]).powf(share);
-        let angle = TAU * waves * (at as f64 + 0.5) / count as f64;
-        if channel % 2 == 0 { angle.sin() as f32 } else { angle.cos() as f32 }
+    let axis = |count: usize| -> Vec<f32> {
+        let value = |at: usize, channel: usize| {
+            let share = (channel / 2) as f64 / steps;
+            let waves = WAVES[0] * (WAVES[1] / WAVES[0]).powf(share);
+            let angle = TAU * waves * (at as f64 + 0.5) / count as f64;
+            if channel % 2 == 0 { angle.sin() as f32 } else { angle.cos() as f32 }
+        };
+        (0..count).flat_map(|at| (0..half).map(move |channel| value(at, channel))).collect()
     };
+    let (rows, columns) = (axis(height), axis(width));
     let mut code = Vec::with_capacity(height * width * channels);
-    for y in 0..height {
-        for x in 0..width {
-            code.extend((0..half).map(|channel| axis(height, y, channel)));
-            code.extend((0..half).map(|channel| axis(width, x, channel)));
+    for row in rows.chunks_exact(half) {
+        for column in columns.chunks_exact(half) {
+            code.extend_from_slice(row);
+            code.extend_from_slice(column);
         }
     }
     Tensor::from_data(TensorData::new(code, [height * width, channels]), device)

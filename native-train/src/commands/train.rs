@@ -8,6 +8,7 @@ use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::train::dense::{DenseHeads, Legend};
 use refvlm_native::train::full::{FullTask, Student};
+use refvlm_native::train::naming::Names;
 use refvlm_native::train::sight::SightTask;
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
@@ -82,13 +83,15 @@ impl Train {
             heads: DenseHeads::new(&file.model.pyramid_channels(), &legend, &device),
         };
         println!("{} parameters", student.model.num_params());
-        let task = SightTask { file: &file, world: &world, tokenizer: &tokenizer, legend };
+        let names = Names::new(&tokenizer, file.model.llm.vocab_size)?;
+        let (file, world, tokenizer) = (&file, &world, &tokenizer);
+        let task = SightTask { file, world, tokenizer, legend, names };
         let dir = self.run.join("sight");
         let (student, done) = run(&task, student, &file.sight.run, &dir, &device, &stop)?;
         if !done || self.sight_only {
             return Ok(());
         }
-        let task = FullTask::new(&file, &world, &tokenizer)?;
+        let task = FullTask::new(file, world, tokenizer)?;
         run(&task, student, &file.train.run, &self.run.join("full"), &device, &stop)?;
         Ok(())
     }

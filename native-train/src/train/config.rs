@@ -56,6 +56,8 @@ pub struct SightConfig {
     pub first_seed: u64,
     /// Weight of the dense supervision of the towers.
     pub dense_weight: f64,
+    /// Weight of naming what the rows of picture and prompts show.
+    pub naming_weight: f64,
     /// The loop.
     #[serde(rename = "loop")]
     pub run: LoopConfig,
@@ -73,6 +75,8 @@ pub struct TrainConfig {
     pub label_side: usize,
     /// Weight of the dense supervision of the towers.
     pub dense_weight: f64,
+    /// Weight of naming what the rows of picture and prompts show.
+    pub naming_weight: f64,
     /// Weight of what decoders are asked of prompts directly, as in the stage before.
     pub pointing_weight: f64,
     /// Weight of 1 - cosine between the state at a `<REF>` and that which stands for a prompt on

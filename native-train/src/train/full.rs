@@ -3,6 +3,7 @@
 use super::config::TrainFile;
 use super::dense::{DenseHeads, Legend};
 use super::run::{Losses, Part, Task};
+use super::naming::Names;
 use super::sight::pointing_example;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -41,6 +42,8 @@ pub struct FullTask<'a> {
     pub tokenizer: &'a Tokenizer,
     /// What dense heads predict.
     pub legend: Legend,
+    /// What things are called.
+    pub names: Names,
     /// Ids that stand before every dialogue.
     pub trunk: Vec<i64>,
 }
@@ -65,7 +68,8 @@ impl<'a> FullTask<'a> {
     ) -> Result<Self, String> {
         let trunk = file.model.template.encode_prefix(tokenizer, true);
         let trunk = trunk.map_err(|e| e.to_string())?;
-        Ok(Self { file, world, tokenizer, legend: Legend::new(), trunk })
+        let names = Names::new(tokenizer, file.model.llm.vocab_size).map_err(|e| e.to_string())?;
+        Ok(Self { file, world, tokenizer, legend: Legend::new(), names, trunk })
     }
 
     /// A scene with its dialogues.
@@ -92,16 +96,13 @@ impl<'a> FullTask<'a> {
     fn draw(&self, seeds: std::ops::Range<u64>, split: Split) -> Result<FullItem, String> {
         let draw = |seed| {
             let (scene, example) = self.example(seed, split)?;
-            let pointing = match self.file.train.pointing_weight > 0.0 {
-                true => Some(pointing_example(self.file, self.tokenizer, &scene, split)?),
-                false => None,
-            };
+            let pointing = pointing_example(self.file, self.tokenizer, &scene, split)?;
             Ok::<_, String>((scene, (example, pointing)))
         };
         let drawn: Vec<_> = seeds.into_par_iter().map(draw).collect::<Result<_, _>>()?;
         let (scenes, examples): (_, Vec<_>) = drawn.into_iter().unzip();
-        let (examples, pointing): (_, Vec<_>) = examples.into_iter().unzip();
-        Ok(FullItem { scenes, examples, pointing: pointing.into_iter().flatten().collect() })
+        let (examples, pointing) = examples.into_iter().unzip();
+        Ok(FullItem { scenes, examples, pointing })
     }
 }
 
@@ -130,9 +131,12 @@ impl Task for FullTask<'_> {
             let states = model.pointing_states(&step.sight, &pointing);
             if config.alignment_weight > 0.0 {
                 let loss = alignment(&batch, step.hidden, &pointing, states.clone().detach());
-                if let Some(loss) = loss {
-                    losses.add("alignment", loss, config.alignment_weight);
-                }
+                losses.add_some("alignment", loss, config.alignment_weight);
+            }
+            let named =
+                self.names.losses(model, &item.scenes, &step.sight, &pointing, states.clone());
+            for (name, loss) in named {
+                losses.add_some(name, loss, config.naming_weight);
             }
             let units =
                 model.pointing_losses(&step.sight, states, &pointing, &config.losses, side);

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod dense;
 pub mod full;
+pub mod naming;
 pub mod optim;
 pub mod run;
 pub mod sight;

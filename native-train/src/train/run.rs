@@ -38,6 +38,13 @@ impl Losses {
         self.total = self.total.clone() + loss * weight;
     }
 
+    /// Adds a part where there is one.
+    pub fn add_some(&mut self, name: &str, loss: Option<Tensor<1>>, weight: f64) {
+        if let Some(loss) = loss {
+            self.add(name, loss, weight);
+        }
+    }
+
     /// Adds the loss of a unit; its terms are logged behind `prefix`.
     pub fn add_unit(&mut self, prefix: &str, unit: Unit, loss: UnitLoss, weight: f64) {
         for (name, value) in loss.terms {

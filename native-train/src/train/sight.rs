@@ -7,6 +7,7 @@
 use super::config::TrainFile;
 use super::dense::{DenseHeads, Legend};
 use super::full::Student;
+use super::naming::Names;
 use super::run::{Losses, Part, Task};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -34,6 +35,8 @@ pub struct SightTask<'a> {
     pub tokenizer: &'a Tokenizer,
     /// What dense heads predict.
     pub legend: Legend,
+    /// What things are called.
+    pub names: Names,
 }
 
 /// One step: scenes and what is pointed at in them.
@@ -89,12 +92,16 @@ impl Task for SightTask<'_> {
             .ok_or("no object of this step can be pointed at")?;
         let sight = model.see(batch.pixels.clone(), batch.tower_pixels.clone());
         let states = model.pointing_states(&sight, &batch);
+        let named = self.names.losses(model, &item.scenes, &sight, &batch, states.clone());
         let config = &file.train;
         let side = config.label_side;
         let units = model.pointing_losses(&sight, states, &batch, &config.losses, side);
         let mut losses = Losses::new(Tensor::zeros([1], device), [item.scenes.len(), 0]);
         for (unit, loss) in units.map_err(|e| e.to_string())? {
             losses.add_unit("", unit, loss, config.weights.of(unit));
+        }
+        for (name, loss) in named {
+            losses.add_some(name, loss, file.sight.naming_weight);
         }
         let grids = file.model.pyramid_sides();
         let targets = DenseHeads::target_tensors(&self.legend, &item.scenes, &grids, device);
