@@ -12,6 +12,7 @@
 mod ask;
 mod check;
 pub mod event;
+mod outline;
 mod record;
 mod rle;
 mod task;

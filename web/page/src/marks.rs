@@ -6,7 +6,7 @@
 //! of its prompt, so what is seen on the canvas is what the model is given.
 
 use crate::geometry::{Place, distance, inside, off_line, simplified};
-use crate::raster::{covers, fill_box, heart, stroke};
+use crate::raster::{covers, fill_box, stroke};
 use refvlm_record::{Mask, Prompt};
 use std::sync::Arc;
 
@@ -156,13 +156,15 @@ impl Mark {
         Self { id: self.id, strokes: self.strokes.iter().map(|s| s.moved(by)).collect() }
     }
 
-    /// Where its number stands, px: on a click, at the corner of a box, on a line or region.
+    /// Where its number stands, px: on a click, at the corner of a box, where a line began.
     pub fn badge(&self, picture_px: [u32; 2]) -> Place {
         let at = match self.strokes.as_slice() {
             [Stroke::Point(at), ..] => *at,
             [Stroke::Box([x, y, ..]), ..] => [*x, *y],
-            [Stroke::Scribble(points)] => points.first().copied().unwrap_or_default(),
-            _ => heart(&self.region(picture_px)).unwrap_or_default(),
+            [Stroke::Paint { points, .. }, ..] | [Stroke::Scribble(points), ..] => {
+                points.first().copied().unwrap_or_default()
+            }
+            _ => Place::default(),
         };
         inside(at, picture_px)
     }

@@ -1,6 +1,6 @@
 //! Shapes as pixels: what a prompt of several strokes covers.
 
-use crate::geometry::{Place, distance, off_line};
+use crate::geometry::{Place, off_line};
 use refvlm_record::Mask;
 
 /// Sets the pixels whose centres lie within `radius` px of a line of discs to `value`. At least
@@ -67,20 +67,6 @@ pub fn covers(mask: &Mask, [x, y]: Place) -> bool {
         && mask.pixels.get(y as usize * mask.width as usize + x as usize).is_some_and(|p| *p != 0)
 }
 
-/// A set pixel deep inside the mask, as far from the rest of its border as the rows and columns
-/// through it tell; for putting a badge on it. None when the mask is empty.
-pub fn heart(mask: &Mask) -> Option<Place> {
-    let [x0, y0, w, h] = mask.bounds()?;
-    let middle = [x0 as f32 + w as f32 / 2.0, y0 as f32 + h as f32 / 2.0];
-    if covers(mask, middle) {
-        return Some(middle);
-    }
-    let width = mask.width.max(1) as usize;
-    let set = mask.pixels.iter().enumerate().filter(|(_, p)| **p != 0);
-    set.map(|(at, _)| [(at % width) as f32 + 0.5, (at / width) as f32 + 0.5])
-        .min_by(|a, b| distance(*a, middle).total_cmp(&distance(*b, middle)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,15 +107,5 @@ mod tests {
         assert_eq!(mask.area(), 12);
         fill_box(&mut mask, [-5.0, -5.0, 100.0, 100.0], 1);
         assert_eq!(mask.area(), 100);
-    }
-
-    #[test]
-    fn the_heart_lies_on_the_mask() {
-        let mut ring = Mask::zeros(50, 50);
-        stroke(&mut ring, &[[25.0, 25.0]], 20.0, 1);
-        stroke(&mut ring, &[[25.0, 25.0]], 15.0, 0);
-        let heart = heart(&ring).unwrap();
-        assert!(covers(&ring, heart), "{heart:?}");
-        assert_eq!(super::heart(&Mask::zeros(4, 4)), None);
     }
 }
