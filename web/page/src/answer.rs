@@ -1,5 +1,7 @@
 //! An answer as it grows: its words, its plan, its phrases and what they are tied to.
 
+use crate::geometry::Place;
+use crate::raster::covers;
 use refvlm_protocol::{Event, Failure, Finish, Shape, Stage, Timings, Unit};
 use refvlm_record::Mask;
 use std::sync::Arc;
@@ -206,6 +208,23 @@ impl Answer {
         pieces.collect::<String>().trim().to_string()
     }
 
+    /// The smallest target at a place, px: its triplet and its index there.
+    pub fn at(&self, place: Place) -> Option<(usize, usize)> {
+        let numbered = self.triplets.iter().enumerate().flat_map(|(triplet, t)| {
+            t.found.iter().enumerate().map(move |(index, found)| (triplet, index, found))
+        });
+        let hit = numbered.filter_map(|(triplet, index, found)| {
+            let [x, y, w, h] = found.bbox()?;
+            let inside = (x..=x + w).contains(&place[0]) && (y..=y + h).contains(&place[1]);
+            let (hit, area) = match &found.mask {
+                Some(mask) => (covers(mask, place), mask.area() as f32),
+                None => (inside, w * h),
+            };
+            hit.then_some((area, triplet, index))
+        });
+        hit.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, triplet, index)| (triplet, index))
+    }
+
     /// Whether there is anything to see on the picture.
     pub fn shows(&self) -> bool {
         self.triplets.iter().any(|triplet| !triplet.found.is_empty())
@@ -296,6 +315,19 @@ mod tests {
             assert_eq!(words, answer.triplets[triplet].concept);
         }
         assert!(answer.tokens_per_second().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn the_smallest_target_is_hit() {
+        let mut answer = Answer::default();
+        for (triplet, bbox) in [[0.0, 0.0, 50.0, 50.0], [10.0, 10.0, 5.0, 5.0]].into_iter().enumerate()
+        {
+            answer.take(Event::Triplet { triplet, concept: "a".into(), unit: Unit::Box, count: 1 });
+            answer.take(Event::Unit { triplet, index: 0, confidence: 1.0, shape: Shape::Box { bbox } });
+        }
+        assert_eq!(answer.at([12.0, 12.0]), Some((1, 0)));
+        assert_eq!(answer.at([40.0, 12.0]), Some((0, 0)));
+        assert_eq!(answer.at([60.0, 12.0]), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod coco;
 pub mod geometry;
 pub mod history;
+pub mod labels;
 pub mod live;
 pub mod marks;
 pub mod palette;
@@ -19,3 +20,6 @@ pub mod raster;
 pub mod tools;
 pub mod transcript;
 pub mod truth;
+
+#[cfg(target_arch = "wasm32")]
+mod app;

@@ -11,8 +11,8 @@ pub struct Turn {
     pub id: u32,
     /// What was asked.
     pub ask: Ask,
-    /// Ids of the marks that the prompts were, in their order; for their colours.
-    pub marks: Vec<u32>,
+    /// The marks that the prompts were, in their order: id, which decides the colour, and number.
+    pub marks: Vec<(u32, usize)>,
     /// What came back.
     pub answer: Answer,
 }
@@ -139,7 +139,7 @@ mod tests {
         answer.take(Event::Unit { triplet: 0, index: 0, confidence: 0.914, shape });
         let prompts = vec![Prompt::Point { x: 1.0, y: 2.0 }];
         let ask = Ask::new(Task::GroundingDetection, "Find [prompt 1].", prompts);
-        let turn = Turn { id: 0, ask, marks: vec![0], answer };
+        let turn = Turn { id: 0, ask, marks: vec![(0, 1)], answer };
         let text = markdown(&[turn], "dog.png", [10, 20]);
         for part in [
             "# dog.png, 10 x 20 px",
