@@ -24,12 +24,17 @@ impl Default for View {
 }
 
 impl View {
-    /// The whole picture in the middle of a canvas, with `margin` screen px around it.
-    pub fn fit(picture_px: [u32; 2], canvas: [f32; 2], margin: f32) -> Self {
+    /// The whole picture in the middle of what `[left, top, right, bottom]` screen px around it
+    /// leave of the canvas.
+    pub fn fit(picture_px: [u32; 2], canvas: [f32; 2], around: [f32; 4]) -> Self {
+        let [left, top, right, bottom] = around;
         let [w, h] = picture_px.map(|side| side.max(1) as f32);
-        let room = canvas.map(|side| (side - 2.0 * margin).max(16.0));
+        let room = [(canvas[0] - left - right).max(16.0), (canvas[1] - top - bottom).max(16.0)];
         let scale = (room[0] / w).min(room[1] / h);
-        Self { scale, shift: [(canvas[0] - w * scale) / 2.0, (canvas[1] - h * scale) / 2.0] }
+        Self {
+            scale,
+            shift: [left + (room[0] - w * scale) / 2.0, top + (room[1] - h * scale) / 2.0],
+        }
     }
 
     /// From px of the picture to the screen.
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_screen_and_the_picture_are_inverse() {
-        let view = View::fit([640, 480], [1000.0, 500.0], 20.0);
+        let view = View::fit([640, 480], [1000.0, 500.0], [20.0; 4]);
         assert!((view.scale - 460.0 / 480.0).abs() < 1e-6);
         for place in [[0.0, 0.0], [640.0, 480.0], [123.0, 45.0]] {
             assert!(near(view.to_picture(view.to_screen(place)), place));
@@ -165,7 +170,7 @@ mod tests {
 
     #[test]
     fn zooming_keeps_what_is_under_the_pointer_and_stops_at_its_bounds() {
-        let fit = View::fit([100, 100], [400.0, 400.0], 0.0);
+        let fit = View::fit([100, 100], [400.0, 400.0], [0.0; 4]);
         let at = [37.0, 211.0];
         let zoomed = fit.zoomed(3.0, at, fit.scale);
         assert!(near(zoomed.to_picture(at), fit.to_picture(at)));
@@ -175,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_picture_cannot_be_pushed_out_of_sight() {
-        let view = View::fit([100, 100], [400.0, 400.0], 0.0);
+        let view = View::fit([100, 100], [400.0, 400.0], [0.0; 4]);
         for by in [[1e6, 1e6], [-1e6, -1e6]] {
             let moved = view.panned(by, [100, 100], [400.0, 400.0]);
             let [x, y] = moved.shift;

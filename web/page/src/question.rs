@@ -89,15 +89,40 @@ pub const READY: &[Ready] = &[
     ready(Task::Mixed, "Give me the depth map and a box for {}."),
 ];
 
-/// The ready-made questions of a task, those that suit the number of prompts first.
+/// The ready-made questions of a task, those that suit the number of prompts first: about one
+/// prompt, which is the selected one, then about two.
 pub fn ready_for(task: Task, prompts: usize) -> Vec<Ready> {
     let mut of_task: Vec<Ready> = READY.iter().copied().filter(|r| r.task == task).collect();
     of_task.sort_by_key(|r| match r.prompts() {
-        // Most prompts used first, so that what was just pointed at comes first.
-        needed if needed <= prompts => prompts - needed,
-        needed => 10 + needed,
+        needed if needed > prompts => 10 + needed,
+        0 => 3,
+        needed => needed,
     });
     of_task
+}
+
+/// The task that one is after who has pointed at so many things and said nothing.
+pub fn natural_task(prompts: usize) -> Task {
+    if prompts > 0 { Task::GroundingSegmentation } else { Task::GcgSegmentation }
+}
+
+/// What a conversation can begin with: a question of each kind.
+pub fn starters(prompts: usize) -> Vec<Ready> {
+    let pointing = [
+        ready(Task::GroundingSegmentation, "Segment {}."),
+        ready(Task::GroundingDetection, "Draw a box around {}."),
+        ready(Task::Vqa, "What is {}?"),
+        ready(Task::Vqa, "Describe {}."),
+        ready(Task::Mixed, "Show me the depth, and mark {} with a mask."),
+    ];
+    let looking = [
+        ready(Task::GcgSegmentation, "Describe the image with masks."),
+        ready(Task::Detection, "Detect everything."),
+        ready(Task::KeypointDetection, "Show the pose of every person."),
+        ready(Task::Depth, "Estimate the depth."),
+        ready(Task::Vqa, "What is in the background?"),
+    ];
+    if prompts > 0 { pointing.to_vec() } else { looking.to_vec() }
 }
 
 /// `[prompt k]`, k from 1.
@@ -261,7 +286,20 @@ mod tests {
         assert_eq!(question.about(&[3, 1]).as_deref(), Some(words));
         assert_eq!(ready_for(Task::Vqa, 0)[0].prompts(), 0);
         assert_eq!(ready_for(Task::Vqa, 1)[0].prompts(), 1);
-        assert_eq!(ready_for(Task::GroundingSegmentation, 2)[0].prompts(), 2);
+        let of_two: Vec<_> =
+            ready_for(Task::GroundingSegmentation, 2).iter().map(Ready::prompts).collect();
+        assert_eq!(of_two, [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_conversation_begins_with_ready_made_questions() {
+        for prompts in [0, 1] {
+            for starter in starters(prompts) {
+                assert!(READY.contains(&starter), "{starter:?}");
+                assert_eq!(starter.prompts(), prompts);
+            }
+            assert!(starters(prompts).iter().any(|s| s.task == natural_task(prompts)));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::settings::Settings;
 use super::store::{Focus, Store};
 use super::talk::prompt_class;
 use crate::question::{self, Part, task_name};
-use crate::transcript::seconds;
+use crate::transcript::{percent, seconds};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::Task;
@@ -26,6 +26,7 @@ pub fn Composer() -> impl IntoView {
     let choose = move |ev| {
         let at: usize = event_target_value(&ev).parse().unwrap_or_default();
         store.task.set(Task::ALL.get(at).copied().unwrap_or(Task::Vqa));
+        store.task_chosen.set(true);
         // A question for another kind of answer would not suit this one.
         store.ready_made.set(true);
         store.suggest();
@@ -39,6 +40,12 @@ pub fn Composer() -> impl IntoView {
     let typed = move |ev| {
         store.text.set(event_target_value(&ev));
         store.ready_made.set(empty());
+    };
+    // A ready-made question gives way to what is typed.
+    let chosen = move |_| {
+        if let Some(field) = field.get_untracked().filter(|_| store.ready_made.get_untracked()) {
+            field.select();
+        }
     };
     let key = move |ev: KeyboardEvent| {
         if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
@@ -75,7 +82,7 @@ pub fn Composer() -> impl IntoView {
                 <textarea node_ref=field rows="1" aria-label="Question" spellcheck="false"
                     autocomplete="off" enterkeyhint="send"
                     prop:value=move || store.text.get()
-                    on:input=typed on:keydown=key></textarea>
+                    on:input=typed on:keydown=key on:focus=chosen></textarea>
                 <div class="send">
                     <IconButton icon=Icon::Sliders name="Sampling".to_string()
                         pressed=Signal::derive(move || settings.get())
@@ -146,7 +153,8 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
     let live = move |id: u32| {
         let masks = store.live_masks.get();
         let mask = masks.get(&id).filter(|_| store.live.get())?;
-        Some(format!("{} \u{b7} {}", crate::transcript::percent(mask.found.confidence), seconds(mask.seconds)))
+        let sure = mask.found.as_ref().map_or("\u{2013}".into(), |found| percent(found.confidence));
+        Some(format!("{sure} \u{b7} {}", seconds(mask.seconds)))
     };
     view! {
         <Show when=move || store.shown.with(|board| !board.marks.is_empty())>

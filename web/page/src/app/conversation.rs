@@ -44,6 +44,21 @@ impl Store {
         }
         let marks = marks.iter().map(|mark| mark.id).zip(numbers).collect();
         self.put(ask, marks);
+        // The field is free for the next question.
+        self.ready_made.set(true);
+        self.suggest();
+    }
+
+    /// Asks a ready-made question.
+    pub fn ask_ready(self, task: Task, words: String) {
+        let before = self.task.get_untracked();
+        self.task.set(task);
+        self.text.set(words);
+        self.ask();
+        if self.task_chosen.get_untracked() {
+            self.task.set(before);
+        }
+        self.suggest();
     }
 
     fn put(self, ask: Ask, marks: Vec<(u32, usize)>) {
@@ -106,8 +121,11 @@ pub fn follow_live(store: Store) {
         if !store.live.get() || !store.can_ask() || store.running.get().is_some() {
             return;
         }
+        let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
         let known = store.live_masks.get_untracked();
-        let changed = |mark: &&Mark| known.get(&mark.id).is_none_or(|live| live.mark != **mark);
+        let changed = |mark: &&Mark| {
+            known.get(&mark.id).is_none_or(|live| live.mark != **mark) && mark.prompt(size).is_some()
+        };
         // The selected mark is the one being dragged.
         let chosen = board.chosen().into_iter().chain(board.marks.iter().rev()).find(changed);
         if let Some(mark) = chosen
@@ -120,26 +138,22 @@ pub fn follow_live(store: Store) {
 
 fn live_ask(store: Store, mark: Mark) {
     let start = now_s();
-    let size = store.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
-    let Some(((prompt, serial), size)) =
-        size.and_then(|(size, serial)| Some(((mark.prompt(size)?, serial), size)))
-    else {
-        return live_next(store);
-    };
-    debug_assert!(size[0] > 0);
+    let picture = store.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
+    let prompt = picture.and_then(|(size, serial)| Some((mark.prompt(size)?, serial)));
+    let Some((prompt, serial)) = prompt else { return live_next(store) };
     let ask = Ask::new(Task::GroundingSegmentation, "Segment [prompt 1].", vec![prompt]);
     let mut answer = Answer::default();
     let sent = store.send(Request::Ask { ask }, None, move |reply, _| {
         let last = reply.is_last();
         match reply {
             Reply::Event { event } => {
-                let masks = matches!(event, Event::Unit { .. });
+                let news = last || matches!(event, Event::Unit { .. });
                 answer.take(event);
                 let found = answer.triplets.first().and_then(|triplet| triplet.found.first());
                 let same = store.picture.with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
-                if let (true, true, Some(found)) = (masks, same, found) {
+                if news && same {
                     let seconds = now_s() - start;
-                    let live = LiveMask { mark: mark.clone(), found: found.clone(), seconds };
+                    let live = LiveMask { mark: mark.clone(), found: found.cloned(), seconds };
                     store.live_masks.update(|masks| {
                         masks.insert(mark.id, live);
                     });

@@ -34,10 +34,10 @@ pub enum Icon {
     Sun,
     Moon,
     Auto,
+    Words,
     Mask,
     Skeleton,
     Depth,
-    Check,
     Chevron,
 }
 
@@ -99,6 +99,7 @@ impl Icon {
             Icon::Auto => {
                 r#"<circle cx="10" cy="10" r="6.8"/><path d="M10 3.2a6.8 6.8 0 0 1 0 13.6z" fill="currentColor"/>"#
             }
+            Icon::Words => r#"<path d="M4 6h12M4 10h12M4 14h7"/>"#,
             Icon::Mask => {
                 r#"<path d="M4 12c-1-4 2-8 6.5-8S17 8 16 11.5 13 16 10 15.5 4.8 15 4 12z" fill="currentColor" fill-opacity=".25"/>"#
             }
@@ -108,7 +109,6 @@ impl Icon {
             Icon::Depth => {
                 r#"<rect x="3.5" y="4.5" width="13" height="11" rx="1.5"/><path d="M3.5 12.5h13M3.5 9.5h13M3.5 7.2h13"/>"#
             }
-            Icon::Check => r#"<path d="m4.5 10.5 3.5 3.5 7.5-8"/>"#,
             Icon::Chevron => r#"<path d="m6 8 4 4 4-4"/>"#,
         }
     }

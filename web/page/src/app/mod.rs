@@ -52,6 +52,7 @@ fn App() -> impl IntoView {
     let open = move || store.picture.with(Option::is_some);
     view! {
         <div class="page" class:over=move || over.get() class:open=open
+            class:asked=move || store.turns.with(|turns| !turns.is_empty())
             on:dragover=move |ev| {
                 ev.prevent_default();
                 over.set(true);

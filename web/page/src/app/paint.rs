@@ -275,16 +275,11 @@ fn known(
     see: &Sight,
     truth: &Truth,
 ) -> Result<(), JsValue> {
-    for (at, object) in truth.objects.iter().enumerate() {
-        let strength = match see.focus {
-            Some(Focus::Truth(focus)) if focus != at => 0.25,
-            _ => 1.0,
-        };
+    for object in &truth.objects {
         let dash = |px: f64| js_sys::Array::of2(&(6.0 * px).into(), &(5.0 * px).into());
         if let Some(mask) = &object.mask {
             let path = layers.outline(mask)?;
             in_px(c, see, |c, px| {
-                c.set_global_alpha(strength);
                 for (width, style, dashed) in [(3.6, HALO, false), (1.8, "#fff", true)] {
                     let dashes = if dashed { dash(px) } else { js_sys::Array::new() };
                     let _ = c.set_line_dash(dashes.as_ref());
@@ -296,7 +291,7 @@ fn known(
         }
         if let Some(joints) = &object.target.keypoints {
             let bbox = object.target.bbox.unwrap_or_default();
-            skeleton(c, see, bbox, joints, 0.85 * strength)?;
+            skeleton(c, see, bbox, joints, 0.85)?;
         }
     }
     Ok(())
@@ -306,7 +301,7 @@ fn prompt(c: &CanvasRenderingContext2d, see: &Sight, mark: &Mark) -> Result<(), 
     let colour = palette::prompt(mark.id);
     let strength = match see.focus {
         Some(Focus::Mark(id)) if id != mark.id => 0.3,
-        Some(Focus::Result { .. } | Focus::Truth(_)) => 0.45,
+        Some(Focus::Result { .. }) => 0.45,
         _ => 1.0,
     };
     c.set_global_alpha(strength);

@@ -138,7 +138,7 @@ pub fn Start() -> impl IntoView {
     });
     view! {
         <div class="start">
-            <h1>"Point at a picture."<br/>"Ask."</h1>
+            <p class="slogan">"Point at a picture."<br/>"Ask."</p>
             <Sources/>
             <ul class="examples" aria-label="Examples">{examples.collect_view()}</ul>
         </div>

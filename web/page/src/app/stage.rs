@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 use web_sys::{HtmlCanvasElement, PointerEvent, ResizeObserver, WheelEvent};
 
-/// Around a fitted picture, CSS px.
-const MARGIN: f32 = 28.0;
+/// Around a fitted picture, CSS px: left, top, right, bottom. On the left are the tools, below the
+/// zoom; on narrow screens they lie outside of the canvas.
+const AROUND: [f32; 4] = [74.0, 26.0, 26.0, 74.0];
+const AROUND_NARROW: [f32; 4] = [10.0; 4];
 /// How close to a thing counts as on it, CSS px.
 const REACH: f32 = 11.0;
 
@@ -23,17 +25,17 @@ impl Store {
     pub fn fit(self) {
         if let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) {
             self.fitted.set(true);
-            self.view.set(View::fit(size, self.canvas.get_untracked(), self.margin()));
+            self.view.set(View::fit(size, self.canvas.get_untracked(), self.around()));
         }
     }
 
-    fn margin(self) -> f32 {
-        if self.canvas.get_untracked()[0] < 560.0 { 12.0 } else { MARGIN }
+    fn around(self) -> [f32; 4] {
+        if self.canvas.get_untracked()[0] < 560.0 { AROUND_NARROW } else { AROUND }
     }
 
     fn fit_scale(self) -> f32 {
         let size = self.picture.with_untracked(|p| p.as_ref().map_or([1, 1], |p| p.size));
-        View::fit(size, self.canvas.get_untracked(), self.margin()).scale
+        View::fit(size, self.canvas.get_untracked(), self.around()).scale
     }
 
     /// Zooms around a place on the screen, or the middle.
@@ -116,7 +118,6 @@ pub fn Stage() -> impl IntoView {
         let at = place(&ev);
         if let Some(canvas) = canvas.get_untracked() {
             let _ = canvas.set_pointer_capture(ev.pointer_id());
-            let _ = canvas.focus();
         }
         store.crosshair.set(None);
         pointers.update_value(|p| {
@@ -141,7 +142,10 @@ pub fn Stage() -> impl IntoView {
     let moved = move |ev: PointerEvent| {
         let at = place(&ev);
         let on_picture = store.view.with_untracked(|view| view.to_picture(at));
-        store.pointer.set((ev.pointer_type() != "touch").then_some(on_picture));
+        let sized = ev.pointer_type() != "touch" && store.tool.get_untracked().sized();
+        if sized || store.pointer.get_untracked().is_some() {
+            store.pointer.set(sized.then_some(on_picture));
+        }
         pointers.update_value(|p| {
             let before: Vec<Place> = p.down.values().copied().collect();
             let Some(last) = p.down.get_mut(&ev.pointer_id()) else {
@@ -340,14 +344,15 @@ impl Store {
         let answer = self.shown_answer(Clone::clone).filter(|_| self.results.get_untracked());
         let board = self.shown.get_untracked();
         let masks = self.live_masks.get_untracked();
-        let live = masks.iter().filter(|(id, _)| self.live.get_untracked() && board.get(**id).is_some());
+        let there = |id: &u32| self.live.get_untracked() && board.get(*id).is_some();
+        let live = masks.iter().filter(|(id, _)| there(id));
         let see = Sight {
             picture: &picture,
             view,
             canvas,
             answer: answer.as_ref(),
             truth: picture.truth.as_deref().filter(|_| self.truth.get_untracked()),
-            live: live.map(|(id, mask)| (*id, &mask.found)).collect(),
+            live: live.filter_map(|(id, mask)| Some((*id, mask.found.as_ref()?))).collect(),
             board: &board,
             focus: self.focus.get_untracked(),
             handles,

@@ -32,8 +32,6 @@ pub enum Focus {
     Result { triplet: usize, index: Option<usize> },
     /// A mark, by id.
     Mark(u32),
-    /// An object of the truth.
-    Truth(usize),
 }
 
 /// Something that went wrong beside the engine, for the person.
@@ -49,7 +47,8 @@ pub struct Notice {
 pub struct LiveMask {
     /// The mark as it was then.
     pub mark: Mark,
-    pub found: Found,
+    /// None when the model found nothing there.
+    pub found: Option<Found>,
     /// From the edit to the mask.
     pub seconds: f64,
 }
@@ -78,6 +77,8 @@ pub struct Store {
     pub pointer: RwSignal<Option<Place>>,
 
     pub task: RwSignal<Task>,
+    /// Whether the person chose the task; else it follows the prompts.
+    pub task_chosen: RwSignal<bool>,
     pub text: RwSignal<String>,
     /// Whether the words are a ready-made question that follows task and prompts.
     pub ready_made: RwSignal<bool>,
@@ -120,6 +121,7 @@ impl Store {
             crosshair: RwSignal::new(None),
             pointer: RwSignal::new(None),
             task: RwSignal::new(Task::GcgSegmentation),
+            task_chosen: RwSignal::new(false),
             text: RwSignal::new(String::new()),
             ready_made: RwSignal::new(true),
             sampling: RwSignal::new(Sampling::default()),
@@ -315,8 +317,11 @@ impl Store {
         if !self.ready_made.get_untracked() {
             return;
         }
-        let task = self.task.get_untracked();
         let numbers = self.shown.with_untracked(question::by_attention);
+        if !self.task_chosen.get_untracked() {
+            self.task.set(question::natural_task(numbers.len()));
+        }
+        let task = self.task.get_untracked();
         let ready = question::ready_for(task, numbers.len());
         let words = ready.iter().find_map(|ready| ready.about(&numbers)).unwrap_or_default();
         self.text.set(words);

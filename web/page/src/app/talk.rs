@@ -9,7 +9,8 @@ use crate::question::{self, Part, task_name, unit_name};
 use crate::transcript::{Turn, percent, state};
 use leptos::html;
 use leptos::prelude::*;
-use refvlm_protocol::{Shape, Unit};
+use wasm_bindgen::JsCast;
+use refvlm_protocol::{Shape, Task, Unit};
 
 /// The class that sets a triplet's colour.
 pub fn result_class(number: usize) -> String {
@@ -47,11 +48,40 @@ pub fn Talk() -> impl IntoView {
     });
     let ids = move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
     view! {
-        <div class="scroll" node_ref=scroll>
-            <ol class="turns" aria-label="Conversation">
+        <div class="scroll" node_ref=scroll role="region" aria-label="Conversation" tabindex="0">
+            <Show when=move || store.turns.with(Vec::is_empty)><Starters/></Show>
+            <ol class="turns">
                 <For each=ids key=|id| *id children=move |id| view! { <TurnView id=id/> }/>
             </ol>
         </div>
+    }
+}
+
+/// Questions to begin with.
+#[component]
+fn Starters() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let questions = move || {
+        let numbers = store.shown.with(question::by_attention);
+        let ready = question::starters(numbers.len());
+        ready.iter().filter_map(|r| Some((r.task, r.about(&numbers)?))).collect::<Vec<_>>()
+    };
+    view! {
+        <ul class="starters" aria-label="Questions to begin with">
+            <For each=questions key=Clone::clone children=move |(task, words)| {
+                let icon = task.units().first().map_or(Icon::Words, |unit| unit_icon(*unit));
+                let icon = if task == Task::Mixed { Icon::Depth } else { icon };
+                let shown = words.clone();
+                view! {
+                    <li>
+                        <button type="button" disabled=move || !store.can_ask()
+                            on:click=move |_| store.ask_ready(task, words.clone())>
+                            <Glyph icon=icon/><span>{shown}</span>
+                        </button>
+                    </li>
+                }
+            }/>
+        </ul>
     }
 }
 
@@ -244,6 +274,15 @@ fn Row(
 fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
     let store = expect_context::<Store>();
     let menu = RwSignal::new(false);
+    let place = NodeRef::<html::Div>::new();
+    let outside = window_event_listener(leptos::ev::pointerdown, move |ev| {
+        let target = ev.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
+        let within = place.get_untracked().is_some_and(|menu| menu.contains(target.as_ref()));
+        if !within && menu.get_untracked() {
+            menu.set(false);
+        }
+    });
+    on_cleanup(move || outside.remove());
     let act = move |action: fn(Store, &Turn)| {
         menu.set(false);
         store.shown_turn.set(Some(id));
@@ -265,7 +304,7 @@ fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
             </Show>
             <IconButton icon=Icon::Copy name="Copy the answer".to_string()
                 press=move || act(|store, turn| store.copy_text(&turn.answer.words()))/>
-            <div class="menu" on:keydown=move |ev| if ev.key() == "Escape" && menu.get_untracked() {
+            <div class="menu" node_ref=place on:keydown=move |ev| if ev.key() == "Escape" && menu.get_untracked() {
                 ev.prevent_default();
                 menu.set(false);
             }>

@@ -13,13 +13,13 @@ pub fn Top() -> impl IntoView {
     let store = expect_context::<Store>();
     view! {
         <header class="top">
-            <span class="brand">
+            <h1 class="brand">
                 <svg viewBox="0 0 24 24" aria-hidden="true">
                     <path d="M8 4H5.5A1.5 1.5 0 0 0 4 5.5v13A1.5 1.5 0 0 0 5.5 20H8M16 4h2.5A1.5 1.5 0 0 1 20 5.5v13a1.5 1.5 0 0 1-1.5 1.5H16"/>
                     <circle cx="12" cy="12" r="3.2"/>
                 </svg>
                 "REF-VLM"
-            </span>
+            </h1>
             <Show when=move || store.picture.with(Option::is_some)><Sources/></Show>
             <span class="gap"></span>
             <EngineState/>
