@@ -10,7 +10,6 @@ pub mod batch;
 pub mod config;
 pub mod decoding;
 pub mod engine;
-pub mod event;
 pub mod example;
 pub mod image;
 pub mod language;
@@ -23,3 +22,5 @@ pub mod refvlm;
 pub mod training;
 pub mod triplet;
 pub mod vision;
+
+pub use refvlm_record::event;

@@ -1,4 +1,5 @@
-//! Records: one picture, one conversation, structured answers.
+//! Records: one picture, one conversation, structured answers; and the plain values around a
+//! question: what is asked ([`Ask`]) and what comes back ([`event::Event`]).
 //!
 //! A record is what the scene generator writes, what training and evaluation read, and what the
 //! template of the `model` crate turns into tokens, labels, prompt masks and targets. Answers are
@@ -8,11 +9,15 @@
 //! Coordinates are pixels of the original picture: x to the right, y down, the pixel in column `c`
 //! covers `c..c+1`.
 
+mod ask;
 mod check;
+pub mod event;
+mod outline;
 mod record;
 mod rle;
 mod task;
 
+pub use ask::{Ask, AskError, Sampling};
 pub use check::RecordError;
 pub use record::{AnswerPart, DepthMap, Image, Prompt, QuestionPart, Record, Target, Turn};
 pub use rle::{Counts, MAX_SIDE_PX, Mask, Rle, RleError};

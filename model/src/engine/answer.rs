@@ -6,7 +6,7 @@ use crate::language::Sampler;
 use crate::triplet::parser::{Event as Parsed, Stream, Triplet};
 use crate::triplet::{Grammar, Next};
 use burn::tensor::Tensor;
-use refvlm_record::Unit;
+use refvlm_record::{AskError, Unit};
 use std::collections::{HashMap, VecDeque};
 
 /// An answer that is being written. [`Answer::next`] gives its events in order; the last one is
@@ -120,7 +120,7 @@ impl<'s> Answer<'s> {
     }
 
     async fn choose(&mut self, allowed: Option<&dyn Fn(u32) -> bool>) -> Result<u32, EngineError> {
-        let Some(last) = self.last.clone() else { return Err(EngineError::Empty) };
+        let Some(last) = self.last.clone() else { return Err(AskError::Empty.into()) };
         let scores = host(self.session.model.llm.logits(last)).await?;
         Ok(self.sampler.next(&scores, allowed)?)
     }

@@ -1,31 +1,11 @@
 //! The choice of the next token from its scores: temperature, then the `top_k` best, then the
 //! nucleus `top_p`, as in Hugging Face's `generate`.
 
-use serde::{Deserialize, Serialize};
+pub use refvlm_record::Sampling;
 use thiserror::Error;
 
 /// Whether the grammar permits a token.
 pub type Allowed<'a> = &'a dyn Fn(u32) -> bool;
-
-/// How the next token is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sampling {
-    /// Divides the scores; 0 takes the best token.
-    pub temperature: f32,
-    /// How many of the best tokens stay; 0 keeps all.
-    pub top_k: usize,
-    /// Probability that the tokens kept must reach together; 1 keeps all.
-    pub top_p: f32,
-    /// Start of the random numbers.
-    pub seed: u64,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
-    }
-}
 
 /// Why no token can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

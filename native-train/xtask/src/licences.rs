@@ -40,7 +40,7 @@ const NATIVE: &str = "x86_64-unknown-linux-gnu";
 const BUILDS: &[(&str, &[&str])] = &[
     ("default", &["--target", NATIVE, "--workspace"]),
     ("cuda", &["--target", NATIVE, "-p", "native-train", "--features", "native-train/cuda"]),
-    ("page", &["--target", WASM, "-p", "refvlm-web"]),
+    ("page", &["--target", WASM, "-p", "refvlm-web", "-p", "refvlm-page"]),
 ];
 
 struct Dependency {

@@ -1,9 +1,9 @@
 //! What an answer is made of while it comes into being. The same enums are the lines of `refvlm
-//! infer --json`, and what a page and its worker exchange.
+//! infer --json`, and the part of the page's protocol that carries an answer.
 //!
 //! All coordinates are px of the original picture.
 
-use refvlm_record::{Rle, Unit};
+use crate::{Rle, Unit};
 use serde::{Deserialize, Serialize};
 
 /// One step of an answer.

@@ -1,0 +1,136 @@
+//! Questions: what a person asks, before any model reads it.
+
+use crate::{Prompt, QuestionPart, Task};
+use serde::{Deserialize, Serialize};
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// What kind of answer is wanted.
+    pub task: Task,
+    /// The words, with `[prompt 1]` where the first of `prompts` stands. Prompts that the words do
+    /// not mention are put behind them.
+    pub text: String,
+    /// What is pointed at, in px of the picture.
+    #[serde(default)]
+    pub prompts: Vec<Prompt>,
+    /// How tokens are chosen.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Most tokens of the answer; fewer where the model's context is shorter.
+    #[serde(default = "default_budget")]
+    pub budget: usize,
+    /// Whether the grammar lets only answers be written that parse.
+    #[serde(default = "yes")]
+    pub constrained: bool,
+}
+
+fn default_budget() -> usize {
+    192
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Ask {
+    /// A question with the default settings: greedy, constrained.
+    pub fn new(task: Task, text: impl Into<String>, prompts: Vec<Prompt>) -> Self {
+        Self {
+            task,
+            text: text.into(),
+            prompts,
+            sampling: Sampling::default(),
+            budget: default_budget(),
+            constrained: true,
+        }
+    }
+
+    /// Words and prompts in reading order.
+    ///
+    /// # Errors
+    /// When the words mention a prompt that is not there, or there is nothing at all.
+    pub fn parts(&self) -> Result<Vec<QuestionPart>, AskError> {
+        let mut parts = Vec::new();
+        let mut mentioned = vec![false; self.prompts.len()];
+        let mut rest = self.text.trim();
+        while let Some((before, number, after)) = next_mention(rest) {
+            let index = number.wrapping_sub(1);
+            let Some(seen) = mentioned.get_mut(index) else {
+                return Err(AskError::Mention { number, count: self.prompts.len() });
+            };
+            *seen = true;
+            if !before.is_empty() {
+                parts.push(QuestionPart::Text(before.to_string()));
+            }
+            parts.push(QuestionPart::Prompt { prompt: index });
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(QuestionPart::Text(rest.to_string()));
+        }
+        for (prompt, _) in mentioned.iter().enumerate().filter(|(_, seen)| !**seen) {
+            if !parts.is_empty() {
+                parts.push(QuestionPart::Text(" ".into()));
+            }
+            parts.push(QuestionPart::Prompt { prompt });
+        }
+        if parts.is_empty() {
+            return Err(AskError::Empty);
+        }
+        Ok(parts)
+    }
+}
+
+/// The next `[prompt k]`: what stands before it, k, and what stands behind.
+fn next_mention(text: &str) -> Option<(&str, usize, &str)> {
+    let mut from = 0;
+    while let Some(found) = text.get(from..)?.find("[prompt ") {
+        let start = from + found;
+        let digits = text.get(start + "[prompt ".len()..)?;
+        if let Some(end) = digits.find(']')
+            && let Ok(number) = digits.get(..end)?.trim().parse()
+        {
+            return Some((text.get(..start)?, number, digits.get(end + 1..)?));
+        }
+        from = start + 1;
+    }
+    None
+}
+
+/// Why a question is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// A question without words and prompts.
+    #[error("the question is empty; write something or point at something")]
+    Empty,
+    /// A prompt that is mentioned but not given.
+    #[error("the question mentions [prompt {number}], but {count} prompts are given")]
+    Mention {
+        /// The number in the text.
+        number: usize,
+        /// Prompts given.
+        count: usize,
+    },
+}
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Divides the scores; 0 takes the best token.
+    pub temperature: f32,
+    /// How many of the best tokens stay; 0 keeps all.
+    pub top_k: usize,
+    /// Probability that the tokens kept must reach together; 1 keeps all.
+    pub top_p: f32,
+    /// Start of the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
+    }
+}

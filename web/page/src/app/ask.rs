@@ -1,0 +1,212 @@
+//! Where questions are written.
+
+use super::icons::{Glyph, Icon};
+use super::rail::IconButton;
+use super::settings::Settings;
+use super::store::{Focus, Store};
+use super::talk::prompt_class;
+use crate::question::{self, Part, task_name};
+use crate::transcript::{percent, seconds};
+use leptos::html;
+use leptos::prelude::*;
+use refvlm_protocol::Task;
+use web_sys::{HtmlTextAreaElement, KeyboardEvent};
+
+#[component]
+pub fn Composer() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let field = NodeRef::<html::Textarea>::new();
+    let settings = RwSignal::new(false);
+    let running = move || store.running.with(Option::is_some);
+    let empty = move || store.text.with(|text| text.trim().is_empty());
+    let task_index = move || {
+        let task = store.task.get();
+        Task::ALL.iter().position(|t| *t == task).unwrap_or_default().to_string()
+    };
+    let choose = move |ev| {
+        let at: usize = event_target_value(&ev).parse().unwrap_or_default();
+        store.task.set(Task::ALL.get(at).copied().unwrap_or(Task::Vqa));
+        store.task_chosen.set(true);
+        // A question for another kind of answer would not suit this one.
+        store.ready_made.set(true);
+        store.suggest();
+    };
+    let ask = move || {
+        store.ask();
+        if let Some(field) = field.get_untracked() {
+            let _ = field.focus();
+        }
+    };
+    let typed = move |ev| {
+        store.text.set(event_target_value(&ev));
+        store.ready_made.set(empty());
+    };
+    // A ready-made question gives way to what is typed.
+    let chosen = move |_| {
+        if let Some(field) = field.get_untracked().filter(|_| store.ready_made.get_untracked()) {
+            field.select();
+        }
+    };
+    let key = move |ev: KeyboardEvent| {
+        if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
+            ev.prevent_default();
+            store.ask();
+        }
+    };
+    // The field grows with its words.
+    Effect::new(move |_| {
+        store.text.track();
+        if let Some(field) = field.get() {
+            request_animation_frame(move || grow(&field));
+        }
+    });
+    view! {
+        <form class="composer" aria-label="Question" on:submit=move |ev| {
+            ev.prevent_default();
+            ask();
+        }>
+            <Prompts field=field/>
+            <div class="line">
+                <span class="select">
+                    <select aria-label="Kind of answer" prop:value=task_index on:change=choose>
+                        {Task::ALL.iter().enumerate().map(|(at, task)| view! {
+                            <option value=at.to_string() selected=*task == store.task.get_untracked()>{task_name(*task)}</option>
+                        }).collect_view()}
+                    </select>
+                    <Glyph icon=Icon::Chevron/>
+                </span>
+                <Ready field=field/>
+            </div>
+            <div class="field">
+                <div class="ink" aria-hidden="true">{move || inked(store)}</div>
+                <textarea node_ref=field rows="1" aria-label="Question" spellcheck="false"
+                    autocomplete="off" enterkeyhint="send"
+                    prop:value=move || store.text.get()
+                    on:input=typed on:keydown=key on:focus=chosen></textarea>
+                <div class="send">
+                    <IconButton icon=Icon::Sliders name="Sampling".to_string()
+                        pressed=Signal::derive(move || settings.get())
+                        press=move || settings.update(|open| *open = !*open)/>
+                    <Show when=running fallback=move || view! {
+                        <button type="submit" class="go" title="Ask (Enter)" aria-label="Ask"
+                            disabled=move || !store.can_ask() || empty()>
+                            <Glyph icon=Icon::Send/>
+                        </button>
+                    }>
+                        <button type="button" class="go" title="Stop" aria-label="Stop" on:click=move |_| store.stop()>
+                            <Glyph icon=Icon::Stop/>
+                        </button>
+                    </Show>
+                </div>
+            </div>
+            <Show when=move || settings.get()><Settings/></Show>
+        </form>
+    }
+}
+
+fn grow(field: &HtmlTextAreaElement) {
+    let style = web_sys::HtmlElement::style(field);
+    let _ = style.set_property("height", "0");
+    let _ = style.set_property("height", &format!("{}px", field.scroll_height()));
+}
+
+/// The words as they stand in the field, its chips in the colours of their prompts.
+fn inked(store: Store) -> impl IntoView {
+    let board = store.shown.get();
+    let parts = question::parts(&store.text.get()).into_iter().map(|part| match part {
+        Part::Words(words) => view! { <span>{words}</span> }.into_any(),
+        Part::Chip(number) => {
+            let mark = board.marks.get(number.wrapping_sub(1));
+            let class = mark.map_or("mention lost".into(), |m| format!("mention {}", prompt_class(m.id)));
+            view! { <span class=class>{question::chip(number)}</span> }.into_any()
+        }
+    });
+    // A last line without words has a height too.
+    (parts.collect_view(), "\u{200b}")
+}
+
+/// The prompts on the picture, as a list.
+#[component]
+fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let marks = move || {
+        let board = store.shown.get();
+        let numbered = board.marks.iter().enumerate();
+        numbered.map(|(at, mark)| (mark.id, at + 1, mark.kind())).collect::<Vec<_>>()
+    };
+    let mention = move |id: u32, number: usize| {
+        store.select(Some(id));
+        let Some(field) = field.get_untracked() else { return };
+        if store.ready_made.get_untracked() {
+            return;
+        }
+        let caret = field.selection_start().ok().flatten();
+        let text = store.text.get_untracked();
+        let (text, caret) = question::with_chip(&text, caret.unwrap_or(u32::MAX), number);
+        store.text.set(text);
+        let _ = field.focus();
+        request_animation_frame(move || {
+            let _ = field.set_selection_range(caret, caret);
+        });
+    };
+    let selected = move |id: u32| store.shown.with(|board| board.selected == Some(id));
+    let live = move |id: u32| {
+        let masks = store.live_masks.get();
+        let mask = masks.get(&id).filter(|_| store.live.get())?;
+        let sure = mask.found.as_ref().map_or("\u{2013}".into(), |found| percent(found.confidence));
+        Some(format!("{sure} \u{b7} {}", seconds(mask.seconds)))
+    };
+    view! {
+        <Show when=move || store.shown.with(|board| !board.marks.is_empty())>
+            <ul class="prompts" aria-label="Prompts">
+                <For each=marks key=|mark| *mark children=move |(id, number, kind)| view! {
+                    <li class=format!("prompt {}", prompt_class(id)) class:selected=move || selected(id)
+                        on:pointerenter=move |_| store.focus.set(Some(Focus::Mark(id)))
+                        on:pointerleave=move |_| store.focus.set(None)>
+                        <button type="button" class="name" aria-pressed=move || selected(id).to_string()
+                            aria-label=format!("Prompt {number}, {kind}")
+                            on:focus=move |_| store.focus.set(Some(Focus::Mark(id)))
+                            on:blur=move |_| store.focus.set(None)
+                            on:click=move |_| mention(id, number)>
+                            <span class="square">{number}</span>
+                            <span>{kind}</span>
+                            {move || live(id).map(|words| view! { <span class="fast">{words}</span> })}
+                        </button>
+                        <button type="button" class="x" title="Delete (Del)" aria-label=format!("Delete prompt {number}")
+                            on:click=move |_| store.remove(id)>
+                            <Glyph icon=Icon::Close/>
+                        </button>
+                    </li>
+                }/>
+            </ul>
+        </Show>
+    }
+}
+
+/// Questions to pick.
+#[component]
+fn Ready(field: NodeRef<html::Textarea>) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let questions = move || {
+        let numbers = store.shown.with(question::by_attention);
+        let ready = question::ready_for(store.task.get(), numbers.len());
+        ready.iter().filter_map(|ready| ready.about(&numbers)).collect::<Vec<_>>()
+    };
+    let pick = move |words: String| {
+        store.text.set(words);
+        store.ready_made.set(false);
+        if let Some(field) = field.get_untracked() {
+            let _ = field.focus();
+        }
+    };
+    view! {
+        <ul class="ready" aria-label="Ready-made questions">
+            <For each=questions key=Clone::clone children=move |words| {
+                let shown = words.clone();
+                view! {
+                    <li><button type="button" on:click=move |_| pick(words.clone())>{shown}</button></li>
+                }
+            }/>
+        </ul>
+    }
+}

@@ -1,0 +1,187 @@
+//! Asking and listening: questions of the person, and those that live mode asks by itself.
+
+use super::client::Bytes;
+use super::store::{LiveMask, Store};
+use crate::answer::{Answer, Progress};
+use crate::marks::Mark;
+use crate::question;
+use crate::transcript::Turn;
+use leptos::prelude::*;
+use refvlm_protocol::{Ask, Event, Reply, Request, Task};
+
+impl Store {
+    /// Asks what stands in the field.
+    pub fn ask(self) {
+        if !untrack(|| self.can_ask()) || self.running.get_untracked().is_some() {
+            return;
+        }
+        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+        let board = self.history.with_untracked(|history| history.now().clone());
+        let mut text = self.text.get_untracked().trim().to_string();
+        if let Some(&number) = question::by_attention(&board).first() {
+            text = question::pointed(&text, number);
+        }
+        if let Some(number) = question::missing(&text, board.marks.len()) {
+            return self.fault(format!("There is no prompt {number} on the picture."));
+        }
+        let (text, numbers) = question::sent(&text);
+        let marks: Vec<&Mark> = numbers.iter().filter_map(|n| board.marks.get(n - 1)).collect();
+        let mut prompts = Vec::new();
+        for (mark, number) in marks.iter().zip(&numbers) {
+            match mark.prompt(size) {
+                Some(prompt) => prompts.push(prompt),
+                None => return self.fault(format!("Nothing is left of prompt {number}. Draw it anew.")),
+            }
+        }
+        let ask = Ask {
+            sampling: self.sampling.get_untracked(),
+            budget: self.budget.get_untracked(),
+            constrained: self.constrained.get_untracked(),
+            ..Ask::new(self.task.get_untracked(), text, prompts)
+        };
+        if let Err(e) = ask.parts() {
+            return self.fault(format!("{e}."));
+        }
+        let marks = marks.iter().map(|mark| mark.id).zip(numbers).collect();
+        self.put(ask, marks);
+        // The field is free for the next question.
+        self.ready_made.set(true);
+        self.suggest();
+    }
+
+    /// Asks a ready-made question.
+    pub fn ask_ready(self, task: Task, words: String) {
+        let before = self.task.get_untracked();
+        self.task.set(task);
+        self.text.set(words);
+        self.ask();
+        if self.task_chosen.get_untracked() {
+            self.task.set(before);
+        }
+        self.suggest();
+    }
+
+    fn put(self, ask: Ask, marks: Vec<(u32, usize)>) {
+        let id = self.next_turn_id();
+        let turn = Turn { id, ask: ask.clone(), marks, answer: Answer::default() };
+        self.turns.update(|turns| turns.push(turn));
+        self.shown_turn.set(Some(id));
+        self.focus.set(None);
+        self.notice.set(None);
+        // What waits in live mode would only be in the way.
+        self.live_queue.update_value(crate::live::Latest::forget);
+        let request = self.send(Request::Ask { ask }, None, move |reply, _: Bytes| {
+            self.hear(id, reply);
+        });
+        match request {
+            Some(request) if self.turn_goes_on(id) => self.running.set(Some((request, id))),
+            Some(_) => {}
+            None => self.hear(id, Reply::Failed(super::client::crashed("there is no engine"))),
+        }
+    }
+
+    fn turn_goes_on(self, id: u32) -> bool {
+        self.turns
+            .with_untracked(|turns| turns.iter().any(|t| t.id == id && !t.answer.progress.over()))
+    }
+
+    fn hear(self, id: u32, reply: Reply) {
+        let last = reply.is_last();
+        if let Reply::Failed(failure) = &reply
+            && failure.kind.loses_model()
+        {
+            self.failed(failure);
+        }
+        self.turns.update(|turns| {
+            let Some(turn) = turns.iter_mut().find(|turn| turn.id == id) else { return };
+            match reply {
+                Reply::Event { event } => turn.answer.take(event),
+                Reply::Aborted => turn.answer.progress = Progress::Aborted,
+                Reply::Failed(failure) => turn.answer.progress = Progress::Failed(failure),
+                _ => {}
+            }
+        });
+        if last && self.running.get_untracked().is_some_and(|(_, turn)| turn == id) {
+            self.running.set(None);
+        }
+    }
+
+    /// Stops the answer under way.
+    pub fn stop(self) {
+        if let Some((request, _)) = self.running.get_untracked() {
+            self.abort(request);
+        }
+    }
+}
+
+/// Keeps the masks of live mode up to date with the marks.
+pub fn follow_live(store: Store) {
+    Effect::new(move |_| {
+        let board = store.shown.get();
+        if !store.live.get() || !store.can_ask() || store.running.get().is_some() {
+            return;
+        }
+        let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+        let known = store.live_masks.get_untracked();
+        let changed = |mark: &&Mark| {
+            known.get(&mark.id).is_none_or(|live| live.mark != **mark) && mark.prompt(size).is_some()
+        };
+        // The selected mark is the one being dragged.
+        let chosen = board.chosen().into_iter().chain(board.marks.iter().rev()).find(changed);
+        if let Some(mark) = chosen
+            && let Some(next) = store.live_queue.try_update_value(|q| q.offer(mark.clone())).flatten()
+        {
+            live_ask(store, next);
+        }
+    });
+}
+
+fn live_ask(store: Store, mark: Mark) {
+    let start = now_s();
+    let picture = store.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
+    let prompt = picture.and_then(|(size, serial)| Some((mark.prompt(size)?, serial)));
+    let Some((prompt, serial)) = prompt else { return live_next(store) };
+    let ask = Ask::new(Task::GroundingSegmentation, "Segment [prompt 1].", vec![prompt]);
+    let mut answer = Answer::default();
+    let sent = store.send(Request::Ask { ask }, None, move |reply, _| {
+        let last = reply.is_last();
+        match reply {
+            Reply::Event { event } => {
+                let news = last || matches!(event, Event::Unit { .. });
+                answer.take(event);
+                let found = answer.triplets.first().and_then(|triplet| triplet.found.first());
+                let same = store.picture.with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
+                if news && same {
+                    let seconds = now_s() - start;
+                    let live = LiveMask { mark: mark.clone(), found: found.cloned(), seconds };
+                    store.live_masks.update(|masks| {
+                        masks.insert(mark.id, live);
+                    });
+                }
+            }
+            Reply::Failed(failure) => {
+                store.live.set(false);
+                store.failed(&failure);
+            }
+            _ => {}
+        }
+        if last {
+            live_next(store);
+        }
+    });
+    if sent.is_none() {
+        store.live.set(false);
+    }
+}
+
+fn live_next(store: Store) {
+    match store.live_queue.try_update_value(crate::live::Latest::over).flatten() {
+        Some(next) => live_ask(store, next),
+        // Other marks may have changed meanwhile: look again.
+        None => store.shown.notify(),
+    }
+}
+
+fn now_s() -> f64 {
+    window().performance().map_or(0.0, |clock| clock.now() / 1000.0)
+}

@@ -1,0 +1,119 @@
+//! The application: signals, DOM and canvas.
+
+mod ask;
+mod client;
+mod conversation;
+mod export;
+mod icons;
+mod keys;
+mod layers;
+mod paint;
+mod picture;
+mod rail;
+mod settings;
+mod source;
+mod stage;
+mod start;
+mod store;
+mod talk;
+mod theme;
+mod top;
+
+use ask::Composer;
+use icons::{Glyph, Icon};
+use leptos::prelude::*;
+use rail::{BrushSize, Rail, StageBar};
+use source::{Camera, Start};
+use stage::Stage;
+use store::Store;
+use talk::Talk;
+use top::Top;
+use web_sys::{ClipboardEvent, DragEvent};
+
+#[component]
+fn App() -> impl IntoView {
+    let store = Store::new();
+    provide_context(store);
+    store.suggest();
+    store.load();
+    conversation::follow_live(store);
+    window_event_listener(leptos::ev::keydown, move |ev| keys::anywhere(store, &ev));
+    window_event_listener(leptos::ev::paste, move |ev: ClipboardEvent| {
+        if store.open_transfer(ev.clipboard_data()) {
+            ev.prevent_default();
+        }
+    });
+    let over = RwSignal::new(false);
+    let drop = move |ev: DragEvent| {
+        ev.prevent_default();
+        over.set(false);
+        store.open_transfer(ev.data_transfer());
+    };
+    let open = move || store.picture.with(Option::is_some);
+    view! {
+        <div class="page" class:over=move || over.get() class:open=open
+            class:asked=move || store.turns.with(|turns| !turns.is_empty())
+            on:dragover=move |ev| {
+                ev.prevent_default();
+                over.set(true);
+            }
+            on:dragleave=move |ev: DragEvent| if ev.related_target().is_none() {
+                over.set(false);
+            }
+            on:drop=drop>
+            <Top/>
+            <main class="work">
+                <section class="stage" aria-label="Picture">
+                    <Stage/>
+                    <Show when=open fallback=|| view! { <Start/> }>
+                        <Rail/>
+                        <BrushSize/>
+                        <StageBar/>
+                    </Show>
+                </section>
+                <Show when=open>
+                    <section class="talk" aria-label="Questions and answers">
+                        <Talk/>
+                        <Composer/>
+                    </section>
+                </Show>
+            </main>
+            <Notices/>
+            <Camera/>
+        </div>
+    }
+}
+
+/// What the person has to know; news goes by itself.
+#[component]
+fn Notices() -> impl IntoView {
+    let store = expect_context::<Store>();
+    Effect::new(move |_| {
+        let notice = store.notice.get();
+        if notice.as_ref().is_some_and(|notice| !notice.fault) {
+            let gone = move || {
+                if store.notice.get_untracked() == notice {
+                    store.notice.set(None);
+                }
+            };
+            set_timeout(gone, std::time::Duration::from_secs(3));
+        }
+    });
+    view! {
+        <div class="notices" aria-live="assertive">
+            {move || store.notice.get().map(|notice| view! {
+                <div class="notice" class:fault=notice.fault>
+                    <span>{notice.message}</span>
+                    <button type="button" class="x" aria-label="Close" on:click=move |_| store.notice.set(None)>
+                        <Glyph icon=Icon::Close/>
+                    </button>
+                </div>
+            })}
+        </div>
+    }
+}
+
+/// Puts the application on the page.
+pub fn run() {
+    mount_to_body(App);
+}

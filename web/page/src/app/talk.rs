@@ -1,0 +1,332 @@
+//! The conversation: questions, answers as they stream, and what they are tied to.
+
+use super::icons::{Glyph, Icon};
+use super::rail::IconButton;
+use super::store::{Focus, Store};
+use crate::answer::{Found, Piece, Progress, Reading};
+use crate::palette::{PROMPTS, RESULTS};
+use crate::question::{self, Part, task_name, unit_name};
+use crate::transcript::{Turn, percent, state};
+use leptos::html;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use refvlm_protocol::{Shape, Task, Unit};
+
+/// The class that sets a triplet's colour.
+pub fn result_class(number: usize) -> String {
+    format!("c{}", number % RESULTS.len())
+}
+
+/// The class that sets a prompt's colour.
+pub fn prompt_class(id: u32) -> String {
+    format!("p{}", id as usize % PROMPTS.len())
+}
+
+fn unit_icon(unit: Unit) -> Icon {
+    match unit {
+        Unit::Box => Icon::Box,
+        Unit::Mask => Icon::Mask,
+        Unit::Keypoint => Icon::Skeleton,
+        Unit::Depth => Icon::Depth,
+    }
+}
+
+#[component]
+pub fn Talk() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let scroll = NodeRef::<html::Div>::new();
+    // New words are kept in sight, unless the person scrolled up to read.
+    Effect::new(move |before: Option<usize>| {
+        let count = store.turns.with(Vec::len);
+        if let Some(scroll) = scroll.get() {
+            let below = scroll.scroll_height() - scroll.scroll_top() - scroll.client_height();
+            if below < 160 || before != Some(count) {
+                request_animation_frame(move || scroll.set_scroll_top(scroll.scroll_height()));
+            }
+        }
+        count
+    });
+    let ids = move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
+    view! {
+        <div class="scroll" node_ref=scroll role="region" aria-label="Conversation" tabindex="0">
+            <Show when=move || store.turns.with(Vec::is_empty)><Starters/></Show>
+            <ol class="turns">
+                <For each=ids key=|id| *id children=move |id| view! { <TurnView id=id/> }/>
+            </ol>
+        </div>
+    }
+}
+
+/// Questions to begin with.
+#[component]
+fn Starters() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let questions = move || {
+        let numbers = store.shown.with(question::by_attention);
+        let ready = question::starters(numbers.len());
+        ready.iter().filter_map(|r| Some((r.task, r.about(&numbers)?))).collect::<Vec<_>>()
+    };
+    view! {
+        <ul class="starters" aria-label="Questions to begin with">
+            <For each=questions key=Clone::clone children=move |(task, words)| {
+                let icon = task.units().first().map_or(Icon::Words, |unit| unit_icon(*unit));
+                let icon = if task == Task::Mixed { Icon::Depth } else { icon };
+                let shown = words.clone();
+                view! {
+                    <li>
+                        <button type="button" disabled=move || !store.can_ask()
+                            on:click=move |_| store.ask_ready(task, words.clone())>
+                            <Glyph icon=icon/><span>{shown}</span>
+                        </button>
+                    </li>
+                }
+            }/>
+        </ul>
+    }
+}
+
+#[component]
+fn TurnView(id: u32) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let turn = Memo::new(move |last: Option<&Option<Turn>>| {
+        let found = store.turns.with(|turns| turns.iter().find(|turn| turn.id == id).cloned());
+        // When the conversation is cleared the last state stays until the view is gone.
+        found.or_else(|| last.cloned().flatten())
+    });
+    let with = move |read: fn(&Turn) -> String| turn.with(|t| t.as_ref().map(read).unwrap_or_default());
+    let reading =
+        Memo::new(move |_| turn.with(|t| t.as_ref().map_or(Reading::default(), |t| t.answer.reading.clone())));
+    let over = Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.progress.over())));
+    let shows = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows())));
+    let failed = Memo::new(move |_| {
+        turn.with(|t| matches!(t.as_ref().map(|t| &t.answer.progress), Some(Progress::Failed(_))))
+    });
+    let current = move || store.shown_turn.get() == Some(id);
+    let question = turn.with_untracked(|t| t.as_ref().map(asked));
+    let task = turn.with_untracked(|t| t.as_ref().map(|t| task_name(t.ask.task)));
+    let plan_lines = move || reading.with(|r| r.plan.clone());
+    view! {
+        <li class="turn" class:current=current>
+            <div class="question">
+                <p>{question}</p>
+                <span class="task">{task}</span>
+            </div>
+            <Show when=move || reading.with(|r| !r.plan.is_empty())>
+                <details class="plan">
+                    <summary>
+                        <Glyph icon=Icon::Chevron/>
+                        {move || if reading.with(|r| r.planning) { "Planning" } else { "Plan" }}
+                    </summary>
+                    <ul>{move || plan_lines().into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+                </details>
+            </Show>
+            <div class="answer" aria-live="polite" aria-busy=move || (!over.get()).to_string()>
+                <p>
+                    {move || reading.with(|r| r.body.iter().map(|piece| phrase(store, id, piece)).collect_view())}
+                    <Show when=move || !over.get()><span class="caret" aria-hidden="true"></span></Show>
+                </p>
+            </div>
+            <Show when=move || shows.get()>
+                <Results id=id turn=turn/>
+            </Show>
+            <footer class="foot">
+                <p class="state" class:fault=move || failed.get() role=move || failed.get().then_some("alert")>
+                    {move || with(|turn| state(&turn.answer))}
+                </p>
+                <Show when=move || over.get() && !failed.get()>
+                    <Actions id=id turn=turn/>
+                </Show>
+            </footer>
+        </li>
+    }
+}
+
+/// The question with its chips.
+fn asked(turn: &Turn) -> impl IntoView + use<> {
+    let parts = question::parts(&turn.ask.text).into_iter().map(|part| match part {
+        Part::Words(words) => view! { <span>{words}</span> }.into_any(),
+        Part::Chip(k) => match turn.marks.get(k.wrapping_sub(1)) {
+            Some((id, number)) => {
+                let class = format!("chip {}", prompt_class(*id));
+                view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }.into_any()
+            }
+            None => view! { <span>{question::chip(k)}</span> }.into_any(),
+        },
+    });
+    parts.collect_view()
+}
+
+/// Points at a triplet of a turn, and shows that turn.
+fn point(store: Store, turn: u32, triplet: usize, index: Option<usize>) {
+    store.shown_turn.set(Some(turn));
+    store.results.set(true);
+    store.focus.set(Some(Focus::Result { triplet, index }));
+}
+
+fn phrase(store: Store, turn: u32, piece: &Piece) -> AnyView {
+    match piece {
+        Piece::Words(words) => view! { <span>{words.clone()}</span> }.into_any(),
+        Piece::Phrase { words, triplet: None } => view! { <span class="bare">{words.clone()}</span> }.into_any(),
+        Piece::Phrase { words, triplet: Some(triplet) } => {
+            let triplet = *triplet;
+            let lit = move || {
+                store.shown_turn.get() == Some(turn)
+                    && matches!(store.focus.get(), Some(Focus::Result { triplet: t, .. }) if t == triplet)
+            };
+            view! {
+                <button type="button" class=format!("phrase {}", result_class(triplet)) class:lit=lit
+                    on:pointerenter=move |_| point(store, turn, triplet, None)
+                    on:pointerleave=move |_| store.focus.set(None)
+                    on:focus=move |_| point(store, turn, triplet, None)
+                    on:blur=move |_| store.focus.set(None)
+                    on:click=move |_| point(store, turn, triplet, None)>
+                    <span class="number">{triplet + 1}</span>{words.clone()}
+                </button>
+            }
+            .into_any()
+        }
+    }
+}
+
+/// Everything that was found, as a list.
+#[component]
+fn Results(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let rows = move || {
+        let Some(turn) = turn.get() else { return Vec::new() };
+        let numbered = turn.answer.triplets.iter().enumerate();
+        numbered
+            .flat_map(|(number, triplet)| {
+                triplet.found.iter().enumerate().map(move |(index, found)| {
+                    (number, index, triplet.concept.clone(), triplet.unit, found.clone())
+                })
+            })
+            .collect()
+    };
+    view! {
+        <ul class="results" aria-label="Found">
+            <For
+                each=rows
+                key=|(number, index, ..)| (*number, *index)
+                children=move |(number, index, concept, unit, found)| {
+                    view! { <Row store=store turn=id number=number index=index concept=concept unit=unit found=found/> }
+                }
+            />
+        </ul>
+    }
+}
+
+#[component]
+fn Row(
+    store: Store,
+    turn: u32,
+    number: usize,
+    index: usize,
+    concept: String,
+    unit: Unit,
+    found: Found,
+) -> impl IntoView {
+    let truth = store.picture.with_untracked(|p| p.as_ref().and_then(|p| p.truth.clone()));
+    let agreement = truth.and_then(|truth| truth.agreement(&found)).map(|agreement| {
+        view! { <span class="truth" title="Against the truth of the scene">{agreement.label()}</span> }
+    });
+    let lit = move || {
+        store.shown_turn.get() == Some(turn)
+            && matches!(store.focus.get(), Some(Focus::Result { triplet, index: i })
+                if triplet == number && i.is_none_or(|i| i == index))
+    };
+    let detail = match &found.shape {
+        Shape::Depth { metres, .. } => crate::palette::depth_picture(metres)
+            .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
+        _ => None,
+    };
+    let name = format!("{concept}: {}", unit_name(unit));
+    let sure = percent(found.confidence);
+    let label = format!("{}, {name}, confidence {sure}", number + 1);
+    let width = format!("{:.0}", found.confidence.clamp(0.0, 1.0) * 100.0);
+    view! {
+        <li>
+            <button type="button" class=format!("result {}", result_class(number)) class:lit=lit
+                aria-label=label
+                on:pointerenter=move |_| point(store, turn, number, Some(index))
+                on:pointerleave=move |_| store.focus.set(None)
+                on:focus=move |_| point(store, turn, number, Some(index))
+                on:blur=move |_| store.focus.set(None)>
+                <span class="number">{number + 1}</span>
+                <span class="concept">{concept}</span>
+                <span class="unit" title=unit_name(unit)><Glyph icon=unit_icon(unit)/></span>
+                {detail.map(|detail| view! { <span class="detail">{detail}</span> })}
+                {agreement}
+                <span class="sure" title="Confidence">
+                    <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+                        <rect width="100" height="4" class="rest"/>
+                        <rect width=width height="4" class="part"/>
+                    </svg>
+                    {sure}
+                </span>
+            </button>
+        </li>
+    }
+}
+
+/// Copy and download.
+#[component]
+fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let menu = RwSignal::new(false);
+    let place = NodeRef::<html::Div>::new();
+    let outside = window_event_listener(leptos::ev::pointerdown, move |ev| {
+        let target = ev.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
+        let within = place.get_untracked().is_some_and(|menu| menu.contains(target.as_ref()));
+        if !within && menu.get_untracked() {
+            menu.set(false);
+        }
+    });
+    on_cleanup(move || outside.remove());
+    let act = move |action: fn(Store, &Turn)| {
+        menu.set(false);
+        store.shown_turn.set(Some(id));
+        if let Some(turn) = turn.get_untracked() {
+            action(store, &turn);
+        }
+    };
+    let masks = move || {
+        turn.with(|t| t.as_ref().is_some_and(|t| t.answer.triplets.iter().any(|t| t.unit == Unit::Mask)))
+    };
+    let coco = move || turn.with(|t| t.as_ref().is_some_and(|t| store.has_coco(t)));
+    let shown = move || store.shown_turn.get() == Some(id);
+    let shows = move || turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows()));
+    view! {
+        <div class="actions">
+            <Show when=move || shows() && !shown()>
+                <IconButton icon=Icon::Eye name="Show on the picture".to_string()
+                    press=move || store.shown_turn.set(Some(id))/>
+            </Show>
+            <IconButton icon=Icon::Copy name="Copy the answer".to_string()
+                press=move || act(|store, turn| store.copy_text(&turn.answer.words()))/>
+            <div class="menu" node_ref=place on:keydown=move |ev| if ev.key() == "Escape" && menu.get_untracked() {
+                ev.prevent_default();
+                menu.set(false);
+            }>
+                <button type="button" class="tool" title="Download" aria-label="Download"
+                    aria-expanded=move || menu.get().to_string()
+                    on:click=move |_| menu.update(|open| *open = !*open)>
+                    <Glyph icon=Icon::Download/>
+                </button>
+                <Show when=move || menu.get()>
+                    <div class="sheet">
+                        <button type="button" on:click=move |_| act(|store, _| store.save_picture())>"Picture (PNG)"</button>
+                        <button type="button" on:click=move |_| act(|store, _| store.copy_picture())>"Copy picture"</button>
+                        <Show when=masks>
+                            <button type="button" on:click=move |_| act(|store, turn| store.save_masks(turn))>"Masks (PNG)"</button>
+                        </Show>
+                        <Show when=coco>
+                            <button type="button" on:click=move |_| act(|store, turn| store.save_coco(turn))>"COCO JSON"</button>
+                        </Show>
+                        <button type="button" on:click=move |_| act(|store, _| store.save_transcript())>"Transcript (Markdown)"</button>
+                    </div>
+                </Show>
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,103 @@
+//! The bar at the top: where pictures come from, how the engine is, light and dark.
+
+use super::icons::{Glyph, Icon};
+use super::source::Sources;
+use super::store::{Engine, Store};
+use super::theme;
+use crate::transcript::{bytes, count, seconds};
+use leptos::prelude::*;
+use refvlm_protocol::{Backend, Phase, Ready};
+
+#[component]
+pub fn Top() -> impl IntoView {
+    let store = expect_context::<Store>();
+    view! {
+        <header class="top">
+            <h1 class="brand">
+                <svg viewBox="0 0 24 24" aria-hidden="true">
+                    <path d="M8 4H5.5A1.5 1.5 0 0 0 4 5.5v13A1.5 1.5 0 0 0 5.5 20H8M16 4h2.5A1.5 1.5 0 0 1 20 5.5v13a1.5 1.5 0 0 1-1.5 1.5H16"/>
+                    <circle cx="12" cy="12" r="3.2"/>
+                </svg>
+                "REF-VLM"
+            </h1>
+            <Show when=move || store.picture.with(Option::is_some)><Sources/></Show>
+            <span class="gap"></span>
+            <EngineState/>
+            <theme::Switch/>
+        </header>
+    }
+}
+
+#[component]
+fn EngineState() -> impl IntoView {
+    let store = expect_context::<Store>();
+    view! {
+        <div class="engine" role="status">
+            {move || match store.engine.get() {
+                Engine::Loading { phase, bytes, total, eta_s } => view! {
+                    <Loading phase=phase bytes=bytes total=total eta_s=eta_s/>
+                }.into_any(),
+                Engine::Ready(ready) => view! { <Loaded ready=ready/> }.into_any(),
+                Engine::Failed(failure) => view! {
+                    <span class="failed" role="alert">
+                        <span>{failure.message}" "{failure.remedy}</span>
+                        <button type="button" class="button" on:click=move |_| store.load()>
+                            <Glyph icon=Icon::Retry/><span>"Retry"</span>
+                        </button>
+                    </span>
+                }.into_any(),
+            }}
+        </div>
+    }
+}
+
+#[component]
+fn Loading(phase: Phase, bytes: u64, total: u64, eta_s: Option<f64>) -> impl IntoView {
+    let words = match (phase, total) {
+        (Phase::Download, 0) => "Loading".to_string(),
+        (Phase::Download, total) => {
+            let eta = eta_s.filter(|s| *s >= 1.0).map(|s| format!(" \u{b7} {}", seconds(s)));
+            format!("{} of {}{}", self::bytes(bytes), self::bytes(total), eta.unwrap_or_default())
+        }
+        (Phase::Verify, _) => "Checking".into(),
+        (Phase::Build, _) => "Preparing".into(),
+    };
+    let share = if total > 0 { bytes as f64 / total as f64 * 100.0 } else { 0.0 };
+    view! {
+        <span class="loading">
+            <svg class="bar" viewBox="0 0 100 3" preserveAspectRatio="none" aria-hidden="true">
+                <rect width="100" height="3" class="rest"/>
+                <rect width=format!("{share:.1}") height="3" class="part"/>
+            </svg>
+            <span>{words}</span>
+        </span>
+    }
+}
+
+#[component]
+fn Loaded(ready: Ready) -> impl IntoView {
+    let place = match ready.backend {
+        Backend::Cpu => "CPU".to_string(),
+        Backend::Webgpu => match &ready.adapter {
+            Some(adapter) => format!("WebGPU \u{b7} {adapter}"),
+            None => "WebGPU".into(),
+        },
+    };
+    let about = format!(
+        "{} \u{b7} {} parameters \u{b7} {} \u{b7} {}{} \u{b7} {}",
+        ready.preset,
+        count(ready.parameters),
+        ready.quantisation,
+        bytes(ready.package_bytes),
+        if ready.cached { " from the cache" } else { "" },
+        ready.version,
+    );
+    let short = format!("{} {}", ready.preset, ready.quantisation);
+    view! {
+        <span class="loaded" title=about>
+            <span class="led" aria-hidden="true"></span>
+            <span>{place}</span>
+            <span class="model">{short}</span>
+        </span>
+    }
+}
