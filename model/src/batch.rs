@@ -6,8 +6,8 @@
 use crate::config::ModelConfig;
 use crate::decoding::QueryLayout;
 use crate::example::Example;
-use crate::losses::{DenseTarget, PoseTarget};
 use crate::language::Bucket;
+use crate::losses::{DenseTarget, PoseTarget};
 use crate::triplet::{Encoded, IMAGE, VISUAL_PROMPT};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::Unit;
@@ -132,10 +132,7 @@ pub(crate) fn pixel_tensors(
         Tensor::from_data(TensorData::new(values, [examples.len(), 3, side, side]), device)
     };
     let (size, tower) = (config.visual_encoder.image_size, config.tower_size);
-    (
-        pixels(|e| &e.pixels, size),
-        (tower != size).then(|| pixels(|e| &e.tower_pixels, tower)),
-    )
+    (pixels(|e| &e.pixels, size), (tower != size).then(|| pixels(|e| &e.tower_pixels, tower)))
 }
 
 fn ids(rows: Vec<Vec<i64>>, device: &Device) -> Tensor<2, Int> {
@@ -271,13 +268,7 @@ impl UnitBuilder {
             Unit::Keypoint => UnitTargets::Poses(Vec::new()),
             Unit::Depth => UnitTargets::Depths(Vec::new()),
         };
-        Self {
-            groups: Vec::new(),
-            places: Vec::new(),
-            indices: Vec::new(),
-            last: None,
-            targets,
-        }
+        Self { groups: Vec::new(), places: Vec::new(), indices: Vec::new(), last: None, targets }
     }
 
     pub(crate) fn next_picture(&mut self) {

@@ -121,13 +121,11 @@ fn pointing_teaches_without_a_language_model() {
 
     let sight = model.see(batch.pixels.clone(), None);
     let states = model.pointing_states(&sight, &batch);
-    let losses =
-        model.pointing_losses(&sight, states, &batch, &LossConfig::default(), 16).unwrap();
+    let losses = model.pointing_losses(&sight, states, &batch, &LossConfig::default(), 16).unwrap();
     let [(Unit::Box, loss)] = &losses[..] else { panic!("one unit is asked for") };
     let gradients = loss.total.backward();
-    let moved = |x: Tensor<2>| {
-        x.grad(&gradients).is_some_and(|g| g.abs().sum().into_scalar::<f32>() > 0.0)
-    };
+    let moved =
+        |x: Tensor<2>| x.grad(&gradients).is_some_and(|g| g.abs().sum().into_scalar::<f32>() > 0.0);
     let vpt = &model.vpt_encoder.model;
     assert!(moved(vpt.mask_embedding.as_ref().unwrap().weight.val()));
     assert!(moved(model.visual_decoder.boxes.as_ref().unwrap().in_proj_queries.weight.val()));

@@ -59,8 +59,7 @@ impl Llama {
         };
         let positions = Positions::new(vec![buckets.iter().flat_map(places).collect()]);
         let branch_rotation = self.rope.rotation(&positions, &device, dtype);
-        let trunk_rotation =
-            self.rope.rotation(&Positions::sequence(1, 0, shared), &device, dtype);
+        let trunk_rotation = self.rope.rotation(&Positions::sequence(1, 0, shared), &device, dtype);
         let groups = self.model.layers.first().map_or(1, |layer| layer.self_attn.groups());
         let bias = |length, past| causal(length, past, &device).cast(dtype).repeat_dim(2, groups);
         let trunk_bias = bias(shared, 0);
@@ -82,8 +81,7 @@ impl Llama {
             let normed = layer.input_layernorm.forward(x.clone());
             let (k, v) = attn.keys_values(normed.clone(), &trunk_rotation);
             let own = layer.input_layernorm.forward(y.clone());
-            let attended =
-                attn.attend_forks(own, &branch_rotation, [k.clone(), v.clone()], &forks);
+            let attended = attn.attend_forks(own, &branch_rotation, [k.clone(), v.clone()], &forks);
             let z = y + attended;
             y = z.clone() + layer.mlp.forward(layer.post_attention_layernorm.forward(z));
             // Behind the last layer nothing reads the shared rows.
@@ -138,7 +136,8 @@ impl LlamaAttention {
                 Tensor::cat(vec![trunk.clone().select(0, fork.pictures.clone()), own], 2)
             };
             let q = own(&q, heads).reshape([n, kv_heads, self.groups() * length, dim]);
-            let (k, v) = (behind(&trunk[0], own(&k, kv_heads)), behind(&trunk[1], own(&v, kv_heads)));
+            let (k, v) =
+                (behind(&trunk[0], own(&k, kv_heads)), behind(&trunk[1], own(&v, kv_heads)));
             let y = attend(q, k, v, Some(fork.bias.clone()));
             let y = y.reshape([n, heads, length, dim]).swap_dims(1, 2);
             parts.push(y.reshape([1, n * length, heads * dim]));

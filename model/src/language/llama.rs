@@ -272,7 +272,6 @@ impl LlamaLayer {
         let x = x + attended;
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
-
 }
 
 impl LlamaAttention {

@@ -65,10 +65,10 @@ impl Legend {
         let side = width.max(height);
         let (pad_x, pad_y) = ((side - width) / 2, (side - height) / 2);
         let channels = self.channels();
-        let (colours, joints, sides) =
-            (self.colours_from(), self.joints_from(), self.sides_from());
+        let (colours, joints, sides) = (self.colours_from(), self.joints_from(), self.sides_from());
         let mut out = vec![0.0f32; grid * grid * channels];
-        let cell = |x: usize, y: usize| (y + pad_y) * grid / side * grid + (x + pad_x) * grid / side;
+        let cell =
+            |x: usize, y: usize| (y + pad_y) * grid / side * grid + (x + pad_x) * grid / side;
         let share = (grid * grid) as f32 / (side * side) as f32;
         for y in 0..height {
             for x in 0..width {
@@ -95,7 +95,12 @@ impl Legend {
                     most[at] = share;
                     let centre = |i: usize| (i as f32 + 0.5) / grid as f32;
                     let (cx, cy) = (centre(at % grid), centre(at / grid));
-                    row[sides..sides + 4].copy_from_slice(&[cx - x, cy - y, right - cx, bottom - cy]);
+                    row[sides..sides + 4].copy_from_slice(&[
+                        cx - x,
+                        cy - y,
+                        right - cx,
+                        bottom - cy,
+                    ]);
                 }
             }
             for (joint, &[x, y, v]) in object.keypoints.iter().flatten().enumerate() {

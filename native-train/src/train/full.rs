@@ -2,8 +2,8 @@
 
 use super::config::TrainFile;
 use super::dense::{DenseHeads, Legend};
-use super::run::{Losses, Part, Task};
 use super::naming::Names;
+use super::run::{Losses, Part, Task};
 use super::sight::pointing_example;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -138,8 +138,7 @@ impl Task for FullTask<'_> {
             for (name, loss) in named {
                 losses.add_some(name, loss, config.naming_weight);
             }
-            let units =
-                model.pointing_losses(&step.sight, states, &pointing, &config.losses, side);
+            let units = model.pointing_losses(&step.sight, states, &pointing, &config.losses, side);
             for (unit, loss) in units.map_err(|e| e.to_string())? {
                 let weight = config.weights.of(unit) * config.pointing_weight;
                 losses.add_unit("pointing.", unit, loss, weight);

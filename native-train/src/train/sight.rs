@@ -72,8 +72,7 @@ pub fn pointing_example(
     let record = pointing(scene, &mut scene_rng(scene.seed, split, POINTING_STREAM));
     let label_side = file.train.label_side;
     let setup = Setup { config: &file.model, tokenizer, label_side };
-    let picture =
-        Picture::new(scene.width, scene.height, &scene.rgb).map_err(|e| e.to_string())?;
+    let picture = Picture::new(scene.width, scene.height, &scene.rgb).map_err(|e| e.to_string())?;
     setup.example(&record, picture).map_err(|e| format!("{}: {e}", record.id))
 }
 

@@ -89,7 +89,8 @@ pub fn dialogue_of(kind: Kind, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Di
 /// can be decoded of it: what decoders are taught with before there is a language model.
 pub fn pointing(scene: &Scene, rng: &mut ChaCha8Rng) -> Record {
     let mut draft = Draft::new(scene);
-    let turns = (0..scene.objects.len()).filter_map(|index| locate::all_units(&mut draft, index, rng));
+    let turns =
+        (0..scene.objects.len()).filter_map(|index| locate::all_units(&mut draft, index, rng));
     let turns = turns.collect();
     draft.into_record(turns)
 }

@@ -117,7 +117,8 @@ fn inked(store: Store) -> impl IntoView {
         Part::Words(words) => view! { <span>{words}</span> }.into_any(),
         Part::Chip(number) => {
             let mark = board.marks.get(number.wrapping_sub(1));
-            let class = mark.map_or("mention lost".into(), |m| format!("mention {}", prompt_class(m.id)));
+            let class =
+                mark.map_or("mention lost".into(), |m| format!("mention {}", prompt_class(m.id)));
             view! { <span class=class>{question::chip(number)}</span> }.into_any()
         }
     });

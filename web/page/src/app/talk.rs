@@ -9,8 +9,8 @@ use crate::question::{self, Part, task_name, unit_name};
 use crate::transcript::{Turn, percent, state};
 use leptos::html;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use refvlm_protocol::{Shape, Task, Unit};
+use wasm_bindgen::JsCast;
 
 /// The class that sets a triplet's colour.
 pub fn result_class(number: usize) -> String {
@@ -46,7 +46,8 @@ pub fn Talk() -> impl IntoView {
         }
         count
     });
-    let ids = move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
+    let ids =
+        move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
     view! {
         <div class="scroll" node_ref=scroll role="region" aria-label="Conversation" tabindex="0">
             <Show when=move || store.turns.with(Vec::is_empty)><Starters/></Show>
@@ -93,10 +94,13 @@ fn TurnView(id: u32) -> impl IntoView {
         // When the conversation is cleared the last state stays until the view is gone.
         found.or_else(|| last.cloned().flatten())
     });
-    let with = move |read: fn(&Turn) -> String| turn.with(|t| t.as_ref().map(read).unwrap_or_default());
-    let reading =
-        Memo::new(move |_| turn.with(|t| t.as_ref().map_or(Reading::default(), |t| t.answer.reading.clone())));
-    let over = Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.progress.over())));
+    let with =
+        move |read: fn(&Turn) -> String| turn.with(|t| t.as_ref().map(read).unwrap_or_default());
+    let reading = Memo::new(move |_| {
+        turn.with(|t| t.as_ref().map_or(Reading::default(), |t| t.answer.reading.clone()))
+    });
+    let over =
+        Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.progress.over())));
     let shows = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows())));
     let failed = Memo::new(move |_| {
         turn.with(|t| matches!(t.as_ref().map(|t| &t.answer.progress), Some(Progress::Failed(_))))
@@ -148,7 +152,8 @@ fn asked(turn: &Turn) -> impl IntoView + use<> {
         Part::Chip(k) => match turn.marks.get(k.wrapping_sub(1)) {
             Some((id, number)) => {
                 let class = format!("chip {}", prompt_class(*id));
-                view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }.into_any()
+                view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }
+                    .into_any()
             }
             None => view! { <span>{question::chip(k)}</span> }.into_any(),
         },
@@ -166,7 +171,9 @@ fn point(store: Store, turn: u32, triplet: usize, index: Option<usize>) {
 fn phrase(store: Store, turn: u32, piece: &Piece) -> AnyView {
     match piece {
         Piece::Words(words) => view! { <span>{words.clone()}</span> }.into_any(),
-        Piece::Phrase { words, triplet: None } => view! { <span class="bare">{words.clone()}</span> }.into_any(),
+        Piece::Phrase { words, triplet: None } => {
+            view! { <span class="bare">{words.clone()}</span> }.into_any()
+        }
         Piece::Phrase { words, triplet: Some(triplet) } => {
             let triplet = *triplet;
             let lit = move || {
@@ -291,7 +298,9 @@ fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
         }
     };
     let masks = move || {
-        turn.with(|t| t.as_ref().is_some_and(|t| t.answer.triplets.iter().any(|t| t.unit == Unit::Mask)))
+        turn.with(|t| {
+            t.as_ref().is_some_and(|t| t.answer.triplets.iter().any(|t| t.unit == Unit::Mask))
+        })
     };
     let coco = move || turn.with(|t| t.as_ref().is_some_and(|t| store.has_coco(t)));
     let shown = move || store.shown_turn.get() == Some(id);
