@@ -320,10 +320,16 @@ mod tests {
     #[test]
     fn the_smallest_target_is_hit() {
         let mut answer = Answer::default();
-        for (triplet, bbox) in [[0.0, 0.0, 50.0, 50.0], [10.0, 10.0, 5.0, 5.0]].into_iter().enumerate()
+        for (triplet, bbox) in
+            [[0.0, 0.0, 50.0, 50.0], [10.0, 10.0, 5.0, 5.0]].into_iter().enumerate()
         {
             answer.take(Event::Triplet { triplet, concept: "a".into(), unit: Unit::Box, count: 1 });
-            answer.take(Event::Unit { triplet, index: 0, confidence: 1.0, shape: Shape::Box { bbox } });
+            answer.take(Event::Unit {
+                triplet,
+                index: 0,
+                confidence: 1.0,
+                shape: Shape::Box { bbox },
+            });
         }
         assert_eq!(answer.at([12.0, 12.0]), Some((1, 0)));
         assert_eq!(answer.at([40.0, 12.0]), Some((0, 0)));
@@ -335,12 +341,7 @@ mod tests {
         let mut answer = Answer::default();
         let shape = Shape::Box { bbox: [0.0, 0.0, 1.0, 1.0] };
         answer.take(Event::Unit { triplet: 0, index: 0, confidence: 1.0, shape });
-        answer.take(Event::Triplet {
-            triplet: 3,
-            concept: "a".into(),
-            unit: Unit::Box,
-            count: 1,
-        });
+        answer.take(Event::Triplet { triplet: 3, concept: "a".into(), unit: Unit::Box, count: 1 });
         assert!(answer.triplets.is_empty() && !answer.shows());
         answer.take(Event::Failed { error: "broken".into() });
         answer.take(Event::Token { id: 1, text: "late".into(), forced: false });

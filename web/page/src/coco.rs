@@ -159,9 +159,7 @@ fn annotation(id: u32, category_id: u32, bbox: [f32; 4], found: &Found) -> Annot
         score: found.confidence,
         segmentation,
         keypoints: keypoints.map(|rows| {
-            rows.iter()
-                .flat_map(|p| if there(&p) { [p[0], p[1], 2.0] } else { [0.0; 3] })
-                .collect()
+            rows.iter().flat_map(|p| if there(&p) { [p[0], p[1], 2.0] } else { [0.0; 3] }).collect()
         }),
         num_keypoints: keypoints.map(|rows| rows.iter().filter(there).count()),
     }
@@ -215,7 +213,10 @@ mod tests {
         assert_eq!(json["annotations"].as_array().unwrap().len(), 3, "depth has no form in COCO");
         assert_eq!(json["annotations"][0]["area"], 12.0);
         assert_eq!(json["annotations"][1]["area"], 2.0);
-        assert_eq!(json["annotations"][1]["segmentation"], json!({"size": [2,2], "counts": [1,2,1]}));
+        assert_eq!(
+            json["annotations"][1]["segmentation"],
+            json!({"size": [2,2], "counts": [1,2,1]})
+        );
         assert_eq!(json["annotations"][2]["num_keypoints"], 16);
         assert_eq!(json["annotations"][2]["keypoints"].as_array().unwrap().len(), 51);
         assert_eq!(json["categories"].as_array().unwrap().len(), 2);

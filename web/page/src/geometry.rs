@@ -206,10 +206,8 @@ mod tests {
 
     #[test]
     fn a_line_keeps_its_corners() {
-        let line: Vec<Place> = (0..=50)
-            .map(|k| [k as f32, 0.0])
-            .chain((1..=50).map(|k| [50.0, k as f32]))
-            .collect();
+        let line: Vec<Place> =
+            (0..=50).map(|k| [k as f32, 0.0]).chain((1..=50).map(|k| [50.0, k as f32])).collect();
         assert_eq!(simplified(&line, 0.5, 100), [[0.0, 0.0], [50.0, 0.0], [50.0, 50.0]]);
         assert_eq!(simplified(&line[..1], 0.5, 100), [[0.0, 0.0]]);
         assert!(simplified(&[], 0.5, 100).is_empty());

@@ -71,7 +71,8 @@ mod tests {
     #[test]
     fn labels_stay_in_the_area() {
         for corner in [[0.0, 0.0], [390.0, 290.0], [-50.0, 500.0]] {
-            let [x, y, w, h] = placed(&[([corner[0], corner[1], 10.0, 10.0], [90.0, 22.0])], AREA)[0];
+            let [x, y, w, h] =
+                placed(&[([corner[0], corner[1], 10.0, 10.0], [90.0, 22.0])], AREA)[0];
             assert!(x >= 0.0 && y >= 0.0 && x + w <= 400.0 && y + h <= 300.0);
         }
     }

@@ -196,7 +196,8 @@ impl Mark {
 
 fn off_points(at: Place, points: &[Place]) -> f32 {
     let ends = points.iter().map(|p| distance(at, *p));
-    ends.chain(points.windows(2).map(|pair| off_line(at, pair[0], pair[1]))).fold(f32::MAX, f32::min)
+    ends.chain(points.windows(2).map(|pair| off_line(at, pair[0], pair[1])))
+        .fold(f32::MAX, f32::min)
 }
 
 /// All marks on a picture. `[prompt k]` is the k-th of them.

@@ -8,9 +8,8 @@ pub const RESULTS: [&str; 10] = [
 ];
 
 /// Of prompts, by id: light, so that they stand out from results and carry dark text.
-pub const PROMPTS: [&str; 8] = [
-    "#fde047", "#67e8f9", "#f9a8d4", "#bef264", "#fdba74", "#c4b5fd", "#5eead4", "#fca5a5",
-];
+pub const PROMPTS: [&str; 8] =
+    ["#fde047", "#67e8f9", "#f9a8d4", "#bef264", "#fdba74", "#c4b5fd", "#5eead4", "#fca5a5"];
 
 /// Limbs between COCO joints and their colours: the right side warm, the left cold.
 pub const LIMBS: [(usize, usize, &str); 18] = [

@@ -217,7 +217,11 @@ fn opposite_corner([x, y, w, h]: [f32; 4], at: Place, reach: f32) -> Option<Plac
 fn target(board: &Board, at: Place, setting: Setting) -> Option<u32> {
     let chosen = board.chosen().filter(|mark| mark.off(at, setting.picture_px) <= setting.radius);
     let under = || board.nearest(at, setting.radius, setting.picture_px);
-    chosen.map(|mark| mark.id).or_else(under).or(board.selected).filter(|id| board.get(*id).is_some())
+    chosen
+        .map(|mark| mark.id)
+        .or_else(under)
+        .or(board.selected)
+        .filter(|id| board.get(*id).is_some())
 }
 
 /// The board after the action reached a place; none when nothing comes of it.

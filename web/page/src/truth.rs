@@ -130,7 +130,10 @@ mod tests {
                        {"box":[2,0,2,1]}],
             "turns":[{"task":"segmentation","question":["Segment."],
                 "answer":[{"concept":"dog","unit":"mask","targets":[0]}]}]}"#;
-        Truth::new(&Record::from_json(record).unwrap(), vec![1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 0.0])
+        Truth::new(
+            &Record::from_json(record).unwrap(),
+            vec![1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 0.0],
+        )
     }
 
     fn found(shape: Shape) -> Found {

@@ -92,9 +92,7 @@ impl Client {
             Reflect::set(&object, &"rgba".into(), rgba).map_err(|e| fault(words(&e)))?;
             transfer.push(rgba);
         }
-        self.worker
-            .post_message_with_transfer(&object, &transfer)
-            .map_err(|e| fault(words(&e)))
+        self.worker.post_message_with_transfer(&object, &transfer).map_err(|e| fault(words(&e)))
     }
 }
 

@@ -15,7 +15,9 @@ impl Store {
         if !untrack(|| self.can_ask()) || self.running.get_untracked().is_some() {
             return;
         }
-        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+            return;
+        };
         let board = self.history.with_untracked(|history| history.now().clone());
         let mut text = self.text.get_untracked().trim().to_string();
         if let Some(&number) = question::by_attention(&board).first() {
@@ -30,7 +32,9 @@ impl Store {
         for (mark, number) in marks.iter().zip(&numbers) {
             match mark.prompt(size) {
                 Some(prompt) => prompts.push(prompt),
-                None => return self.fault(format!("Nothing is left of prompt {number}. Draw it anew.")),
+                None => {
+                    return self.fault(format!("Nothing is left of prompt {number}. Draw it anew."));
+                }
             }
         }
         let ask = Ask {
@@ -121,15 +125,19 @@ pub fn follow_live(store: Store) {
         if !store.live.get() || !store.can_ask() || store.running.get().is_some() {
             return;
         }
-        let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+        let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+            return;
+        };
         let known = store.live_masks.get_untracked();
         let changed = |mark: &&Mark| {
-            known.get(&mark.id).is_none_or(|live| live.mark != **mark) && mark.prompt(size).is_some()
+            known.get(&mark.id).is_none_or(|live| live.mark != **mark)
+                && mark.prompt(size).is_some()
         };
         // The selected mark is the one being dragged.
         let chosen = board.chosen().into_iter().chain(board.marks.iter().rev()).find(changed);
         if let Some(mark) = chosen
-            && let Some(next) = store.live_queue.try_update_value(|q| q.offer(mark.clone())).flatten()
+            && let Some(next) =
+                store.live_queue.try_update_value(|q| q.offer(mark.clone())).flatten()
         {
             live_ask(store, next);
         }
@@ -150,7 +158,9 @@ fn live_ask(store: Store, mark: Mark) {
                 let news = last || matches!(event, Event::Unit { .. });
                 answer.take(event);
                 let found = answer.triplets.first().and_then(|triplet| triplet.found.first());
-                let same = store.picture.with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
+                let same = store
+                    .picture
+                    .with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
                 if news && same {
                     let seconds = now_s() - start;
                     let live = LiveMask { mark: mark.clone(), found: found.cloned(), seconds };

@@ -64,7 +64,11 @@ impl Store {
     /// Saves a turn as COCO JSON.
     pub fn save_coco(self, turn: &Turn) {
         if let Some(json) = self.coco(turn) {
-            self.save_bytes(json.as_bytes(), "application/json", &format!("{}-coco.json", self.stem()));
+            self.save_bytes(
+                json.as_bytes(),
+                "application/json",
+                &format!("{}-coco.json", self.stem()),
+            );
         }
     }
 
@@ -74,7 +78,8 @@ impl Store {
     }
 
     fn coco(self, turn: &Turn) -> Option<String> {
-        let (name, size) = self.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
+        let (name, size) =
+            self.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
         serde_json::to_string_pretty(&Coco::new(&turn.answer, &name, size)).ok()
     }
 
@@ -86,7 +91,8 @@ impl Store {
     }
 
     fn transcript(self) -> Option<String> {
-        let (name, size) = self.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
+        let (name, size) =
+            self.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
         Some(self.turns.with_untracked(|turns| markdown(turns, &name, size)))
     }
 
@@ -99,7 +105,8 @@ impl Store {
         spawn_local(async move {
             match JsFuture::from(promise).await {
                 Ok(_) => self.news(done),
-                Err(_) => self.fault("The browser does not let this page copy. Download it instead.".into()),
+                Err(_) => self
+                    .fault("The browser does not let this page copy. Download it instead.".into()),
             }
         });
     }

@@ -45,9 +45,7 @@ impl Icon {
     fn lines(self) -> &'static str {
         match self {
             Icon::Move => r#"<path d="M5 3.5 15.5 9l-4.6 1.5L9 15z"/>"#,
-            Icon::Point => {
-                r#"<circle cx="10" cy="10" r="6.5"/><path d="M10 7.2v5.6M7.2 10h5.6"/>"#
-            }
+            Icon::Point => r#"<circle cx="10" cy="10" r="6.5"/><path d="M10 7.2v5.6M7.2 10h5.6"/>"#,
             Icon::Negative => r#"<circle cx="10" cy="10" r="6.5"/><path d="M7.2 10h5.6"/>"#,
             Icon::Box => {
                 r#"<rect x="4" y="5" width="12" height="10" rx="1" stroke-dasharray="3 2"/>"#
@@ -60,8 +58,12 @@ impl Icon {
                 r#"<path d="m11 4.5 4.5 4.5-6 6.5H7L4.5 13z"/><path d="m7.5 8.5 4.5 4.5M9 15.5h7"/>"#
             }
             Icon::Undo => r#"<path d="M4 8h8a4 4 0 0 1 0 8H8"/><path d="M7 4.5 3.5 8 7 11.5"/>"#,
-            Icon::Redo => r#"<path d="M16 8H8a4 4 0 0 0 0 8h4"/><path d="M13 4.5 16.5 8 13 11.5"/>"#,
-            Icon::Clear => r#"<path d="M4 6h12M8 6V4h4v2M5.5 6l.8 10h7.4l.8-10M8.5 9v4.5M11.5 9v4.5"/>"#,
+            Icon::Redo => {
+                r#"<path d="M16 8H8a4 4 0 0 0 0 8h4"/><path d="M13 4.5 16.5 8 13 11.5"/>"#
+            }
+            Icon::Clear => {
+                r#"<path d="M4 6h12M8 6V4h4v2M5.5 6l.8 10h7.4l.8-10M8.5 9v4.5M11.5 9v4.5"/>"#
+            }
             Icon::Close => r#"<path d="m5.5 5.5 9 9M14.5 5.5l-9 9"/>"#,
             Icon::Open => {
                 r#"<rect x="3" y="4" width="14" height="12" rx="2"/><circle cx="7.5" cy="8.2" r="1.2"/><path d="m3.5 14.5 4-3.5 2.5 2 3.5-4 3.5 4"/>"#
@@ -73,7 +75,9 @@ impl Icon {
                 r#"<rect x="3.5" y="3.5" width="13" height="13" rx="3"/><path d="M7 7h.01M13 7h.01M10 10h.01M7 13h.01M13 13h.01" stroke-width="2.2"/>"#
             }
             Icon::Send => r#"<path d="M10 16V4.5M5 9.5l5-5 5 5"/>"#,
-            Icon::Stop => r#"<rect x="5.5" y="5.5" width="9" height="9" rx="1.5" fill="currentColor"/>"#,
+            Icon::Stop => {
+                r#"<rect x="5.5" y="5.5" width="9" height="9" rx="1.5" fill="currentColor"/>"#
+            }
             Icon::Sliders => {
                 r#"<path d="M3 6h7M14 6h3M3 14h3M10 14h7"/><circle cx="12" cy="6" r="2"/><circle cx="8" cy="14" r="2"/>"#
             }

@@ -69,7 +69,8 @@ pub fn on_canvas(store: Store, ev: &KeyboardEvent) {
     let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
     let step = size[0].max(size[1]) as f32 / if ev.shift_key() { 20.0 } else { 100.0 };
     let tool = store.tool.get_untracked();
-    let at = store.crosshair.get_untracked().unwrap_or([size[0] as f32 / 2.0, size[1] as f32 / 2.0]);
+    let at =
+        store.crosshair.get_untracked().unwrap_or([size[0] as f32 / 2.0, size[1] as f32 / 2.0]);
     let by: Place = match ev.key().as_str() {
         "ArrowLeft" => [-step, 0.0],
         "ArrowRight" => [step, 0.0],

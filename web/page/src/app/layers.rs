@@ -131,11 +131,7 @@ fn discs(
 }
 
 /// A minus where a negative point was set, also where it cut nothing.
-fn negatives(
-    c: &CanvasRenderingContext2d,
-    see: &Sight,
-    strokes: &[Stroke],
-) -> Result<(), JsValue> {
+fn negatives(c: &CanvasRenderingContext2d, see: &Sight, strokes: &[Stroke]) -> Result<(), JsValue> {
     for stroke in strokes {
         let Stroke::Cut { points, radius, point: true } = stroke else { continue };
         let Some(at) = points.first() else { continue };

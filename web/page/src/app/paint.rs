@@ -87,7 +87,9 @@ fn depth(c: &CanvasRenderingContext2d, see: &Sight, answer: &Answer) -> Result<(
 /// Whether a target is shown at full strength: nothing or itself is pointed at.
 fn lit(see: &Sight, triplet: usize, index: usize) -> bool {
     match see.focus {
-        Some(Focus::Result { triplet: t, index: i }) => t == triplet && i.is_none_or(|i| i == index),
+        Some(Focus::Result { triplet: t, index: i }) => {
+            t == triplet && i.is_none_or(|i| i == index)
+        }
         _ => true,
     }
 }

@@ -65,7 +65,8 @@ impl Picture {
             )
         });
         bitmap.close();
-        let canvas = drawn.map_err(|_| format!("{name} does not fit into memory. Open a smaller copy."))?;
+        let canvas =
+            drawn.map_err(|_| format!("{name} does not fit into memory. Open a smaller copy."))?;
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         Ok(Self::new(stem, size, canvas, None))
     }
@@ -79,9 +80,12 @@ impl Picture {
         let damaged = || "The engine sent a damaged scene. Try another.".to_string();
         let rgba = bytes.rgba.as_ref().ok_or_else(damaged)?;
         let data = Uint8ClampedArray::new(rgba).to_vec();
-        let data =
-            ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(&data), size[0], size[1])
-                .map_err(|_| damaged())?;
+        let data = ImageData::new_with_u8_clamped_array_and_sh(
+            wasm_bindgen::Clamped(&data),
+            size[0],
+            size[1],
+        )
+        .map_err(|_| damaged())?;
         let canvas = Self::draw(size, |context| context.put_image_data(&data, 0.0, 0.0))
             .map_err(|_| damaged())?;
         let depth = bytes.depth.as_ref().map(|depth| js_sys::Float32Array::new(depth).to_vec());

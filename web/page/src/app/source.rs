@@ -1,15 +1,18 @@
 //! Where pictures come from.
 
+use super::icons::{Glyph, Icon};
 use super::picture::Picture;
 use super::rail::IconButton;
-use super::icons::{Glyph, Icon};
 use super::store::Store;
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::{Reply, Request};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{Blob, DataTransfer, File, HtmlInputElement, HtmlVideoElement, MediaStream, MediaStreamConstraints, Response};
+use web_sys::{
+    Blob, DataTransfer, File, HtmlInputElement, HtmlVideoElement, MediaStream,
+    MediaStreamConstraints, Response,
+};
 
 /// Example pictures: file name and what it shows.
 pub const EXAMPLES: [(&str, &str); 6] = [
@@ -39,7 +42,9 @@ impl Store {
     pub fn open_example(self, name: &'static str) {
         spawn_local(async move {
             let fetched = async {
-                let response = JsFuture::from(window().fetch_with_str(&format!("examples/{name}.webp"))).await?;
+                let response =
+                    JsFuture::from(window().fetch_with_str(&format!("examples/{name}.webp")))
+                        .await?;
                 let response: Response = response.dyn_into()?;
                 if !response.ok() {
                     return Err(JsValue::NULL);
@@ -48,7 +53,9 @@ impl Store {
             };
             match fetched.await {
                 Ok(blob) => self.open_blob(blob, format!("{name}.webp")),
-                Err(_) => self.fault("The example could not be fetched. Check the connection and try again.".into()),
+                Err(_) => self.fault(
+                    "The example could not be fetched. Check the connection and try again.".into(),
+                ),
             }
         });
     }
@@ -189,7 +196,9 @@ fn CameraDialog() -> impl IntoView {
                 }
                 Err(_) => {
                     store.camera.set(false);
-                    store.fault("The camera can't be used. Allow it in the browser, or open a file.".into());
+                    store.fault(
+                        "The camera can't be used. Allow it in the browser, or open a file.".into(),
+                    );
                 }
             }
         });

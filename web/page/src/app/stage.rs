@@ -48,7 +48,9 @@ impl Store {
 
     /// Moves the picture on the screen.
     pub fn pan(self, by: Place) {
-        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+            return;
+        };
         self.fitted.set(false);
         let canvas = self.canvas.get_untracked();
         self.view.update(|view| *view = view.panned(by, size, canvas));
@@ -56,7 +58,9 @@ impl Store {
 
     /// Feeds a gesture; `tool` overrides the chosen one for a right click.
     pub fn gesture_input(self, input: Input, tool: Tool) {
-        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+            return;
+        };
         let setting = Setting {
             tool,
             radius: untrack(|| self.radius()),
@@ -71,7 +75,9 @@ impl Store {
         match outcome {
             Outcome::Nothing => {}
             Outcome::Preview(board) => self.preview(board),
-            Outcome::Keep(board) if board.marks == self.history.with_untracked(|h| h.now().marks.clone()) => {
+            Outcome::Keep(board)
+                if board.marks == self.history.with_untracked(|h| h.now().marks.clone()) =>
+            {
                 self.select(board.selected);
             }
             Outcome::Keep(board) => self.keep(board),
@@ -195,7 +201,9 @@ pub fn Stage() -> impl IntoView {
         store.zoom((-by * 0.0022).exp(), Some(at));
     };
     let label = move || match store.picture.with(|p| p.as_ref().map(|p| (p.name.clone(), p.size))) {
-        Some((name, [w, h])) => format!("{name}, {w} by {h} px. Arrows move a crosshair, Enter draws."),
+        Some((name, [w, h])) => {
+            format!("{name}, {w} by {h} px. Arrows move a crosshair, Enter draws.")
+        }
         None => "No picture".into(),
     };
     view! {
@@ -203,6 +211,7 @@ pub fn Stage() -> impl IntoView {
             node_ref=canvas
             class="canvas"
             class:grab=move || store.tool.get() == Tool::Move
+            class:keyed=move || store.crosshair.get().is_some()
             class:none=move || store.picture.with(Option::is_none)
             tabindex=move || if store.picture.with(Option::is_some) { "0" } else { "-1" }
             role="application"
@@ -218,6 +227,11 @@ pub fn Stage() -> impl IntoView {
             on:wheel=wheel
             on:contextmenu=|ev| ev.prevent_default()
             on:keydown=move |ev| keys::on_canvas(store, &ev)
+            on:focus=move |_| if pointers.with_value(|p| p.down.is_empty()) {
+                let size = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size));
+                store.crosshair.set(size.map(|size| size.map(|side| side as f32 / 2.0)));
+            }
+            on:blur=move |_| store.crosshair.set(None)
         ></canvas>
     }
 }

@@ -228,12 +228,15 @@ impl Store {
         }
         let rgba = match picture.rgba() {
             Ok(rgba) => rgba,
-            Err(e) => return self.fault(format!("The picture's pixels can't be read: {}.", words(&e))),
+            Err(e) => {
+                return self.fault(format!("The picture's pixels can't be read: {}.", words(&e)));
+            }
         };
         let [width, height] = picture.size;
         let serial = picture.serial;
         self.send(Request::SetImage { width, height }, Some(&rgba), move |reply, _| {
-            let current = self.picture.with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
+            let current =
+                self.picture.with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
             match reply {
                 Reply::ImageSet { .. } if current => self.seen.set(true),
                 Reply::Failed(failure) if current => self.failed(&failure),

@@ -9,8 +9,8 @@ use crate::question::{self, Part, task_name, unit_name};
 use crate::transcript::{Turn, percent, state};
 use leptos::html;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use refvlm_protocol::{Shape, Task, Unit};
+use wasm_bindgen::JsCast;
 
 /// The class that sets a triplet's colour.
 pub fn result_class(number: usize) -> String {
@@ -46,7 +46,8 @@ pub fn Talk() -> impl IntoView {
         }
         count
     });
-    let ids = move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
+    let ids =
+        move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
     view! {
         <div class="scroll" node_ref=scroll role="region" aria-label="Conversation" tabindex="0">
             <Show when=move || store.turns.with(Vec::is_empty)><Starters/></Show>
@@ -71,7 +72,7 @@ fn Starters() -> impl IntoView {
             <For each=questions key=Clone::clone children=move |(task, words)| {
                 let icon = task.units().first().map_or(Icon::Words, |unit| unit_icon(*unit));
                 let icon = if task == Task::Mixed { Icon::Depth } else { icon };
-                let shown = words.clone();
+                let shown = super::ask::chipped(store, &words);
                 view! {
                     <li>
                         <button type="button" disabled=move || !store.can_ask()
@@ -93,10 +94,13 @@ fn TurnView(id: u32) -> impl IntoView {
         // When the conversation is cleared the last state stays until the view is gone.
         found.or_else(|| last.cloned().flatten())
     });
-    let with = move |read: fn(&Turn) -> String| turn.with(|t| t.as_ref().map(read).unwrap_or_default());
-    let reading =
-        Memo::new(move |_| turn.with(|t| t.as_ref().map_or(Reading::default(), |t| t.answer.reading.clone())));
-    let over = Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.progress.over())));
+    let with =
+        move |read: fn(&Turn) -> String| turn.with(|t| t.as_ref().map(read).unwrap_or_default());
+    let reading = Memo::new(move |_| {
+        turn.with(|t| t.as_ref().map_or(Reading::default(), |t| t.answer.reading.clone()))
+    });
+    let over =
+        Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.progress.over())));
     let shows = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows())));
     let failed = Memo::new(move |_| {
         turn.with(|t| matches!(t.as_ref().map(|t| &t.answer.progress), Some(Progress::Failed(_))))
@@ -148,7 +152,8 @@ fn asked(turn: &Turn) -> impl IntoView + use<> {
         Part::Chip(k) => match turn.marks.get(k.wrapping_sub(1)) {
             Some((id, number)) => {
                 let class = format!("chip {}", prompt_class(*id));
-                view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }.into_any()
+                view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }
+                    .into_any()
             }
             None => view! { <span>{question::chip(k)}</span> }.into_any(),
         },
@@ -166,7 +171,9 @@ fn point(store: Store, turn: u32, triplet: usize, index: Option<usize>) {
 fn phrase(store: Store, turn: u32, piece: &Piece) -> AnyView {
     match piece {
         Piece::Words(words) => view! { <span>{words.clone()}</span> }.into_any(),
-        Piece::Phrase { words, triplet: None } => view! { <span class="bare">{words.clone()}</span> }.into_any(),
+        Piece::Phrase { words, triplet: None } => {
+            view! { <span class="bare">{words.clone()}</span> }.into_any()
+        }
         Piece::Phrase { words, triplet: Some(triplet) } => {
             let triplet = *triplet;
             let lit = move || {
@@ -240,21 +247,20 @@ fn Row(
             .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
         _ => None,
     };
-    let name = format!("{concept}: {}", unit_name(unit));
     let sure = percent(found.confidence);
-    let label = format!("{}, {name}, confidence {sure}", number + 1);
     let width = format!("{:.0}", found.confidence.clamp(0.0, 1.0) * 100.0);
     view! {
         <li>
             <button type="button" class=format!("result {}", result_class(number)) class:lit=lit
-                aria-label=label
                 on:pointerenter=move |_| point(store, turn, number, Some(index))
                 on:pointerleave=move |_| store.focus.set(None)
                 on:focus=move |_| point(store, turn, number, Some(index))
                 on:blur=move |_| store.focus.set(None)>
                 <span class="number">{number + 1}</span>
                 <span class="concept">{concept}</span>
-                <span class="unit" title=unit_name(unit)><Glyph icon=unit_icon(unit)/></span>
+                <span class="unit" title=unit_name(unit)>
+                    <Glyph icon=unit_icon(unit)/><span class="sr">{unit_name(unit)}</span>
+                </span>
                 {detail.map(|detail| view! { <span class="detail">{detail}</span> })}
                 {agreement}
                 <span class="sure" title="Confidence">
@@ -291,7 +297,9 @@ fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
         }
     };
     let masks = move || {
-        turn.with(|t| t.as_ref().is_some_and(|t| t.answer.triplets.iter().any(|t| t.unit == Unit::Mask)))
+        turn.with(|t| {
+            t.as_ref().is_some_and(|t| t.answer.triplets.iter().any(|t| t.unit == Unit::Mask))
+        })
     };
     let coco = move || turn.with(|t| t.as_ref().is_some_and(|t| store.has_coco(t)));
     let shown = move || store.shown_turn.get() == Some(id);
