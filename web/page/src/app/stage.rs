@@ -227,13 +227,18 @@ pub fn Stage() -> impl IntoView {
             on:wheel=wheel
             on:contextmenu=|ev| ev.prevent_default()
             on:keydown=move |ev| keys::on_canvas(store, &ev)
-            on:focus=move |_| if pointers.with_value(|p| p.down.is_empty()) {
+            on:focus=move |_| if seen(canvas) {
                 let size = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size));
                 store.crosshair.set(size.map(|size| size.map(|side| side as f32 / 2.0)));
             }
             on:blur=move |_| store.crosshair.set(None)
         ></canvas>
     }
+}
+
+/// Whether the focus came by keys.
+fn seen(canvas: NodeRef<html::Canvas>) -> bool {
+    canvas.get_untracked().is_some_and(|canvas| canvas.matches(":focus-visible").unwrap_or(false))
 }
 
 fn place(ev: &PointerEvent) -> Place {

@@ -32,7 +32,9 @@ pub fn Top() -> impl IntoView {
 fn EngineState() -> impl IntoView {
     let store = expect_context::<Store>();
     view! {
-        <div class="engine" role="status">
+        <div class="engine" role="status" aria-busy=move || {
+            matches!(store.engine.get(), Engine::Loading { .. }).to_string()
+        }>
             {move || match store.engine.get() {
                 Engine::Loading { phase, bytes, total, eta_s } => view! {
                     <Loading phase=phase bytes=bytes total=total eta_s=eta_s/>
