@@ -31,22 +31,13 @@ pub fn Composer() -> impl IntoView {
         store.ready_made.set(true);
         store.suggest();
     };
-    let ask = move || {
-        store.ask();
-        if let Some(field) = field.get_untracked() {
-            let _ = field.focus();
-        }
-    };
+    // While nothing is typed a ready-made question stands in the field's place.
     let typed = move |ev| {
         store.text.set(event_target_value(&ev));
-        store.ready_made.set(empty());
+        store.ready_made.set(untrack(empty));
+        store.suggest();
     };
-    // A ready-made question gives way to what is typed.
-    let chosen = move |_| {
-        if let Some(field) = field.get_untracked().filter(|_| store.ready_made.get_untracked()) {
-            field.select();
-        }
-    };
+    let value = move || if store.ready_made.get() { String::new() } else { store.text.get() };
     let key = move |ev: KeyboardEvent| {
         if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
             ev.prevent_default();
@@ -63,7 +54,7 @@ pub fn Composer() -> impl IntoView {
     view! {
         <form class="composer" aria-label="Question" on:submit=move |ev| {
             ev.prevent_default();
-            ask();
+            store.ask();
         }>
             <Prompts field=field/>
             <div class="line">
@@ -78,11 +69,11 @@ pub fn Composer() -> impl IntoView {
                 <Ready field=field/>
             </div>
             <div class="field">
-                <div class="ink" aria-hidden="true">{move || inked(store)}</div>
+                <div class="ink" class:ghost=move || store.ready_made.get() aria-hidden="true">{move || inked(store)}</div>
                 <textarea node_ref=field rows="1" aria-label="Question" spellcheck="false"
                     autocomplete="off" enterkeyhint="send"
-                    prop:value=move || store.text.get()
-                    on:input=typed on:keydown=key on:focus=chosen></textarea>
+                    placeholder=move || store.text.get() prop:value=value
+                    on:input=typed on:keydown=key></textarea>
                 <div class="send">
                     <IconButton icon=Icon::Sliders name="Sampling".to_string()
                         pressed=Signal::derive(move || settings.get())
@@ -126,6 +117,21 @@ fn inked(store: Store) -> impl IntoView {
     (parts.collect_view(), "\u{200b}")
 }
 
+/// Words with small chips for the prompts they mention.
+pub fn chipped(store: Store, text: &str) -> impl IntoView + use<> {
+    let board = store.shown.get_untracked();
+    let parts = question::parts(text).into_iter().map(|part| match part {
+        Part::Words(words) => view! { <span>{words}</span> }.into_any(),
+        Part::Chip(number) => {
+            let mark = board.marks.get(number.wrapping_sub(1));
+            let class =
+                mark.map_or("chip".into(), |mark| format!("chip {}", prompt_class(mark.id)));
+            view! { <span class=class><span class="sr">"prompt "</span>{number}</span> }.into_any()
+        }
+    });
+    parts.collect_view()
+}
+
 /// The prompts on the picture, as a list.
 #[component]
 fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
@@ -165,10 +171,10 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
                         on:pointerenter=move |_| store.focus.set(Some(Focus::Mark(id)))
                         on:pointerleave=move |_| store.focus.set(None)>
                         <button type="button" class="name" aria-pressed=move || selected(id).to_string()
-                            aria-label=format!("Prompt {number}, {kind}")
                             on:focus=move |_| store.focus.set(Some(Focus::Mark(id)))
                             on:blur=move |_| store.focus.set(None)
                             on:click=move |_| mention(id, number)>
+                            <span class="sr">"Prompt "</span>
                             <span class="square">{number}</span>
                             <span>{kind}</span>
                             {move || live(id).map(|words| view! { <span class="fast">{words}</span> })}
@@ -191,7 +197,8 @@ fn Ready(field: NodeRef<html::Textarea>) -> impl IntoView {
     let questions = move || {
         let numbers = store.shown.with(question::by_attention);
         let ready = question::ready_for(store.task.get(), numbers.len());
-        ready.iter().filter_map(|ready| ready.about(&numbers)).collect::<Vec<_>>()
+        let words = ready.iter().filter_map(|ready| ready.about(&numbers));
+        words.filter(|words| *words != store.text.get()).collect::<Vec<_>>()
     };
     let pick = move |words: String| {
         store.text.set(words);
@@ -203,7 +210,7 @@ fn Ready(field: NodeRef<html::Textarea>) -> impl IntoView {
     view! {
         <ul class="ready" aria-label="Ready-made questions">
             <For each=questions key=Clone::clone children=move |words| {
-                let shown = words.clone();
+                let shown = chipped(store, &words);
                 view! {
                     <li><button type="button" on:click=move |_| pick(words.clone())>{shown}</button></li>
                 }

@@ -66,7 +66,10 @@ impl Client {
         self.next_id += 1;
         self.waiting.borrow_mut().insert(id, Box::new(handler));
         if let Err(failure) = self.post(&RequestMessage { id, request }, rgba) {
-            deliver(&self.waiting, id, Reply::Failed(failure), Bytes::default());
+            // Later, because whoever sends may be borrowed for the handler.
+            let waiting = self.waiting.clone();
+            let fail = move || deliver(&waiting, id, Reply::Failed(failure), Bytes::default());
+            leptos::prelude::queue_microtask(fail);
         }
         id
     }
@@ -149,6 +152,13 @@ pub fn crashed(message: &str) -> Failure {
         message: message.into(),
         remedy: "Load the model again.".into(),
     }
+}
+
+/// Whether the browser lends this page a part of itself, such as `clipboard`; some it lends to
+/// secure pages only.
+pub fn lends(part: &str) -> bool {
+    let navigator = leptos::prelude::window().navigator();
+    Reflect::get(&navigator, &part.into()).is_ok_and(|part| part.is_object())
 }
 
 /// What JavaScript threw, in words.

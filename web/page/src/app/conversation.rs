@@ -33,7 +33,8 @@ impl Store {
             match mark.prompt(size) {
                 Some(prompt) => prompts.push(prompt),
                 None => {
-                    return self.fault(format!("Nothing is left of prompt {number}. Draw it anew."));
+                    return self
+                        .fault(format!("Nothing is left of prompt {number}. Draw it anew."));
                 }
             }
         }

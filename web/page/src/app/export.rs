@@ -1,5 +1,6 @@
 //! What is taken home: copies and downloads.
 
+use super::client::lends;
 use super::layers::Layers;
 use super::paint::sight;
 use super::picture::{blank, context};
@@ -26,6 +27,9 @@ impl Store {
 
     /// Puts the picture with everything drawn on it on the clipboard.
     pub fn copy_picture(self) {
+        if !lends("clipboard") {
+            return self.no_clipboard();
+        }
         self.with_annotated(move |blob| {
             let parts = js_sys::Object::new();
             let _ = js_sys::Reflect::set(&parts, &"image/png".into(), &blob);
@@ -98,7 +102,14 @@ impl Store {
 
     /// Copies words.
     pub fn copy_text(self, text: &str) {
+        if !lends("clipboard") {
+            return self.no_clipboard();
+        }
         self.tell(window().navigator().clipboard().write_text(text), "Copied");
+    }
+
+    fn no_clipboard(self) {
+        self.fault("The browser does not let this page copy. Download it instead.".into());
     }
 
     fn tell(self, promise: js_sys::Promise, done: &'static str) {

@@ -27,7 +27,7 @@ use source::{Camera, Start};
 use stage::Stage;
 use store::Store;
 use talk::Talk;
-use top::Top;
+use top::{Failed, Top};
 use web_sys::{ClipboardEvent, DragEvent};
 
 #[component]
@@ -62,6 +62,7 @@ fn App() -> impl IntoView {
             }
             on:drop=drop>
             <Top/>
+            <Failed/>
             <main class="work">
                 <section class="stage" aria-label="Picture">
                     <Stage/>

@@ -1,5 +1,6 @@
 //! Where pictures come from.
 
+use super::client::lends;
 use super::icons::{Glyph, Icon};
 use super::picture::Picture;
 use super::rail::IconButton;
@@ -111,7 +112,7 @@ pub fn Sources() -> impl IntoView {
             input.click();
         }
     };
-    let camera = window().navigator().media_devices().is_ok();
+    let camera = lends("mediaDevices");
     view! {
         <div class="sources">
             <input node_ref=input type="file" accept="image/*" class="hidden" tabindex="-1"

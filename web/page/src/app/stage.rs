@@ -211,6 +211,7 @@ pub fn Stage() -> impl IntoView {
             node_ref=canvas
             class="canvas"
             class:grab=move || store.tool.get() == Tool::Move
+            class:keyed=move || store.crosshair.get().is_some()
             class:none=move || store.picture.with(Option::is_none)
             tabindex=move || if store.picture.with(Option::is_some) { "0" } else { "-1" }
             role="application"
@@ -226,8 +227,18 @@ pub fn Stage() -> impl IntoView {
             on:wheel=wheel
             on:contextmenu=|ev| ev.prevent_default()
             on:keydown=move |ev| keys::on_canvas(store, &ev)
+            on:focus=move |_| if seen(canvas) {
+                let size = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size));
+                store.crosshair.set(size.map(|size| size.map(|side| side as f32 / 2.0)));
+            }
+            on:blur=move |_| store.crosshair.set(None)
         ></canvas>
     }
+}
+
+/// Whether the focus came by keys.
+fn seen(canvas: NodeRef<html::Canvas>) -> bool {
+    canvas.get_untracked().is_some_and(|canvas| canvas.matches(":focus-visible").unwrap_or(false))
 }
 
 fn place(ev: &PointerEvent) -> Place {

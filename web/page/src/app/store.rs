@@ -148,6 +148,9 @@ impl Store {
     pub fn load(self) {
         self.stop_all();
         self.client.set_value(None);
+        // What was under way will never be answered.
+        self.running.set(None);
+        self.live_queue.set_value(Latest::default());
         self.seen.set(false);
         self.engine.set(starting());
         let client = address("refvlm-worker").and_then(|url| Client::start(&url));

@@ -72,7 +72,7 @@ fn Starters() -> impl IntoView {
             <For each=questions key=Clone::clone children=move |(task, words)| {
                 let icon = task.units().first().map_or(Icon::Words, |unit| unit_icon(*unit));
                 let icon = if task == Task::Mixed { Icon::Depth } else { icon };
-                let shown = words.clone();
+                let shown = super::ask::chipped(store, &words);
                 view! {
                     <li>
                         <button type="button" disabled=move || !store.can_ask()
@@ -247,21 +247,20 @@ fn Row(
             .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
         _ => None,
     };
-    let name = format!("{concept}: {}", unit_name(unit));
     let sure = percent(found.confidence);
-    let label = format!("{}, {name}, confidence {sure}", number + 1);
     let width = format!("{:.0}", found.confidence.clamp(0.0, 1.0) * 100.0);
     view! {
         <li>
             <button type="button" class=format!("result {}", result_class(number)) class:lit=lit
-                aria-label=label
                 on:pointerenter=move |_| point(store, turn, number, Some(index))
                 on:pointerleave=move |_| store.focus.set(None)
                 on:focus=move |_| point(store, turn, number, Some(index))
                 on:blur=move |_| store.focus.set(None)>
                 <span class="number">{number + 1}</span>
                 <span class="concept">{concept}</span>
-                <span class="unit" title=unit_name(unit)><Glyph icon=unit_icon(unit)/></span>
+                <span class="unit" title=unit_name(unit)>
+                    <Glyph icon=unit_icon(unit)/><span class="sr">{unit_name(unit)}</span>
+                </span>
                 {detail.map(|detail| view! { <span class="detail">{detail}</span> })}
                 {agreement}
                 <span class="sure" title="Confidence">

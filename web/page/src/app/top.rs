@@ -32,21 +32,38 @@ pub fn Top() -> impl IntoView {
 fn EngineState() -> impl IntoView {
     let store = expect_context::<Store>();
     view! {
-        <div class="engine" role="status">
+        <div class="engine" role="status" aria-busy=move || {
+            matches!(store.engine.get(), Engine::Loading { .. }).to_string()
+        }>
             {move || match store.engine.get() {
                 Engine::Loading { phase, bytes, total, eta_s } => view! {
                     <Loading phase=phase bytes=bytes total=total eta_s=eta_s/>
                 }.into_any(),
                 Engine::Ready(ready) => view! { <Loaded ready=ready/> }.into_any(),
-                Engine::Failed(failure) => view! {
-                    <span class="failed" role="alert">
-                        <span>{failure.message}" "{failure.remedy}</span>
-                        <button type="button" class="button" on:click=move |_| store.load()>
-                            <Glyph icon=Icon::Retry/><span>"Retry"</span>
-                        </button>
-                    </span>
+                Engine::Failed(_) => view! {
+                    <span class="loaded"><span class="led off" aria-hidden="true"></span>"No engine"</span>
                 }.into_any(),
             }}
+        </div>
+    }
+}
+
+/// Why there is no engine, and the way to get it back.
+#[component]
+pub fn Failed() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let failure = move || match store.engine.get() {
+        Engine::Failed(failure) => Some(failure),
+        _ => None,
+    };
+    view! {
+        <div class="failed" role="alert">
+            {move || failure().map(|failure| view! {
+                <p><strong>{failure.message}</strong>" "{failure.remedy}</p>
+                <button type="button" class="button" on:click=move |_| store.load()>
+                    <Glyph icon=Icon::Retry/><span>"Retry"</span>
+                </button>
+            })}
         </div>
     }
 }
