@@ -156,7 +156,7 @@ impl Package {
         for file in loader.waiting().to_vec() {
             let shard = fetch(&file)?;
             bytes += shard.len() as u64;
-            loader = loader.shard(&file, &shard).map_err(package(&file))?;
+            loader.shard(&file, &shard).map_err(package(&file))?;
         }
         let model = loader.finish().map_err(package(MANIFEST_FILE))?;
         Ok(Self { manifest, config, model, tokenizer, bytes })

@@ -1,13 +1,21 @@
 //! `y = x Wᵀ` on the CPU, straight from the packed form.
 //!
-//! Loops over eight lanes without branches, which compilers turn into SSE, AVX2, NEON or wasm
-//! `simd128`. On x86-64 the same source is compiled a second time for AVX2 with fused
-//! multiply-add and picked at run time. Activations stay f32: rounding them to 8 bits would save
+//! Loops over eight lanes without branches, which compilers turn into SSE, AVX2 or NEON; for wasm's
+//! `simd128` the innermost loops are written out. On x86-64 the same source is compiled a second
+//! time for AVX2 with fused multiply-add and picked at run time. Activations stay f32: rounding them to 8 bits would save
 //! little beside the unpacking and cost accuracy in the reference states.
 
-use crate::packed::{BLOCK, Format, Packed};
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
-const LANES: usize = 8;
+use crate::packed::{Format, Packed};
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+use portable::{tile, unpack_q4, unpack_q8};
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use wasm::{tile, unpack_q4, unpack_q8};
+
 /// Rows of `x` that share one unpacking of a block; more would spill registers.
 const TILE: usize = 4;
 
@@ -60,76 +68,6 @@ fn by_format<const ROWS: usize, const FMA: bool>(packed: &Packed, x: &[f32], y: 
         Format::Q8 => tile::<8, ROWS, FMA>(packed, x, y, unpack_q8),
         Format::Q4 => tile::<4, ROWS, FMA>(packed, x, y, unpack_q4),
     }
-}
-
-/// `x` `[ROWS, in]`, `y` `[ROWS, out]`, blocks of `WORDS` words.
-#[inline(always)]
-fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool>(
-    packed: &Packed,
-    x: &[f32],
-    y: &mut [f32],
-    unpack: impl Fn(&[u32; WORDS]) -> [f32; BLOCK],
-) {
-    let [out, width] = packed.shape();
-    let blocks = width / BLOCK;
-    let (inputs, _) = x.as_chunks::<BLOCK>();
-    let rows =
-        packed.words().chunks_exact(blocks * WORDS).zip(packed.scales().chunks_exact(blocks));
-    for (o, (words, scales)) in rows.enumerate() {
-        let mut sums = [[0.0f32; LANES]; ROWS];
-        for (b, (words, &scale)) in words.as_chunks::<WORDS>().0.iter().zip(scales).enumerate() {
-            let weights = unpack(words);
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let input = &inputs[r * blocks + b];
-                let mut part = [0.0f32; LANES];
-                for j in (0..BLOCK).step_by(LANES) {
-                    for l in 0..LANES {
-                        part[l] = add_product::<FMA>(part[l], weights[j + l], input[j + l]);
-                    }
-                }
-                for l in 0..LANES {
-                    sums[l] = add_product::<FMA>(sums[l], part[l], scale);
-                }
-            }
-        }
-        for (r, sums) in sums.iter().enumerate() {
-            y[r * out + o] = sums.iter().sum();
-        }
-    }
-}
-
-#[inline(always)]
-fn add_product<const FMA: bool>(sum: f32, a: f32, b: f32) -> f32 {
-    // Without the instruction `mul_add` would be a slow library call.
-    if FMA { a.mul_add(b, sum) } else { sum + a * b }
-}
-
-#[inline(always)]
-fn unpack_q8(words: &[u32; 8]) -> [f32; BLOCK] {
-    let mut weights = [0.0; BLOCK];
-    for j in 0..4 {
-        for l in 0..8 {
-            weights[j * 8 + l] = ((words[l] << (24 - 8 * j)) as i32 >> 24) as f32;
-        }
-    }
-    weights
-}
-
-#[inline(always)]
-fn unpack_q4(words: &[u32; 4]) -> [f32; BLOCK] {
-    // Two neighbouring nibbles of the four words fill eight lanes that shift alike.
-    let mut pair = [0; LANES];
-    for l in 0..4 {
-        pair[l] = words[l];
-        pair[l + 4] = words[l] >> 4;
-    }
-    let mut weights = [0.0; BLOCK];
-    for j in 0..4 {
-        for l in 0..LANES {
-            weights[j * LANES + l] = ((pair[l] >> (8 * j) & 15) as i32 - 8) as f32;
-        }
-    }
-    weights
 }
 
 #[cfg(test)]

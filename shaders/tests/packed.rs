@@ -2,6 +2,9 @@
 
 use half::f16;
 use refvlm_shaders::{BLOCK, Format, PackError, Packed};
+// The same tests run as WebAssembly, where other loops multiply.
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Normal numbers, the same in every run.
 struct Numbers(u64);

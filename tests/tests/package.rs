@@ -48,7 +48,7 @@ fn manifest(files: &Files) -> Manifest {
 fn read(manifest: Manifest, files: &Files) -> Result<Llama, PackageError> {
     let mut loader = Loader::new(manifest, model());
     while let Some(file) = loader.waiting().last().cloned() {
-        loader = loader.shard(&file, &files[&file])?;
+        loader.shard(&file, &files[&file])?;
     }
     loader.finish()
 }
@@ -136,7 +136,8 @@ fn listed(bytes: Vec<u8>, quantisation: Quantisation) -> Result<Llama, PackageEr
 
 #[test]
 fn damaged_shards_are_named() {
-    let files = write(&model(), Quantisation::F32, usize::MAX);
+    let saved = model();
+    let files = write(&saved, Quantisation::F32, usize::MAX);
     let listed = manifest(&files);
     let file = listed.shards[0].file.clone();
     let with = |change: &dyn Fn(&mut Vec<u8>)| {
@@ -149,12 +150,15 @@ fn damaged_shards_are_named() {
     assert!(short.to_string().contains(&file) && short.to_string().contains("download"));
     assert_eq!(with(&|bytes| bytes[5000] ^= 1), PackageError::Hash { file: file.clone() });
 
-    let loader = Loader::new(listed.clone(), model());
+    let mut loader = Loader::new(listed.clone(), model());
     let stranger = loader.shard("other.safetensors", &[]).unwrap_err();
     assert!(matches!(stranger, PackageError::UnknownShard { .. }));
-    let loader = Loader::new(listed.clone(), model()).shard(&file, &files[&file]).unwrap();
+    // After a shard that did not fit, the right one still does, once.
+    assert!(loader.shard(&file, &files[&file][..1000]).is_err());
+    loader.shard(&file, &files[&file]).unwrap();
     let twice = loader.shard(&file, &files[&file]).unwrap_err();
     assert!(matches!(twice, PackageError::UnknownShard { .. }));
+    assert_eq!(weights(&loader.finish().unwrap()), weights(&saved));
     let none = Loader::new(listed, model()).finish().unwrap_err();
     assert_eq!(none, PackageError::Missing(vec![file]));
 }

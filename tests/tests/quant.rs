@@ -14,7 +14,7 @@ fn quantised<M: Module>(module: &M, fresh: M, quantisation: Quantisation) -> M {
     let files: BTreeMap<_, _> = writer.finish(Default::default()).unwrap().into_iter().collect();
     let mut loader = Loader::new(Manifest::parse(&files[MANIFEST_FILE]).unwrap(), fresh);
     while let Some(file) = loader.waiting().first().cloned() {
-        loader = loader.shard(&file, &files[&file]).unwrap();
+        loader.shard(&file, &files[&file]).unwrap();
     }
     loader.finish().unwrap()
 }

@@ -1,27 +1,17 @@
-//! REF-VLM in a browser tab: what JavaScript can call.
+//! REF-VLM in a browser tab.
 //!
-//! Everything of substance is an ordinary Rust function that native tests reach; the exports only
-//! turn its errors into JavaScript's.
+//! [`Engine`] is what a dedicated worker holds: a package that is being loaded, the session made
+//! of it, and the world that scenes are drawn from. It is ordinary Rust that native tests reach;
+//! `exports` hands it to JavaScript, where `js/worker.js` feeds it what it fetches.
 
-mod records;
+mod engine;
+mod error;
+#[cfg(target_arch = "wasm32")]
+mod exports;
+mod scene;
 #[cfg(target_arch = "wasm32")]
 mod start;
 
-pub use records::{RecordsError, check_records};
-
-use wasm_bindgen::prelude::{JsError, wasm_bindgen};
-
-/// Version of the engine, so that a page can tell which one it loaded.
-#[wasm_bindgen]
-pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").into()
-}
-
-/// Checks records in JSON Lines.
-///
-/// # Errors
-/// The first broken record, naming its line and field.
-#[wasm_bindgen]
-pub fn records_check(json: &str) -> Result<(), JsError> {
-    Ok(check_records(json)?)
-}
+pub use engine::{Engine, Loaded, WantedShard};
+pub use error::WebError;
+pub use scene::Drawn;

@@ -17,4 +17,6 @@ fn start() {
     // SAFETY: the linker defines this function without parameters or result, and the start
     // function runs once, before any other export.
     unsafe { __wasm_call_ctors() }
+    // A panic aborts without a word; thrown, its text reaches the worker's error handler.
+    std::panic::set_hook(Box::new(|info| wasm_bindgen::throw_str(&info.to_string())));
 }

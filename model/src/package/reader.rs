@@ -34,6 +34,15 @@ enum Weight {
     Packed(Packed),
 }
 
+impl Weight {
+    fn shape(&self) -> Vec<usize> {
+        match self {
+            Weight::Dense(data) => data.shape().to_vec(),
+            Weight::Packed(packed) => packed.shape().to_vec(),
+        }
+    }
+}
+
 impl<M: Module> Loader<M> {
     /// Starts with a new module of the manifest's configuration.
     pub fn new(manifest: Manifest, module: M) -> Self {
@@ -51,9 +60,9 @@ impl<M: Module> Loader<M> {
     /// Loads one shard.
     ///
     /// # Errors
-    /// When it is not the shard listed, damaged, or of another model. The loader is used up then:
-    /// a module half filled is no model.
-    pub fn shard(mut self, file: &str, bytes: &[u8]) -> Result<Self, PackageError> {
+    /// When it is not the shard listed, damaged, or of another model. Nothing has changed then, and
+    /// the right bytes can still be given.
+    pub fn shard(&mut self, file: &str, bytes: &[u8]) -> Result<(), PackageError> {
         let known = self.shards.iter().position(|name| name == file);
         let entry = self.manifest.shards.iter().find(|shard| shard.file == file);
         let (Some(position), Some(entry)) = (known, entry) else {
@@ -69,9 +78,10 @@ impl<M: Module> Loader<M> {
         let tensors =
             entries(bytes).map_err(|reason| PackageError::Header { file: file.into(), reason })?;
         let weights = decode(file, tensors, self.manifest.quantisation.format())?;
-        self.place(file, weights)?;
+        self.check(file, &weights)?;
+        self.place(weights);
         self.shards.swap_remove(position);
-        Ok(self)
+        Ok(())
     }
 
     /// The module, complete.
@@ -90,33 +100,38 @@ impl<M: Module> Loader<M> {
         Ok(self.module)
     }
 
-    fn place(&mut self, file: &str, weights: BTreeMap<String, Weight>) -> Result<(), PackageError> {
-        let (mut dense, mut packed, mut unexpected) = (HashMap::new(), HashMap::new(), vec![]);
+    /// Whether each of these is a parameter that is still to be loaded.
+    fn check(&self, file: &str, weights: &BTreeMap<String, Weight>) -> Result<(), PackageError> {
+        let mut unexpected = vec![];
         for (name, weight) in weights {
-            let Some(slot) = self.open.remove(&name) else {
-                unexpected.push(name);
+            let Some(slot) = self.open.get(name) else {
+                unexpected.push(name.clone());
                 continue;
             };
-            let found = match &weight {
-                Weight::Dense(data) => data.shape().to_vec(),
-                Weight::Packed(packed) => packed.shape().to_vec(),
-            };
+            let found = weight.shape();
             if found != slot.shape {
-                let (file, expected) = (file.to_string(), slot.shape);
-                return Err(PackageError::Shape { file, tensor: name, found, expected });
+                let (file, expected) = (file.to_string(), slot.shape.clone());
+                return Err(PackageError::Shape { file, tensor: name.clone(), found, expected });
             }
+        }
+        if unexpected.is_empty() {
+            return Ok(());
+        }
+        Err(PackageError::Unexpected { file: file.into(), tensors: unexpected })
+    }
+
+    fn place(&mut self, weights: BTreeMap<String, Weight>) {
+        let (mut dense, mut packed) = (HashMap::new(), HashMap::new());
+        for (name, weight) in weights {
+            let Some(slot) = self.open.remove(&name) else { continue };
             match weight {
                 Weight::Dense(data) => drop(dense.insert(name, data)),
                 Weight::Packed(matrix) => drop(packed.insert(slot.id, matrix)),
             }
         }
-        if !unexpected.is_empty() {
-            return Err(PackageError::Unexpected { file: file.into(), tensors: unexpected });
-        }
         let module = self.module.clone();
         let (module, _) = load_by_name(module, &mut |name, _| dense.remove(name));
         self.module = attach_packed(module, packed);
-        Ok(())
     }
 }
 

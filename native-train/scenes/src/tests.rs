@@ -42,6 +42,17 @@ fn known_scenes_are_drawn_to_the_byte() {
 }
 
 #[test]
+fn a_part_of_the_world_draws_as_the_whole() {
+    for split in [Split::Train, Split::HeldOut] {
+        let options = SceneOptions { side_px: 64, ..SceneOptions::embedded(split) };
+        let (whole, part) = (World::new().unwrap(), World::of(&options.classes).unwrap());
+        for seed in 0..20 {
+            assert_eq!(part.scene(seed, &options), whole.scene(seed, &options), "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn labels_follow_from_the_stack_of_layers() {
     let world = World::new().unwrap();
     let mut occluded = 0;

@@ -36,7 +36,21 @@ impl World {
     /// # Errors
     /// When an embedded icon is damaged.
     pub fn new() -> Result<Self, SceneError> {
-        let decode = |class: &Class| class.icon.map(|i| Sprite::decode(class.name, i)).transpose();
+        Self::of(&[])
+    }
+
+    /// Decodes the icons of these classes alone, which is sooner done; all when there are none.
+    /// Scenes must be drawn with [`SceneOptions::classes`] among them.
+    ///
+    /// # Errors
+    /// When an embedded icon is damaged.
+    pub fn of(classes: &[String]) -> Result<Self, SceneError> {
+        let wanted =
+            |class: &Class| classes.is_empty() || classes.iter().any(|name| name == class.name);
+        let decode = |class: &Class| {
+            let icon = class.icon.filter(|_| wanted(class));
+            icon.map(|icon| Sprite::decode(class.name, icon)).transpose()
+        };
         Ok(Self { sprites: CLASSES.iter().map(decode).collect::<Result<_, _>>()? })
     }
 

@@ -5,12 +5,16 @@
 
 mod advisories;
 mod files;
+mod install;
 mod licences;
+mod serve;
+mod site;
 mod spdx;
 mod steps;
 mod tools;
 mod wasm_scenes;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tools::{Fallible, Workspace};
@@ -20,7 +24,10 @@ cargo xtask test                 every check; what CI runs
 cargo xtask test --list          the names of the steps
 cargo xtask test --only STEP...  these steps alone
 cargo xtask licences             check the licences of all dependencies and their table
-cargo xtask licences --write     the same, writing the table into THIRD_PARTY.md";
+cargo xtask licences --write     the same, writing the table into THIRD_PARTY.md
+cargo xtask demo                 build the site and serve it on this machine
+cargo xtask site --out FOLDER    build the site for a static host
+cargo xtask engine               build the engine into web/js, for `npm pack` there";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +53,14 @@ fn command(args: &[&str]) -> Fallible<()> {
         }
         ["licences"] => licences::check(&Workspace::find()?),
         ["licences", "--write"] => licences::write(&Workspace::find()?),
+        ["demo"] => {
+            let workspace = Workspace::find()?;
+            let out = workspace.target_folder()?.join("site");
+            site::site(&workspace, &out)?;
+            serve::serve(&out)
+        }
+        ["site", "--out", out] => site::site(&Workspace::find()?, Path::new(out)),
+        ["engine"] => site::engine(&Workspace::find()?),
         _ => Err(USAGE.into()),
     }
 }

@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use crate::tools::{Fallible, WASM, Workspace, succeed};
-use crate::{advisories, files, licences, wasm_scenes};
+use crate::tools::{Fallible, WASM, Workspace, present, succeed};
+use crate::{advisories, files, install, licences, site, wasm_scenes};
 
 /// How a step that found nothing wrong ended.
 pub enum Outcome {
@@ -15,6 +15,8 @@ pub enum Outcome {
     /// A tool that not every machine has is missing.
     Skipped(String),
 }
+
+const SIMD: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]"#;
 
 struct Step {
     name: &'static str,
@@ -36,6 +38,8 @@ const STEPS: &[Step] = &[
         what: "scenes are the same natively and in WebAssembly",
         run: wasm_scenes::check,
     },
+    Step { name: "wasm-kernels", what: "the kernels' tests as WebAssembly", run: wasm_kernels },
+    Step { name: "browser", what: "the site in a real browser", run: browser },
     Step { name: "cuda", what: "the CUDA build compiles", run: cuda },
 ];
 
@@ -108,6 +112,33 @@ fn wasm(workspace: &Workspace) -> Fallible<Outcome> {
     let packages = ["-p", "refvlm-model", "-p", "refvlm-scenes", "-p", "refvlm-web"];
     let args = ["check", "--release", "--locked", "--target", WASM];
     succeed(workspace.cargo(&args).args(packages))?;
+    Ok(Outcome::Passed)
+}
+
+fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
+    if !present("node") {
+        return Ok(Outcome::Skipped("node is not installed".into()));
+    }
+    workspace.need_wasm_target()?;
+    let runner = install::wasm_bindgen(workspace)?.with_file_name("wasm-bindgen-test-runner");
+    let runner = format!("target.{WASM}.runner={:?}", runner.display().to_string());
+    let args = ["test", "--release", "--locked", "-p", "refvlm-shaders", "--tests", "--target"];
+    let mut command = workspace.cargo(&args);
+    succeed(command.args([WASM, "--config", SIMD, "--config", &runner]))?;
+    Ok(Outcome::Passed)
+}
+
+fn browser(workspace: &Workspace) -> Fallible<Outcome> {
+    if !present(&std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into())) {
+        return Ok(Outcome::Skipped("chromedriver is not installed".into()));
+    }
+    let out = workspace.target_folder()?.join("site");
+    site::site(workspace, &out)?;
+    // Over the workspace, for its features: a smaller set would build burn once more. One at a
+    // time, since each test keeps a browser busy.
+    let args = ["test", "--release", "--locked", "--workspace", "--test", "browser", "--"];
+    let mut command = workspace.cargo(&args);
+    succeed(command.args(["--test-threads", "1", "--nocapture"]).env("REFVLM_SITE", out))?;
     Ok(Outcome::Passed)
 }
 

@@ -80,9 +80,16 @@ pub fn dialogues(scene: &Scene, rng: &mut ChaCha8Rng, options: &DialogOptions) -
 
 /// One turn of exactly this kind; none when the scene has nothing to offer for it.
 pub fn dialogue_of(kind: Kind, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Dialogue> {
+    Some(dialogue_of_each(&[kind], scene, rng)).filter(|dialogue| !dialogue.kinds.is_empty())
+}
+
+/// One turn of each of these kinds, in their order; without those that the scene has nothing to
+/// offer for.
+pub fn dialogue_of_each(kinds: &[Kind], scene: &Scene, rng: &mut ChaCha8Rng) -> Dialogue {
     let mut draft = Draft::new(scene);
-    let turn = ask(kind, &mut draft, rng)?;
-    Some(Dialogue { record: draft.into_record(vec![turn]), kinds: vec![kind] })
+    let asked = kinds.iter().filter_map(|&kind| Some((ask(kind, &mut draft, rng)?, kind)));
+    let (turns, kinds) = asked.collect();
+    Dialogue { record: draft.into_record(turns), kinds }
 }
 
 /// A record that points once at each object, in any of the four ways, and asks for everything that

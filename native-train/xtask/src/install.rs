@@ -1,0 +1,88 @@
+//! The tools that the page is built with: taken where they are, else installed beside the build.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::tools::{Fallible, Workspace, capture, present, succeed};
+
+/// The version that builds with our Rust; it needs no other to read our configuration.
+const TRUNK: &str = "0.21.14";
+/// The npm package that holds wasm-opt, and runs wherever Node does.
+const BINARYEN: &str = "binaryen@132.0.0";
+
+/// `wasm-bindgen` at exactly the version of the crate, which the two must share.
+pub fn wasm_bindgen(workspace: &Workspace) -> Fallible<PathBuf> {
+    let version = locked_version(&workspace.read("Cargo.lock")?, "wasm-bindgen")?;
+    cargo_tool(workspace, "wasm-bindgen", "wasm-bindgen-cli", &version)
+}
+
+/// `trunk`.
+pub fn trunk(workspace: &Workspace) -> Fallible<PathBuf> {
+    cargo_tool(workspace, "trunk", "trunk", TRUNK)
+}
+
+/// `wasm-opt`, where it can be had.
+pub fn wasm_opt(workspace: &Workspace) -> Fallible<Option<PathBuf>> {
+    if present("wasm-opt") {
+        return Ok(Some("wasm-opt".into()));
+    }
+    let folder = tools_folder(workspace)?;
+    let tool = folder.join("node_modules/.bin/wasm-opt");
+    if !tool.is_file() && present("npm") {
+        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let args = ["install", "--no-audit", "--no-fund", "--no-save", BINARYEN, "--prefix"];
+        succeed(workspace.tool("npm", &args).arg(&folder))?;
+    }
+    Ok(tool.is_file().then_some(tool))
+}
+
+/// Folder of the tools that were installed here.
+pub fn bin_folder(workspace: &Workspace) -> Fallible<PathBuf> {
+    Ok(tools_folder(workspace)?.join("bin"))
+}
+
+fn tools_folder(workspace: &Workspace) -> Fallible<PathBuf> {
+    Ok(workspace.target_folder()?.join("tools"))
+}
+
+fn cargo_tool(
+    workspace: &Workspace,
+    program: &str,
+    package: &str,
+    version: &str,
+) -> Fallible<PathBuf> {
+    let own = bin_folder(workspace)?.join(program);
+    for candidate in [PathBuf::from(program), own.clone()] {
+        let answer = capture(&mut workspace.tool(&candidate, &["--version"])).unwrap_or_default();
+        if answer.split_whitespace().any(|word| word == version) {
+            return Ok(candidate);
+        }
+    }
+    println!("{package} {version} is not installed; building it takes some minutes");
+    let args = ["install", package, "--version", version, "--locked", "--root"];
+    succeed(workspace.cargo(&args).arg(tools_folder(workspace)?))?;
+    Ok(own)
+}
+
+fn locked_version(lock: &str, package: &str) -> Fallible<String> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
+    lines
+        .next()
+        .and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+        .map(String::from)
+        .ok_or_else(|| format!("Cargo.lock has no {package}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_very_package() {
+        let lock = "[[package]]\nname = \"a-b\"\nversion = \"1.0.0\"\n\n\
+                    [[package]]\nname = \"a\"\nversion = \"2.0.0\"\n";
+        assert_eq!(locked_version(lock, "a").unwrap(), "2.0.0");
+        assert!(locked_version(lock, "b").is_err());
+    }
+}

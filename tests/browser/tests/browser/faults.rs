@@ -1,0 +1,89 @@
+//! Networks and servers that fail.
+
+use crate::{IMPORT, LOAD, blank};
+use refvlm_browser_tests::{Fault, Server};
+use serde_json::json;
+
+const SHARD: &str = ".safetensors";
+const FAIL: &str = "window.model = await RefVlm.load('models/scenes');";
+
+#[test]
+fn the_second_load_needs_no_shard_and_then_no_network() {
+    let server = Server::start();
+    let browser = blank(&server);
+    let info = browser.get(LOAD, json!(null));
+    assert_eq!(info["cached"], false);
+    let progress = browser.get("return progress;", json!(null));
+    let progress = progress.as_array().unwrap();
+    let last = progress.last().unwrap();
+    assert_eq!((&last["phase"], &last["bytes"]), (&json!("build"), &last["total"]));
+    assert!(last["total"].as_u64().unwrap() > 1_000_000);
+    for pair in progress.windows(2) {
+        assert!(pair[0]["bytes"].as_u64() <= pair[1]["bytes"].as_u64(), "{pair:?}");
+    }
+    server.reset();
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], true);
+    assert_eq!(server.requests(SHARD), Vec::<usize>::new());
+    assert_eq!(server.requests("tokenizer.json"), Vec::<usize>::new());
+    server.plan("models/scenes/refvlm.json", Fault::Silence, usize::MAX);
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], true);
+}
+
+#[test]
+fn a_broken_connection_goes_on_where_it_broke() {
+    let server = Server::start();
+    let browser = blank(&server);
+    server.plan(SHARD, Fault::Drop(1_000_000), 3);
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], false);
+    let starts = server.requests(SHARD);
+    assert_eq!(starts.len(), 4, "{starts:?}");
+    assert!(starts.is_sorted() && starts[1] > 0 && starts[3] > starts[1], "{starts:?}");
+}
+
+#[test]
+fn a_flipped_bit_is_fetched_again_once() {
+    let server = Server::start();
+    let browser = blank(&server);
+    browser.get(IMPORT, json!(null));
+    server.plan(SHARD, Fault::Flip(500_000), usize::MAX);
+    assert_eq!(browser.kind(FAIL, json!(null)), "hash_mismatch");
+    assert_eq!(server.requests(SHARD), [0, 0]);
+    server.reset();
+    server.plan(SHARD, Fault::Flip(500_000), 1);
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], false);
+    assert_eq!(server.requests(SHARD), [0, 0]);
+}
+
+#[test]
+fn what_is_cut_off_or_missing_or_silent_is_named() {
+    let server = Server::start();
+    let browser = blank(&server);
+    browser.get(IMPORT, json!(null));
+    server.plan(SHARD, Fault::Truncate(500_000), usize::MAX);
+    assert_eq!(browser.kind(FAIL, json!(null)), "truncated");
+    server.reset();
+    server.plan("models/scenes/refvlm.json", Fault::Truncate(100), usize::MAX);
+    assert_eq!(browser.kind(FAIL, json!(null)), "bad_package");
+    server.reset();
+    server.plan(SHARD, Fault::Silence, usize::MAX);
+    assert_eq!(browser.kind(FAIL, json!(null)), "offline");
+    let elsewhere = "await RefVlm.load('models/none');";
+    assert_eq!(browser.kind(elsewhere, json!(null)), "not_found");
+    // Nothing of that was kept.
+    server.reset();
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], false);
+}
+
+#[test]
+fn a_download_is_aborted() {
+    let server = Server::start();
+    let browser = blank(&server);
+    browser.get(IMPORT, json!(null));
+    let script = "
+        const abort = new AbortController();
+        const onProgress = () => abort.abort();
+        await RefVlm.load('models/scenes', { onProgress, signal: abort.signal });";
+    let thrown = browser.run(script, json!(null));
+    assert_eq!(thrown["thrown"]["name"], "AbortError", "{thrown}");
+    assert_eq!(browser.get(LOAD, json!(null))["preset"], "scenes");
+}

@@ -1,0 +1,149 @@
+// Loads a package into the engine: from the cache where it is there, else from the network.
+
+import { Store, download } from "./download.js";
+import { aborted, fail } from "./failure.js";
+
+const MANIFEST_LIMIT = 16 << 20;
+const TOKENIZER_LIMIT = 64 << 20;
+const PROGRESS_EVERY_MS = 100;
+
+/**
+ * @param starting promise of the engine
+ * @param address of the package's folder or of its refvlm.json
+ * @param post takes the protocol's `progress` without its type
+ * @returns what the engine says it loaded, and whether all shards were in the cache
+ */
+export async function loadPackage(starting, address, signal, post) {
+  const base = folder(address);
+  const store = await Store.open(base.href);
+  const manifest = manifestOf(base, store, signal);
+  // Both run at once; whichever fails first is what is told.
+  const [engine, bytes] = await Promise.all([starting, manifest]);
+  const wanted = JSON.parse(engine.begin(bytes));
+  try {
+    const vocabulary = `tokenizer-${await digest(bytes)}`;
+    const total = wanted.reduce((sum, shard) => sum + shard.bytes, 0);
+    const meter = new Meter(total, post);
+    let cached = true;
+    engine.tokenizer(await tokenizerOf(base, store, vocabulary, signal));
+    for (const shard of wanted) {
+      cached = (await loadShard(engine, base, store, shard, signal, meter)) && cached;
+    }
+    meter.tell("build", true);
+    if (signal.aborted) throw aborted(signal);
+    const loaded = JSON.parse(engine.finish());
+    await store.put("refvlm.json", bytes);
+    await store.keepOnly(["refvlm.json", vocabulary, ...wanted.map((shard) => shard.sha256)]);
+    return { ...loaded, cached };
+  } finally {
+    engine.cancel();
+  }
+}
+
+function folder(address) {
+  let url;
+  try {
+    url = new URL(address);
+  } catch {
+    fail("bad_request", `${address} is no address`, "give the address of the package's folder");
+  }
+  url.hash = "";
+  url.search = "";
+  url.pathname = url.pathname.replace(/refvlm\.json$/, "").replace(/\/?$/, "/");
+  return url;
+}
+
+/** The manifest says what is current, so the network is asked first; without one the kept copy does. */
+async function manifestOf(base, store, signal) {
+  const kept = await store.get("refvlm.json");
+  if (kept && !navigator.onLine) return kept;
+  const url = new URL("refvlm.json", base).href;
+  return download(url, { limit: MANIFEST_LIMIT, signal, cache: "no-cache" }).catch((error) => {
+    if (kept && error.kind === "offline") return kept;
+    throw error;
+  });
+}
+
+async function tokenizerOf(base, store, key, signal) {
+  const kept = await store.get(key);
+  if (kept) return kept;
+  const url = new URL("tokenizer.json", base).href;
+  const bytes = await download(url, { limit: TOKENIZER_LIMIT, signal, cache: "no-cache" });
+  await store.put(key, bytes);
+  return bytes;
+}
+
+/** Gives the engine one shard; it checks length and hash. Returns whether the cache had it. */
+async function loadShard(engine, base, store, shard, signal, meter) {
+  const kept = await store.get(shard.sha256);
+  if (kept && take(engine, shard, kept, meter)) return true;
+  if (kept) await store.delete(shard.sha256);
+  const url = new URL(shard.file, base).href;
+  // What is kept is kept by its hash, so the browser's own cache would only hold it twice.
+  const options = { expected: shard.bytes, signal, cache: "no-store", onBytes: (n) => meter.of(n) };
+  let bytes = await download(url, options);
+  if (!take(engine, shard, bytes, meter)) {
+    // A bit may have flipped on the way; if it did so on the server, the second time tells.
+    bytes = await download(url, { ...options, cache: "reload" });
+    take(engine, shard, bytes, meter, true);
+  }
+  await store.put(shard.sha256, bytes);
+  return false;
+}
+
+function take(engine, shard, bytes, meter, last = false) {
+  meter.of(bytes.byteLength);
+  meter.tell("verify", true);
+  try {
+    engine.shard(shard.file, bytes);
+  } catch (thrown) {
+    const damaged = typeof thrown === "string" && /"(hash_mismatch|truncated)"/.test(thrown);
+    if (last || !damaged) throw thrown;
+    meter.of(0);
+    return false;
+  }
+  meter.add(bytes.byteLength);
+  return true;
+}
+
+async function digest(bytes) {
+  // Plain-http pages have no crypto.subtle, and no Cache API either: any key will do there.
+  if (!globalThis.crypto?.subtle) return "none";
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Bytes so far, over all shards, and when the last one will be here. */
+class Meter {
+  #post;
+  #total;
+  #done = 0;
+  #current = 0;
+  #start = performance.now();
+  #told = -Infinity;
+
+  constructor(total, post) {
+    this.#total = total;
+    this.#post = post;
+  }
+
+  of(bytes) {
+    this.#current = bytes;
+    this.tell("download");
+  }
+
+  add(bytes) {
+    this.#done += bytes;
+    this.#current = 0;
+  }
+
+  tell(phase, now = false) {
+    const time = performance.now();
+    if (!now && time - this.#told < PROGRESS_EVERY_MS) return;
+    this.#told = time;
+    const bytes = this.#done + this.#current;
+    const seconds = (time - this.#start) / 1000;
+    const left = (this.#total - bytes) * (seconds / bytes);
+    this.#post({ phase, bytes, total: this.#total, eta_s: bytes > 0 && seconds > 0.2 ? left : null });
+  }
+}

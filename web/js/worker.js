@@ -1,0 +1,157 @@
+// The engine's worker: takes the protocol's requests, one after the other, and answers them. The
+// crate `refvlm-protocol` describes each message.
+
+import init, { Engine, version } from "./engine/refvlm.js";
+import { FATAL, aborted, fail, failureOf } from "./failure.js";
+import { loadPackage } from "./loader.js";
+
+/** Promise of the engine, from the first request that needs it. */
+let starting = null;
+/** Requests that wait, and the one that is served: `{id, request, rgba, abort}`. */
+const queue = [];
+let running = null;
+/** What ended the engine; everything fails of it from then on. */
+let dead = null;
+
+self.onmessage = ({ data }) => {
+  const { id, request, rgba } = data ?? {};
+  if (request?.type === "abort") return abort(request.target);
+  const job = { id, request, rgba, abort: new AbortController() };
+  if (dead) return reply(job, { type: "failed", ...dead });
+  // A scene needs nothing that a download is busy with.
+  if (request?.type === "generate" && running?.request.type === "load") return serve(job);
+  queue.push(job);
+  pump();
+};
+
+// Whatever the engine throws outside of a call, such as in a continuation, ends up here.
+self.addEventListener("error", (event) => die(event.error ?? event.message));
+self.addEventListener("unhandledrejection", (event) => die(event.reason));
+
+async function pump() {
+  if (running) return;
+  while ((running = queue.shift() ?? null)) await serve(running);
+}
+
+function abort(target) {
+  const job = [running, ...queue].find((job) => job?.id === target);
+  job?.abort.abort();
+}
+
+async function serve(job) {
+  const { signal } = job.abort;
+  try {
+    if (signal.aborted) throw aborted(signal);
+    const serveOne = SERVE[job.request?.type];
+    if (!serveOne) fail("bad_request", `${job.request?.type} is no request`, "the protocol lists them");
+    await serveOne(job, signal);
+  } catch (thrown) {
+    if (signal.aborted && !dead) return reply(job, { type: "aborted" });
+    const failure = failureOf(thrown);
+    if (FATAL.has(failure.kind)) dead = failure;
+    reply(job, { type: "failed", ...failure });
+  }
+}
+
+function die(thrown) {
+  dead ??= { ...failureOf(thrown) };
+  if (!FATAL.has(dead.kind)) dead.kind = "crashed";
+  for (const job of [running, ...queue.splice(0)]) {
+    if (job) reply(job, { type: "failed", ...dead });
+  }
+}
+
+const SERVE = {
+  async load(job, signal) {
+    const { url, backend = "auto" } = job.request;
+    if (!["auto", "cpu", "webgpu"].includes(backend)) {
+      fail("bad_request", `${backend} is no backend`, "use auto, cpu or webgpu");
+    }
+    if (backend === "webgpu") {
+      fail("no_webgpu", "This engine has no kernels for WebGPU yet", 'use backend "auto" or "cpu"');
+    }
+    const tell = (progress) => reply(job, { type: "progress", ...progress });
+    const loaded = await loadPackage(engine(), url, signal, tell);
+    const { cached, ...model } = loaded;
+    reply(job, { type: "ready", ...model, backend: "cpu", adapter: null, cached, version: version() });
+  },
+
+  async generate(job) {
+    const { seed, side = 384 } = job.request;
+    const whole = (value, low, high) => Number.isInteger(value) && value >= low && value <= high;
+    if (!whole(seed, 0, 2 ** 32 - 1) || !whole(side, 16, 4096)) {
+      fail("bad_request", `no scene has seed ${seed} and side ${side}`, "use a seed below 2^32 and a side of 16 to 4096");
+    }
+    const [scene, rgba, depth] = (await engine()).scene(seed, side);
+    const beside = { rgba: rgba.buffer, depth: depth.buffer };
+    reply(job, { type: "scene", ...JSON.parse(scene) }, beside);
+  },
+
+  async set_image(job) {
+    const { width, height } = job.request;
+    if (!(job.rgba instanceof ArrayBuffer)) {
+      fail("bad_request", "set_image came without rgba", "transfer the bytes beside the request");
+    }
+    const rgba = new Uint8Array(job.rgba);
+    job.rgba = null;
+    const seconds = await (await engine()).set_image(width, height, rgba);
+    reply(job, { type: "image_set", width, height, seconds });
+  },
+
+  async ask(job, signal) {
+    // Between two events the worker looks at its messages, so that an abort is seen at any token.
+    const emit = async (event) => {
+      reply(job, { type: "event", event: JSON.parse(event) });
+      await tick();
+      return !signal.aborted;
+    };
+    const ended = await (await engine()).ask(JSON.stringify(job.request.ask) ?? "", emit);
+    if (!ended) throw aborted(signal);
+  },
+
+  async unload(job) {
+    if (starting) (await engine()).unload();
+    reply(job, { type: "unloaded" });
+  },
+};
+
+function reply(job, reply, beside = {}) {
+  if (job.over) return;
+  job.over = !["progress", "event"].includes(reply.type) || reply.event?.event === "done";
+  self.postMessage({ id: job.id, reply, ...beside }, Object.values(beside));
+}
+
+function engine() {
+  starting ??= start();
+  return starting;
+}
+
+async function start() {
+  // One function that makes a vector: where that is no module, the engine is none either.
+  const vector = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+  if (typeof WebAssembly !== "object" || !WebAssembly.validate(new Uint8Array(vector))) {
+    fail("no_simd", "This browser cannot run WebAssembly with SIMD", "use a current version of Chrome, Edge, Firefox or Safari");
+  }
+  try {
+    await init();
+  } catch (error) {
+    starting = null;
+    if (error instanceof TypeError) {
+      fail("offline", `The engine cannot be fetched (${error.message})`, "check the connection and try again");
+    }
+    throw error;
+  }
+  return new Engine();
+}
+
+const { port1, port2 } = new MessageChannel();
+let resume = null;
+port1.onmessage = () => resume?.();
+
+/** Lets the worker take its waiting messages; a timer would wait for milliseconds. */
+function tick() {
+  return new Promise((resolve) => {
+    resume = resolve;
+    port2.postMessage(null);
+  });
+}

@@ -1,0 +1,107 @@
+//! The worker's engine natively: loading in every order, refusing, drawing.
+
+use refvlm_protocol::{Ask, Event, Failure, FailureKind, Task};
+use refvlm_record::{AnswerPart, Unit};
+use refvlm_web::{Engine, WantedShard, WebError};
+
+const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/models/scenes/");
+
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{PACKAGE}{name}")).unwrap()
+}
+
+fn begun() -> (Engine, Vec<WantedShard>) {
+    let mut engine = Engine::new(|| 0.0);
+    let wanted = engine.begin(&read("refvlm.json")).unwrap();
+    (engine, wanted)
+}
+
+fn kind(error: WebError) -> FailureKind {
+    let failure = Failure::from(error);
+    assert!(!failure.message.is_empty() && !failure.remedy.is_empty(), "{failure:?}");
+    failure.kind
+}
+
+async fn answer(engine: &mut Engine, ask: &Ask, stop: usize) -> (bool, Vec<Event>) {
+    let mut events = Vec::new();
+    let keep = async |event: &Event| {
+        events.push(event.clone());
+        events.len() < stop
+    };
+    let ended = engine.ask(ask, keep).await.unwrap();
+    (ended, events)
+}
+
+#[test]
+fn a_damaged_shard_can_be_given_again() {
+    let (mut engine, wanted) = begun();
+    let file = &wanted[0].file;
+    let mut bytes = read(file);
+    assert_eq!(wanted[0].bytes, bytes.len() as u64);
+    assert_eq!(kind(engine.shard(file, &bytes[1..]).unwrap_err()), FailureKind::Truncated);
+    bytes[5000] ^= 1;
+    assert_eq!(kind(engine.shard(file, &bytes).unwrap_err()), FailureKind::HashMismatch);
+    bytes[5000] ^= 1;
+    engine.shard(file, &bytes).unwrap();
+    engine.tokenizer(&read("tokenizer.json")).unwrap();
+    let loaded = engine.finish().unwrap();
+    assert_eq!(loaded.preset, "scenes");
+    assert!(loaded.package_bytes > bytes.len() as u64 && loaded.parameters > 1_000_000);
+}
+
+#[test]
+fn steps_out_of_order_are_refused() {
+    let mut engine = Engine::new(|| 0.0);
+    assert_eq!(kind(engine.shard("a", &[]).unwrap_err()), FailureKind::BadRequest);
+    assert_eq!(kind(engine.finish().unwrap_err()), FailureKind::BadRequest);
+    assert_eq!(kind(engine.begin(b"{}").unwrap_err()), FailureKind::BadPackage);
+    let set = pollster::block_on(engine.set_image(1, 1, &[0; 4]));
+    assert_eq!(kind(set.unwrap_err()), FailureKind::NotLoaded);
+    let (mut engine, _) = begun();
+    engine.tokenizer(&read("tokenizer.json")).unwrap();
+    assert_eq!(kind(engine.tokenizer(b"{}").unwrap_err()), FailureKind::BadPackage);
+    assert_eq!(kind(engine.finish().unwrap_err()), FailureKind::BadPackage);
+}
+
+#[test]
+fn a_scene_is_set_asked_about_and_aborted() {
+    let (mut engine, wanted) = begun();
+    engine.tokenizer(&read("tokenizer.json")).unwrap();
+    for WantedShard { file, .. } in &wanted {
+        engine.shard(file, &read(file)).unwrap();
+    }
+    engine.finish().unwrap();
+    let drawn = engine.scene(7, 100).unwrap();
+    let scene = &drawn.scene;
+    assert_eq!(scene.width.max(scene.height), 100);
+    let pixels = (scene.width * scene.height) as usize;
+    assert_eq!((drawn.rgba.len(), drawn.depth.len()), (pixels * 4, pixels));
+    scene.record.check().unwrap();
+    let named: Vec<usize> = scene.record.turns[0]
+        .answer
+        .iter()
+        .filter_map(|part| match part {
+            AnswerPart::Triplet { unit: Unit::Mask, targets, .. } => Some(targets.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let objects = scene.record.targets.iter().filter(|target| target.bbox.is_some()).count();
+    assert_eq!(named.len(), objects, "the first turn names everything");
+
+    pollster::block_on(async {
+        let ask = Ask::new(Task::Segmentation, "Segment everything.", vec![]);
+        let early = engine.ask(&ask, async |_: &Event| true).await;
+        assert_eq!(kind(early.unwrap_err()), FailureKind::NoPicture);
+        let wrong = engine.set_image(scene.width, scene.height, &drawn.rgba[4..]).await;
+        assert_eq!(kind(wrong.unwrap_err()), FailureKind::BadPicture);
+        engine.set_image(scene.width, scene.height, &drawn.rgba).await.unwrap();
+        let (ended, whole) = answer(&mut engine, &ask, usize::MAX).await;
+        assert!(ended && matches!(whole.last(), Some(Event::Done { .. })));
+        let (ended, part) = answer(&mut engine, &ask, 6).await;
+        assert!(!ended && part.len() == 6);
+        // Timings tell what was in the cache; the rest of the second answer is as the first.
+        let (_, again) = answer(&mut engine, &ask, usize::MAX).await;
+        assert_eq!(again[..again.len() - 1], whole[..whole.len() - 1]);
+    });
+}
