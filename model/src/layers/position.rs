@@ -23,7 +23,7 @@ pub fn octave_position([height, width]: [usize; 2], channels: usize, device: &De
             let share = (channel / 2) as f64 / steps;
             let waves = WAVES[0] * (WAVES[1] / WAVES[0]).powf(share);
             let angle = TAU * waves * (at as f64 + 0.5) / count as f64;
-            if channel % 2 == 0 { angle.sin() as f32 } else { angle.cos() as f32 }
+            if channel.is_multiple_of(2) { angle.sin() as f32 } else { angle.cos() as f32 }
         };
         (0..count).flat_map(|at| (0..half).map(move |channel| value(at, channel))).collect()
     };

@@ -1,4 +1,5 @@
 //! The JSON that JavaScript sees, word for word.
+#![allow(clippy::unwrap_used)]
 
 use refvlm_protocol::*;
 use serde_json::{Value, from_value, json, to_value};
