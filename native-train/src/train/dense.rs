@@ -233,7 +233,7 @@ mod tests {
                 let centre = |i: usize| (i as f32 + 0.5) / grid as f32;
                 let (x, y) = (centre(at % grid), centre(at / grid));
                 let [left, top, right, bottom] = [0, 1, 2, 3].map(|i| row[sides + i]);
-                let found = [x - left, y - top, left + right, top + bottom].map(|v| v * side);
+                let found = [x - left, y - top, x + right, y + bottom].map(|v| v * side);
                 let is = |b: &[f32; 4]| {
                     let (x, y) = (b[0] + pad[0].floor(), b[1] + pad[1].floor());
                     let sides = [x, y, x + b[2], y + b[3]];
