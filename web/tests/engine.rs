@@ -1,5 +1,7 @@
 //! The worker's engine natively: loading in every order, refusing, drawing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use refvlm_protocol::{Ask, Event, Failure, FailureKind, Task};
 use refvlm_record::{AnswerPart, Unit};
 use refvlm_web::{Engine, WantedShard, WebError};

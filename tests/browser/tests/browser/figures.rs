@@ -4,8 +4,9 @@ use crate::{IMPORT, blank};
 use refvlm_browser_tests::Server;
 use serde_json::{Value, json};
 
-/// How many times the aim a machine may need that is busy with other things.
-const BUSY: f64 = 3.0;
+/// How many times the aim may pass: the test guards against what makes everything slow, on machines
+/// that are busy with other things.
+const BUSY: f64 = 10.0;
 
 /// The longest that the median should be, in seconds.
 const AIMS: [(&str, f64); 5] = [
