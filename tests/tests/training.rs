@@ -111,7 +111,7 @@ fn pointing_teaches_without_a_language_model() {
     device.seed(4);
     let model = RefVlm::new(&config, &device).unwrap();
     let spoken = example(&config, SPOKEN, 10);
-    assert!(PointingBatch::new(&[spoken.clone()], &config, &device).is_none());
+    assert!(PointingBatch::new(std::slice::from_ref(&spoken), &config, &device).is_none());
 
     let examples = [spoken, example(&config, POINTED, 40)];
     let batch = PointingBatch::new(&examples, &config, &device).unwrap();
