@@ -2,12 +2,33 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use refvlm_model::config::ModelConfig;
 use refvlm_model::package::by_name::{load_by_name, names};
+use refvlm_model::triplet::Tokenizer;
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::path::PathBuf;
+
+/// A file of the repository's `configs`.
+fn config_file(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../configs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The model of `configs/scenes.toml`.
+pub fn scenes_config() -> ModelConfig {
+    #[derive(serde::Deserialize)]
+    struct File {
+        model: ModelConfig,
+    }
+    toml::from_slice::<File>(&config_file("scenes.toml")).unwrap().model
+}
+
+/// The vocabulary of the `scenes` preset.
+pub fn scenes_tokenizer() -> Tokenizer {
+    Tokenizer::from_json(&config_file("scenes-tokenizer.json")).unwrap()
+}
 
 /// One reference case: a JSON description and, unless it is text only, its tensors.
 pub struct Fixture {

@@ -10,27 +10,9 @@ use refvlm_model::example::{Example, pixels, regions};
 use refvlm_model::image::Picture;
 use refvlm_model::language::Sampling;
 use refvlm_model::refvlm::RefVlm;
-use refvlm_model::triplet::{Encoded, Exchange, Tokenizer};
+use refvlm_model::triplet::{Encoded, Exchange};
 use refvlm_record::{Prompt, Task, Unit};
-use std::path::Path;
-
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn config() -> ModelConfig {
-    #[derive(serde::Deserialize)]
-    struct File {
-        model: ModelConfig,
-    }
-    let text = std::fs::read_to_string(root().join("configs/scenes.toml")).unwrap();
-    toml::from_str::<File>(&text).unwrap().model
-}
-
-fn tokenizer() -> Tokenizer {
-    Tokenizer::from_json(&std::fs::read(root().join("configs/scenes-tokenizer.json")).unwrap())
-        .unwrap()
-}
+use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer};
 
 fn model(config: &ModelConfig, device: &Device) -> RefVlm {
     device.seed(7);

@@ -8,29 +8,10 @@ use refvlm_model::image::Picture;
 use refvlm_model::losses::LossConfig;
 use refvlm_model::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
-use refvlm_model::triplet::Tokenizer;
 use refvlm_record::{Record, Unit};
-use std::path::Path;
+use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer};
 
 const SIDE: u32 = 64;
-
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn config() -> ModelConfig {
-    #[derive(serde::Deserialize)]
-    struct File {
-        model: ModelConfig,
-    }
-    let text = std::fs::read_to_string(root().join("configs/scenes.toml")).unwrap();
-    toml::from_str::<File>(&text).unwrap().model
-}
-
-fn tokenizer() -> Tokenizer {
-    Tokenizer::from_json(&std::fs::read(root().join("configs/scenes-tokenizer.json")).unwrap())
-        .unwrap()
-}
 
 /// A record with two things; `turns` as JSON.
 fn record(turns: &str) -> Record {
