@@ -6,13 +6,15 @@
 //! the futures are ready at once. There is no clock here: the caller lends one.
 
 mod answer;
+mod probe;
 mod units;
 
 pub use answer::Answer;
+pub use probe::seconds_per_token;
 pub use refvlm_record::Ask;
 
 use crate::config::{ModelConfig, ModelConfigError};
-use crate::example::{ExampleError, pixels, regions};
+use crate::example::{ExampleError, pixel_tensors, regions};
 use crate::image::{Frame, ImageError, Picture};
 use crate::language::{CacheFull, KvCache, LlamaError, Positions, SamplingError};
 use crate::package::by_name::names;
@@ -165,13 +167,8 @@ impl Session {
     /// When the picture cannot be used; the picture before then stays.
     pub async fn set_image(&mut self, picture: Picture<'_>) -> Result<f64, EngineError> {
         let start = (self.clock)();
-        let (frame, values, tower) = pixels(&self.config, picture)?;
-        let tensor = |values: Vec<f32>, side: usize| {
-            Tensor::<4>::from_data(TensorData::new(values, [1, 3, side, side]), &self.device)
-        };
-        let size = self.config.visual_encoder.image_size;
-        let tower = (!tower.is_empty()).then(|| tensor(tower, self.config.tower_size));
-        let sight = self.model.see(tensor(values, size), tower);
+        let (frame, pixels, tower) = pixel_tensors(&self.config, picture, &self.device)?;
+        let sight = self.model.see(pixels, tower);
         self.pictures += 1;
         self.picture =
             Some(Seen { number: self.pictures, frame, sight, seconds: 0.0, reported: false });

@@ -6,6 +6,7 @@ use crate::image::{Frame, ImageError, Picture, Preprocess, share_of_cells};
 use crate::losses::{DenseTarget, PoseTarget};
 use crate::prompting::PromptError;
 use crate::triplet::{Encoded, Exchange, TemplateError, Tokenizer};
+use burn::tensor::{Device, Tensor};
 use refvlm_record::{Mask, Prompt, Record, RleError, Target, Unit};
 use thiserror::Error;
 
@@ -216,13 +217,32 @@ pub fn pixels(
     config: &ModelConfig,
     picture: Picture,
 ) -> Result<(Frame, Vec<f32>, Vec<f32>), ImageError> {
+    let (encoder, tower) = inputs(config);
+    let (frame, pixels) = encoder.apply(picture)?;
+    let tower = tower.map(|tower| tower.apply(picture)).transpose()?;
+    Ok((frame, pixels, tower.map_or(Vec::new(), |(_, values)| values)))
+}
+
+/// The same as tensors `[1, 3, side, side]` on a device; on a GPU they are made there.
+///
+/// # Errors
+/// When the picture's size is out of bounds.
+pub fn pixel_tensors(
+    config: &ModelConfig,
+    picture: Picture,
+    device: &Device,
+) -> Result<(Frame, Tensor<4>, Option<Tensor<4>>), ImageError> {
+    let (encoder, tower) = inputs(config);
+    let (frame, pixels) = encoder.tensor(picture, device)?;
+    let tower = tower.map(|tower| tower.tensor(picture, device)).transpose()?;
+    Ok((frame, pixels, tower.map(|(_, values)| values)))
+}
+
+/// What the two towers expect; the convolutional one nothing of its own where the sizes agree.
+fn inputs(config: &ModelConfig) -> (Preprocess, Option<Preprocess>) {
     let size = config.visual_encoder.image_size;
-    let (frame, pixels) = Preprocess::clip(size as u32).apply(picture)?;
-    let tower = match config.tower_size == size {
-        true => Vec::new(),
-        false => Preprocess::clip(config.tower_size as u32).apply(picture)?.1,
-    };
-    Ok((frame, pixels, tower))
+    let tower = (config.tower_size != size).then(|| Preprocess::clip(config.tower_size as u32));
+    (Preprocess::clip(size as u32), tower)
 }
 
 /// The region of each prompt: weights 0..=1 over the cells of the prompt features, row-major.

@@ -1,7 +1,16 @@
 //! Kernels of REF-VLM: block-quantised weights and the product with them, straight from the
-//! packed form.
+//! packed form; the resize of a picture; masks at a picture's size.
+//!
+//! Each has a form for the CPU. With the feature `wgpu`, [`gpu`] has the same in WGSL, for every
+//! device that burn reaches through wgpu.
 
+#[cfg(feature = "wgpu")]
+pub mod gpu;
 mod packed;
 mod product;
+mod resample;
+mod upsample;
 
 pub use packed::{BLOCK, Format, PackError, Packed};
+pub use resample::resize_bicubic;
+pub use upsample::Window;

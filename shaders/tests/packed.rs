@@ -1,26 +1,13 @@
 //! Packing against its definition, and the product against a plain loop over unpacked weights.
 
+mod support;
+
 use half::f16;
 use refvlm_shaders::{BLOCK, Format, PackError, Packed};
+use support::Numbers;
 // The same tests run as WebAssembly, where other loops multiply.
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-/// Normal numbers, the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn uniform(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 40) as f32 / (1u64 << 24) as f32
-    }
-
-    fn normal(&mut self, n: usize, std: f32) -> Vec<f32> {
-        let one =
-            |a: f32, b: f32| (-2.0 * (a + 1e-7).ln()).sqrt() * (std::f32::consts::TAU * b).cos();
-        (0..n).map(|_| std * one(self.uniform(), self.uniform())).collect()
-    }
-}
 
 const FORMATS: [Format; 2] = [Format::Q8, Format::Q4];
 

@@ -9,17 +9,20 @@ const PROGRESS_EVERY_MS = 100;
 
 /**
  * @param starting promise of the engine
+ * @param choose takes the manifest's bytes, returns a promise of the backend to load it to
  * @param address of the package's folder or of its refvlm.json
  * @param post takes the protocol's `progress` without its type
  * @returns what the engine says it loaded, and whether all shards were in the cache
  */
-export async function loadPackage(starting, address, signal, post) {
+export async function loadPackage(starting, choose, address, signal, post) {
   const base = folder(address);
   const store = await Store.open(base.href);
   const manifest = manifestOf(base, store, signal);
   // Both run at once; whichever fails first is what is told.
   const [engine, bytes] = await Promise.all([starting, manifest]);
-  const wanted = JSON.parse(engine.begin(bytes));
+  const backend = await choose(bytes);
+  if (signal.aborted) throw aborted(signal);
+  const wanted = JSON.parse(engine.begin(bytes, backend));
   try {
     const vocabulary = `tokenizer-${await digest(bytes)}`;
     const total = wanted.reduce((sum, shard) => sum + shard.bytes, 0);
@@ -34,7 +37,7 @@ export async function loadPackage(starting, address, signal, post) {
     const loaded = JSON.parse(engine.finish());
     await store.put("refvlm.json", bytes);
     await store.keepOnly(["refvlm.json", vocabulary, ...wanted.map((shard) => shard.sha256)]);
-    return { ...loaded, cached };
+    return { ...loaded, backend, cached };
   } finally {
     engine.cancel();
   }

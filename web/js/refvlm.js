@@ -46,6 +46,10 @@ export class RefVlm {
   async #alive(signal) {
     if (this.#worker === null) fail("not_loaded", "The model was unloaded", "load it again");
     if (this.#worker.dead) {
+      // A card that was lost or is too small would be so again: the rest is computed without it.
+      const { kind } = this.#worker.dead;
+      const card = this.info?.backend === "webgpu" && ["device_lost", "out_of_memory"].includes(kind);
+      if (card && this.#options.backend === "auto") this.#options.backend = "cpu";
       this.#reviving ??= this.#load({ signal }).finally(() => (this.#reviving = null));
       await this.#reviving;
     }

@@ -1,7 +1,8 @@
 // The engine's worker: takes the protocol's requests, one after the other, and answers them. The
 // crate `refvlm-protocol` describes each message.
 
-import init, { Engine, version } from "./engine/refvlm.js";
+import init, { Engine, chooseBackend, version } from "./engine/refvlm.js";
+import { probeAdapter } from "./adapter.js";
 import { FATAL, aborted, fail, failureOf } from "./failure.js";
 import { loadPackage } from "./loader.js";
 
@@ -67,13 +68,15 @@ const SERVE = {
     if (!["auto", "cpu", "webgpu"].includes(backend)) {
       fail("bad_request", `${backend} is no backend`, "use auto, cpu or webgpu");
     }
-    if (backend === "webgpu") {
-      fail("no_webgpu", "This engine has no kernels for WebGPU yet", 'use backend "auto" or "cpu"');
+    const adapter = backend === "cpu" ? null : await probeAdapter();
+    if (backend === "webgpu" && !adapter.name) {
+      fail("no_webgpu", adapter.problem, 'use backend "auto" or "cpu"');
     }
+    const choose = (manifest) => chooseBackend(manifest, backend, adapter?.real ?? false);
     const tell = (progress) => reply(job, { type: "progress", ...progress });
-    const loaded = await loadPackage(engine(), url, signal, tell);
-    const { cached, ...model } = loaded;
-    reply(job, { type: "ready", ...model, backend: "cpu", adapter: null, cached, version: version() });
+    const loaded = await loadPackage(engine(), choose, url, signal, tell);
+    const name = loaded.backend === "webgpu" ? adapter.name : null;
+    reply(job, { type: "ready", ...loaded, adapter: name, version: version() });
   },
 
   async generate(job) {

@@ -18,7 +18,6 @@ const NOT_BEGUN: WebError = WebError::NotBegun("no package is being loaded");
 /// The engine of one worker.
 pub struct Engine {
     clock: Clock,
-    device: Device,
     world: Option<World>,
     loading: Option<Loading>,
     session: Option<Session>,
@@ -27,6 +26,7 @@ pub struct Engine {
 /// A package on its way.
 struct Loading {
     config: ModelConfig,
+    device: Device,
     quantisation: Quantisation,
     tokenizer: Option<Tokenizer>,
     loader: Loader<RefVlm>,
@@ -58,24 +58,21 @@ pub struct Loaded {
 }
 
 impl Engine {
-    /// An engine without a model, on the CPU; `clock` gives seconds.
+    /// An engine without a model; `clock` gives seconds.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, device: Device::flex(), world: None, loading: None, session: None }
+        Self { clock, world: None, loading: None, session: None }
     }
 
-    /// Starts to load a package; a model that is there stays until the new one is complete.
-    /// Returns the shards that are wanted.
+    /// Starts to load a package to a device; a model that is there stays until the new one is
+    /// complete. Returns the shards that are wanted.
     ///
     /// # Errors
     /// When the manifest, or the configuration in it, is none.
-    pub fn begin(&mut self, manifest: &[u8]) -> Result<Vec<WantedShard>, WebError> {
+    pub fn begin(&mut self, manifest: &[u8], device: Device) -> Result<Vec<WantedShard>, WebError> {
         self.loading = None;
         let bytes = manifest.len() as u64;
-        let manifest = Manifest::parse(manifest)?;
-        let config: ModelConfig = serde_json::from_value(manifest.description.config.clone())
-            .map_err(|e| WebError::Config(e.to_string()))?;
-        let model =
-            RefVlm::new(&config, &self.device).map_err(|e| WebError::Config(e.to_string()))?;
+        let (manifest, config) = parse(manifest)?;
+        let model = RefVlm::new(&config, &device).map_err(|e| WebError::Config(e.to_string()))?;
         let wanted = manifest.shards.iter().map(|shard| WantedShard {
             file: shard.file.clone(),
             bytes: shard.bytes,
@@ -84,7 +81,7 @@ impl Engine {
         let wanted = wanted.collect();
         let quantisation = manifest.quantisation;
         let loader = Loader::new(manifest, model);
-        self.loading = Some(Loading { config, quantisation, tokenizer: None, loader, bytes });
+        self.loading = Some(Loading { config, device, quantisation, tokenizer: None, loader, bytes });
         Ok(wanted)
     }
 
@@ -120,8 +117,8 @@ impl Engine {
             loading.tokenizer.ok_or(WebError::NotBegun("tokenizer.json was not given"))?;
         let model = loading.loader.finish()?;
         let preset = loading.config.preset.clone();
-        let device = self.device.clone();
-        let session = Session::new(loading.config, model, tokenizer, device, self.clock)?;
+        let session =
+            Session::new(loading.config, model, tokenizer, loading.device, self.clock)?;
         let loaded = Loaded {
             preset,
             quantisation: loading.quantisation,
@@ -202,6 +199,14 @@ impl Engine {
         };
         Ok(Drawn::new(self.world.insert(world), seed, side))
     }
+}
+
+/// A manifest and the configuration in it.
+pub(crate) fn parse(manifest: &[u8]) -> Result<(Manifest, ModelConfig), WebError> {
+    let manifest = Manifest::parse(manifest)?;
+    let config = serde_json::from_value(manifest.description.config.clone())
+        .map_err(|e| WebError::Config(e.to_string()))?;
+    Ok((manifest, config))
 }
 
 fn on_white(&[r, g, b, a]: &[u8; 4]) -> [u8; 3] {

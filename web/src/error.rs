@@ -26,6 +26,9 @@ pub enum WebError {
     /// No model.
     #[error("no model is loaded; load one first")]
     NotLoaded,
+    /// No graphics card.
+    #[error("the graphics card cannot be used: {0}; use backend \"auto\" or \"cpu\"")]
+    NoWebGpu(String),
     /// The picture.
     #[error(transparent)]
     Picture(#[from] ImageError),
@@ -63,6 +66,7 @@ impl WebError {
                 FailureKind::BadPackage
             }
             WebError::NotLoaded => FailureKind::NotLoaded,
+            WebError::NoWebGpu(_) => FailureKind::NoWebgpu,
             WebError::Picture(_) | WebError::PictureLength { .. } => FailureKind::BadPicture,
             WebError::NotBegun(_) | WebError::Request(_) => FailureKind::BadRequest,
             WebError::Engine(error) => match error {

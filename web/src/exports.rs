@@ -1,7 +1,7 @@
 //! What JavaScript can call. Values cross as JSON in the protocol's shapes, bytes as typed arrays,
 //! and an error is thrown as the JSON of a [`Failure`].
 
-use crate::{Engine, WebError};
+use crate::{Engine, WebError, backend};
 use js_sys::{Array, Float32Array, Function, Promise, Uint8Array};
 use refvlm_protocol::{Ask, Event, Failure};
 use serde::Serialize;
@@ -21,6 +21,23 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").into()
 }
 
+/// Where a package is to be loaded: `cpu` or `webgpu`. `choice` is what the page asked for; `real`
+/// says that there is a graphics card and not a program that plays one.
+#[wasm_bindgen(js_name = chooseBackend)]
+pub async fn choose_backend(
+    manifest: Vec<u8>,
+    choice: String,
+    real: bool,
+) -> Result<String, JsValue> {
+    let choice = parse(&format!("\"{choice}\""))?;
+    let backend = backend::choose(&manifest, choice, real, clock).await.map_err(thrown)?;
+    Ok(json(&backend)?.trim_matches('"').into())
+}
+
+fn clock() -> f64 {
+    now() / 1000.0
+}
+
 /// The engine as JavaScript sees it. One call at a time: the worker awaits each before the next.
 #[wasm_bindgen(js_name = Engine)]
 pub struct Exported(Engine);
@@ -31,12 +48,14 @@ impl Exported {
     #[wasm_bindgen(constructor)]
     #[allow(clippy::new_without_default, reason = "JavaScript has no Default")]
     pub fn new() -> Self {
-        Self(Engine::new(|| now() / 1000.0))
+        Self(Engine::new(clock))
     }
 
-    /// As [`Engine::begin`]; returns the wanted shards.
-    pub fn begin(&mut self, manifest: &[u8]) -> Result<String, JsValue> {
-        self.0.begin(manifest).map_err(thrown).and_then(|wanted| json(&wanted))
+    /// As [`Engine::begin`], on a backend that [`choose_backend`] returned; returns the wanted
+    /// shards.
+    pub fn begin(&mut self, manifest: &[u8], backend: &str) -> Result<String, JsValue> {
+        let device = backend::device(parse(&format!("\"{backend}\""))?).map_err(thrown)?;
+        self.0.begin(manifest, device).map_err(thrown).and_then(|wanted| json(&wanted))
     }
 
     /// As [`Engine::tokenizer`].

@@ -4,7 +4,7 @@
 
 use refvlm_protocol::{Ask, Event, Failure, FailureKind, Task};
 use refvlm_record::{AnswerPart, Unit};
-use refvlm_web::{Engine, WantedShard, WebError};
+use refvlm_web::{Device, Engine, WantedShard, WebError};
 
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/models/scenes/");
 
@@ -14,7 +14,7 @@ fn read(name: &str) -> Vec<u8> {
 
 fn begun() -> (Engine, Vec<WantedShard>) {
     let mut engine = Engine::new(|| 0.0);
-    let wanted = engine.begin(&read("refvlm.json")).unwrap();
+    let wanted = engine.begin(&read("refvlm.json"), Device::flex()).unwrap();
     (engine, wanted)
 }
 
@@ -56,7 +56,7 @@ fn steps_out_of_order_are_refused() {
     let mut engine = Engine::new(|| 0.0);
     assert_eq!(kind(engine.shard("a", &[]).unwrap_err()), FailureKind::BadRequest);
     assert_eq!(kind(engine.finish().unwrap_err()), FailureKind::BadRequest);
-    assert_eq!(kind(engine.begin(b"{}").unwrap_err()), FailureKind::BadPackage);
+    assert_eq!(kind(engine.begin(b"{}", Device::flex()).unwrap_err()), FailureKind::BadPackage);
     let set = pollster::block_on(engine.set_image(1, 1, &[0; 4]));
     assert_eq!(kind(set.unwrap_err()), FailureKind::NotLoaded);
     let (mut engine, _) = begun();

@@ -6,7 +6,7 @@ use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::RefVlm;
 use burn::tensor::{Tensor, activation};
-use refvlm_record::Unit;
+use refvlm_record::{Mask, Unit};
 
 /// The shapes of one triplet, in px of the picture, each with its confidence 0..1; 1 where the
 /// decoder gives none.
@@ -33,16 +33,13 @@ pub(super) async fn decode(
         }
         Unit::Mask => {
             let out = decoders.mask.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
-            let [_, _, h, w] = out.logits.dims();
-            let logits = host(out.logits).await?;
+            let masks = masks(frame, out.logits).await?;
             let confidence = confidences(out.confidence, count).await?;
-            let mut shapes = Vec::with_capacity(count);
-            for (confidence, logits) in confidence.into_iter().zip(logits.chunks_exact(h * w)) {
-                let mask = frame.mask_to_px(logits, [h, w], 0.0)?;
+            let shape = |mask: Mask| {
                 let bbox = mask.bounds().unwrap_or_default().map(|v| v as f32);
-                shapes.push((confidence, Shape::Mask { mask: mask.to_rle(), bbox }));
-            }
-            Ok(shapes)
+                Shape::Mask { mask: mask.to_rle(), bbox }
+            };
+            Ok(confidence.into_iter().zip(masks.into_iter().map(shape)).collect())
         }
         Unit::Keypoint => {
             let out = decoders.pose.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
@@ -69,6 +66,30 @@ pub(super) async fn decode(
             confidence.into_iter().zip(maps).map(|(c, map)| map.map(|map| (c, map))).collect()
         }
     }
+}
+
+/// Where logits over the unit square are above 0, as masks of the picture.
+///
+/// # Shapes
+/// `[1, count, h, w]` -> `count` masks
+async fn masks(frame: &Frame, logits: Tensor<4>) -> Result<Vec<Mask>, EngineError> {
+    let [_, count, h, w] = logits.dims();
+    #[cfg(feature = "wgpu")]
+    if refvlm_shaders::gpu::runs_on(&logits.device()) {
+        use refvlm_shaders::gpu::{mask_bits, set_bits};
+        let Frame { width, height, .. } = *frame;
+        let bits = mask_bits(logits.reshape([count, h, w]), frame.window(), 0.0);
+        let words = bits.dims()[1];
+        let data = bits.into_data_async().await;
+        let data = data.map_err(|e| EngineError::Device(format!("{e:?}")))?;
+        let bits: Vec<u32> = data.iter::<i32>().map(i32::cast_unsigned).collect();
+        let pixels = width as usize * height as usize;
+        let mask = |words| Mask { width, height, pixels: set_bits(words, pixels) };
+        return Ok(bits.chunks_exact(words).map(mask).collect());
+    }
+    let logits = host(logits).await?;
+    let masks = logits.chunks_exact(h * w).map(|logits| frame.mask_to_px(logits, [h, w], 0.0));
+    Ok(masks.collect::<Result<_, _>>()?)
 }
 
 async fn confidences(logits: Option<Tensor<2>>, count: usize) -> Result<Vec<f32>, EngineError> {

@@ -1,8 +1,8 @@
 //! Where the picture lies in the padded square, and the maps between the two.
 
-use super::resample::resize_bicubic;
 use super::{ImageError, MAX_SIDE_PX};
 use refvlm_record::Mask;
+use refvlm_shaders::{Window, resize_bicubic};
 
 /// The picture inside its padded square.
 ///
@@ -147,25 +147,16 @@ impl Frame {
     /// # Errors
     /// When the map has not `h * w` values or a side of 0.
     pub fn map_to_px(&self, map: &[f32], [h, w]: [usize; 2]) -> Result<Vec<f32>, ImageError> {
-        let (expected, found) = (h.saturating_mul(w), map.len());
-        if expected != found || found == 0 {
-            return Err(ImageError::Length { what: "map", expected: expected.max(1), found });
-        }
-        let side = self.side as usize;
-        let columns: Vec<Tap> =
-            (0..self.width).map(|x| tap((x + self.pad_x) as usize, w, side)).collect();
-        let mut values = Vec::with_capacity(self.width as usize * self.height as usize);
-        for y in 0..self.height {
-            let rows = tap((y + self.pad_y) as usize, h, side);
-            let (low, high) = (&map[rows.low * w..][..w], &map[rows.high * w..][..w]);
-            let blended: Vec<f32> =
-                low.iter().zip(high).map(|(a, b)| a + (b - a) * rows.fraction).collect();
-            values.extend(columns.iter().map(|c| {
-                let (a, b) = (blended[c.low], blended[c.high]);
-                a + (b - a) * c.fraction
-            }));
-        }
-        Ok(values)
+        let (expected, found) = (h.saturating_mul(w).max(1), map.len());
+        let wrong = ImageError::Length { what: "map", expected, found };
+        self.window().upsample(map, [h, w]).ok_or(wrong)
+    }
+
+    /// The picture's place in its square, for the kernels.
+    pub(crate) fn window(&self) -> Window {
+        let [side, left, top, width, height] =
+            [self.side, self.pad_x, self.pad_y, self.width, self.height].map(|v| v as usize);
+        Window { side, left, top, width, height }
     }
 
     /// The pixels where a map over the unit square exceeds a threshold.
@@ -203,17 +194,4 @@ impl Frame {
             .map(|i| u8::from(rows.contains(&(i / size)) && columns.contains(&(i % size))))
             .collect()
     }
-}
-
-struct Tap {
-    low: usize,
-    high: usize,
-    fraction: f32,
-}
-
-/// Where position `i` of `to` falls between the centres of `from` cells.
-fn tap(i: usize, from: usize, to: usize) -> Tap {
-    let at = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0);
-    let low = (at as usize).min(from - 1);
-    Tap { low, high: (low + 1).min(from - 1), fraction: (at - low as f64) as f32 }
 }

@@ -3,13 +3,14 @@
 //! A picture is padded to a square, resized as Pillow does it, and normalised. [`Frame`] knows
 //! where the picture lies in the square and maps boxes, points and masks both ways.
 
+mod coverage;
 mod frame;
 mod preprocess;
-mod resample;
 
+pub use coverage::share_of_cells;
 pub use frame::Frame;
-pub use preprocess::{FILL_RGB, Picture, Preprocess, pixels_to_tensor, resize_square};
-pub use resample::{resize_bicubic, share_of_cells};
+pub use preprocess::{FILL_RGB, Picture, Preprocess, resize_square};
+pub use refvlm_shaders::resize_bicubic;
 
 use refvlm_record::MAX_SIDE_PX;
 

@@ -1,8 +1,8 @@
 //! Padding to a square, resizing and normalising.
 
-use super::resample::resize_bicubic;
 use super::{Frame, ImageError};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use refvlm_shaders::resize_bicubic;
 use serde::{Deserialize, Serialize};
 
 /// The colour around the picture: the mean colour of CLIP's training pictures, whatever the tower.
@@ -78,26 +78,61 @@ impl Preprocess {
     /// # Errors
     /// When `size` is zero or too large, or the normalisation would not give finite numbers.
     pub fn apply(&self, picture: Picture) -> Result<(Frame, Vec<f32>), ImageError> {
+        let frame = self.frame(picture)?;
+        let rgb = resize_square(picture, &frame);
+        let mut values = Vec::with_capacity(rgb.len());
+        for (channel, table) in self.table().as_chunks::<256>().0.iter().enumerate() {
+            let bytes = rgb.iter().skip(channel).step_by(3);
+            values.extend(bytes.map(|&byte| table[usize::from(byte)]));
+        }
+        Ok((frame, values))
+    }
+
+    /// The same as a batch of one on a device; on a GPU it is done there, with the same result.
+    ///
+    /// # Shapes
+    /// returns the frame and `[1, 3, size, size]` values
+    ///
+    /// # Errors
+    /// As [`Preprocess::apply`].
+    pub fn tensor(
+        &self,
+        picture: Picture,
+        device: &Device,
+    ) -> Result<(Frame, Tensor<4>), ImageError> {
+        #[cfg(feature = "wgpu")]
+        if refvlm_shaders::gpu::runs_on(device) {
+            use refvlm_shaders::gpu::{Normalise, resize_picture};
+            let frame = self.frame(picture)?;
+            let normalise = Normalise { fill: FILL_RGB, table: self.table() };
+            let size = frame.size as usize;
+            // A picture too large for the device's bindings is left to the CPU.
+            let values = resize_picture(picture.rgb, frame.window(), size, &normalise, device);
+            if let Some(values) = values {
+                return Ok((frame, values));
+            }
+        }
+        let (frame, values) = self.apply(picture)?;
+        let size = frame.size as usize;
+        let values = TensorData::new(values, [1, 3, size, size]);
+        Ok((frame, Tensor::from_data(values, (device, DType::F32))))
+    }
+
+    fn frame(&self, picture: Picture) -> Result<Frame, ImageError> {
         let [width, height] = picture.size();
         let frame = Frame::new(width, height, self.size)?;
         let normal = |v: &f32| v.is_finite() && *v > 0.0;
         if !self.std.iter().all(normal) || !self.mean.iter().all(|v| v.is_finite()) {
             return Err(ImageError::Normalisation { mean: self.mean, std: self.std });
         }
-        Ok((frame, self.normalise(&resize_square(picture, &frame))))
+        Ok(frame)
     }
 
-    /// # Shapes
-    /// `[..., 3]` bytes -> `[3, ...]` values
-    fn normalise(&self, rgb: &[u8]) -> Vec<f32> {
-        let mut values = Vec::with_capacity(rgb.len());
-        for (channel, (mean, std)) in self.mean.iter().zip(&self.std).enumerate() {
-            let table: Vec<f32> =
-                (0..256u32).map(|v| ((f64::from(v) / 255.0) as f32 - mean) / std).collect();
-            let bytes = rgb.iter().skip(channel).step_by(3);
-            values.extend(bytes.map(|&byte| table[usize::from(byte)]));
-        }
-        values
+    /// The value of each byte: `[3, 256]`, row-major.
+    fn table(&self) -> Vec<f32> {
+        let channels = self.mean.iter().zip(&self.std);
+        let value = |(mean, std): (&f32, &f32), v: u32| ((f64::from(v) / 255.0) as f32 - mean) / std;
+        channels.flat_map(|channel| (0..256).map(move |v| value(channel, v))).collect()
     }
 }
 
@@ -119,13 +154,4 @@ pub fn resize_square(picture: Picture, frame: &Frame) -> Vec<u8> {
             row[left..left + stride].copy_from_slice(pixels);
         }
     })
-}
-
-/// Values of one picture as a batch of one.
-///
-/// # Shapes
-/// `[3, size, size]` values -> `[1, 3, size, size]`
-pub fn pixels_to_tensor(values: Vec<f32>, frame: &Frame, device: &Device) -> Tensor<4> {
-    let size = frame.size as usize;
-    Tensor::from_data(TensorData::new(values, [1, 3, size, size]), (device, DType::F32))
 }

@@ -8,6 +8,8 @@
 use burn::module::{Module, Param, ParamId, Reparameterization, Reparameterizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_shaders::Packed;
+#[cfg(feature = "wgpu")]
+use refvlm_shaders::gpu::{self, PackedMatrix};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,22 +17,43 @@ use std::sync::Arc;
 #[derive(Module, Debug)]
 pub struct PackedWeight {
     #[module(skip)]
-    packed: Arc<Packed>,
+    matrix: Matrix,
+}
+
+/// Where the matrix lies.
+#[derive(Clone, Debug)]
+enum Matrix {
+    Host(Arc<Packed>),
+    #[cfg(feature = "wgpu")]
+    Device(Arc<PackedMatrix>),
 }
 
 impl Reparameterization for PackedWeight {
     const NAME: &'static str = "packed";
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        let data = TensorData::new(self.packed.unpack(), self.packed.shape());
-        Tensor::from_data(data, &base.device())
+        match &self.matrix {
+            Matrix::Host(packed) => {
+                let data = TensorData::new(packed.unpack(), packed.shape());
+                Tensor::from_data(data, &base.device())
+            }
+            #[cfg(feature = "wgpu")]
+            Matrix::Device(matrix) => matrix.unpack().reshape(base.shape()),
+        }
     }
 }
 
 impl PackedWeight {
-    /// The matrix.
-    pub fn packed(&self) -> &Packed {
-        &self.packed
+    /// A matrix for parameters of `device`. Where our kernels run, it goes there at once, so that
+    /// a whole model never lies in the host's memory.
+    fn new(packed: Packed, device: &Device) -> Self {
+        #[cfg(feature = "wgpu")]
+        if gpu::runs_on(device) {
+            let matrix = PackedMatrix::upload(&packed, device);
+            return Self { matrix: Matrix::Device(Arc::new(matrix)) };
+        }
+        let _ = device;
+        Self { matrix: Matrix::Host(Arc::new(packed)) }
     }
 
     /// Packed form of a parameter if there is one that can compute with `device`.
@@ -38,15 +61,25 @@ impl PackedWeight {
     /// Elsewhere, and where gradients must flow through, the dequantised matrix is used.
     pub(super) fn of<'a>(weight: &'a Param<Tensor<2>>, device: &Device) -> Option<&'a Self> {
         let packed = weight.reparameterization::<PackedWeight>()?;
-        (*device == Device::flex() && !device.is_autodiff()).then_some(packed)
+        let computes = match &packed.matrix {
+            Matrix::Host(_) => *device == Device::flex(),
+            #[cfg(feature = "wgpu")]
+            Matrix::Device(_) => true,
+        };
+        (computes && !device.is_autodiff()).then_some(packed)
     }
 
     /// # Shapes
     /// `[..., in] -> [..., out]`
     pub(super) fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let packed = match &self.matrix {
+            Matrix::Host(packed) => packed,
+            #[cfg(feature = "wgpu")]
+            Matrix::Device(matrix) => return matrix.matmul(x),
+        };
         let (device, dtype, mut shape) = (x.device(), x.dtype(), x.dims());
-        let y = x.into_data().convert::<f32>().as_slice::<f32>().map(|x| self.packed.matmul(x));
-        shape[D - 1] = self.packed.shape()[0];
+        let y = x.into_data().convert::<f32>().as_slice::<f32>().map(|x| packed.matmul(x));
+        shape[D - 1] = packed.shape()[0];
         // Elements are f32 here, so the slice is never refused.
         Tensor::from_data(TensorData::new(y.unwrap_or_default(), shape), (&device, dtype))
     }
@@ -55,10 +88,18 @@ impl PackedWeight {
     /// ids `[batch, length]` -> `[batch, length, in]`
     pub(super) fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let ([batch, length], device) = (ids.dims(), ids.device());
-        let width = self.packed.shape()[1];
+        let packed = match &self.matrix {
+            Matrix::Host(packed) => packed,
+            #[cfg(feature = "wgpu")]
+            Matrix::Device(matrix) => {
+                let rows = matrix.rows(ids.reshape([batch * length]));
+                return rows.reshape([batch, length, matrix.shape()[1]]);
+            }
+        };
+        let width = packed.shape()[1];
         let mut rows = Vec::with_capacity(batch * length * width);
         for id in ids.into_data().iter::<i64>() {
-            let row = usize::try_from(id).ok().and_then(|id| self.packed.unpack_row(id));
+            let row = usize::try_from(id).ok().and_then(|id| packed.unpack_row(id));
             // An id beyond the table shows as NaN instead of as another token.
             rows.extend(row.unwrap_or_else(|| vec![f32::NAN; width]));
         }
@@ -89,6 +130,6 @@ impl Reparameterizer for Attach {
         let shape = param.lazy_shape();
         let base = Tensor::<D>::full([1; D], f32::NAN, &device).expand(shape);
         let base = Param::initialized(param.id, base).set_require_grad(false);
-        (base, Some(PackedWeight { packed: Arc::new(packed) }))
+        (base, Some(PackedWeight::new(packed, &device)))
     }
 }

@@ -122,14 +122,30 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
     workspace.need_wasm_target()?;
     let runner = install::wasm_bindgen(workspace)?.with_file_name("wasm-bindgen-test-runner");
     let runner = format!("target.{WASM}.runner={:?}", runner.display().to_string());
-    let args = ["test", "--release", "--locked", "-p", "refvlm-shaders", "--tests", "--target"];
-    let mut command = workspace.cargo(&args);
-    succeed(command.args([WASM, "--config", SIMD, "--config", &runner]))?;
+    let test = |test: &str, features: &[&str]| {
+        let args = ["test", "--release", "--locked", "-p", "refvlm-shaders", "--test", test];
+        let mut command = workspace.cargo(&args);
+        command.args(features).args(["--target", WASM, "--config", SIMD, "--config", &runner]);
+        command
+    };
+    succeed(&mut test("packed", &[]))?;
+    let Some(driver) = chromedriver() else {
+        return Ok(Outcome::Skipped("chromedriver is not installed; those in WGSL did not run".into()));
+    };
+    // A browser without a graphics card compiles and runs shaders on the processor.
+    let mut command = test("gpu", &["--features", "wgpu"]);
+    succeed(command.envs([("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")]))?;
     Ok(Outcome::Passed)
 }
 
+/// The driver of the browser, where one is installed.
+fn chromedriver() -> Option<String> {
+    let driver = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
+    present(&driver).then_some(driver)
+}
+
 fn browser(workspace: &Workspace) -> Fallible<Outcome> {
-    if !present(&std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into())) {
+    if chromedriver().is_none() {
         return Ok(Outcome::Skipped("chromedriver is not installed".into()));
     }
     let out = workspace.target_folder()?.join("site");

@@ -4,7 +4,7 @@ use crate::{LOAD, blank};
 use refvlm_browser_tests::Server;
 use refvlm_protocol::{Ask, Event, Shape};
 use refvlm_record::{QuestionPart, Record, Rle, Task, Turn};
-use refvlm_web::Engine;
+use refvlm_web::{Device, Engine};
 use serde_json::{from_value, json};
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ const QUESTIONS: usize = 5;
 fn native() -> Engine {
     let mut engine = Engine::new(|| Instant::now().elapsed().as_secs_f64());
     let read = |name: &str| std::fs::read(format!("{PACKAGE}{name}")).unwrap();
-    let wanted = engine.begin(&read("refvlm.json")).unwrap();
+    let wanted = engine.begin(&read("refvlm.json"), Device::flex()).unwrap();
     engine.tokenizer(&read("tokenizer.json")).unwrap();
     for shard in wanted {
         engine.shard(&shard.file, &read(&shard.file)).unwrap();
@@ -152,7 +152,7 @@ fn a_hundred_questions_do_not_grow_the_heap() {
         const { memory } = await init();
         const engine = new Engine();
         const bytes = async (name) => new Uint8Array(await (await fetch(`models/scenes/${name}`)).arrayBuffer());
-        const wanted = JSON.parse(engine.begin(await bytes('refvlm.json')));
+        const wanted = JSON.parse(engine.begin(await bytes('refvlm.json'), 'cpu'));
         engine.tokenizer(await bytes('tokenizer.json'));
         for (const { file } of wanted) engine.shard(file, await bytes(file));
         engine.finish();
