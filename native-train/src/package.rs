@@ -6,7 +6,8 @@ use refvlm_model::config::ModelConfig;
 use refvlm_model::engine::{EngineError, Session};
 use refvlm_model::package::by_name::visit_named;
 use refvlm_model::package::{
-    Description, Loader, MANIFEST_FILE, Manifest, PackageError, Quantisation, Writer,
+    Description, Loader, MANIFEST_FILE, Manifest, PackageError, Quantisation, TOKENIZER_FILE,
+    Writer,
 };
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::{TokenError, Tokenizer};
@@ -15,8 +16,6 @@ use std::sync::LazyLock;
 use std::time::Instant;
 use thiserror::Error;
 
-/// Name of the vocabulary within a package.
-pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Name of the configuration that Hugging Face's readers look for.
 pub const CONFIG_FILE: &str = "config.json";
 /// Larger than any file of a package.
@@ -150,6 +149,7 @@ impl Package {
         let model = RefVlm::new(&config, device).map_err(|e| problem(e.to_string()))?;
         let json = fetch(TOKENIZER_FILE)?;
         bytes += json.len() as u64;
+        manifest.check_tokenizer(&json).map_err(package(TOKENIZER_FILE))?;
         let tokenizer = Tokenizer::from_json(&json)
             .map_err(|source| LoadError::Tokenizer { path: named(TOKENIZER_FILE), source })?;
         let mut loader = Loader::new(manifest.clone(), model);
@@ -188,7 +188,7 @@ pub fn pack(
     quantisation: Quantisation,
     description: Description,
 ) -> Result<Vec<(String, Vec<u8>)>, PackageError> {
-    let mut writer = Writer::new(quantisation);
+    let mut writer = Writer::new(quantisation).with_tokenizer(tokenizer_json);
     let mut outcome = Ok(());
     visit_named(model, &mut |name, data| {
         if outcome.is_ok() {
@@ -197,8 +197,7 @@ pub fn pack(
     });
     outcome?;
     let config = description.config.to_string().into_bytes();
-    let mut files =
-        vec![(CONFIG_FILE.to_string(), config), (TOKENIZER_FILE.to_string(), tokenizer_json)];
+    let mut files = vec![(CONFIG_FILE.to_string(), config)];
     files.extend(writer.finish(description)?);
     Ok(files)
 }

@@ -5,7 +5,7 @@ use refvlm_model::language::{Llama, LlamaConfig, Positions};
 use refvlm_model::package::by_name::{names, visit_named};
 use refvlm_model::package::{
     Description, INDEX_FILE, Loader, MANIFEST_FILE, Manifest, PackageError, Quantisation,
-    ShardEntry, Writer,
+    FileEntry, TOKENIZER_FILE, Writer,
 };
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -75,7 +75,7 @@ fn f32_is_exact_and_f16_is_rounded() {
     let listed = manifest(&files);
     assert!(listed.shards.len() > 2, "several shards are wanted here");
     assert_eq!(listed.description, description());
-    for ShardEntry { file, bytes, .. } in &listed.shards {
+    for FileEntry { file, bytes, .. } in &listed.shards {
         assert_eq!(*bytes, files[file].len() as u64);
         assert!(*bytes < 62_000, "{file}: {bytes}");
         // Any reader of the format must open them.
@@ -130,7 +130,7 @@ fn listed(bytes: Vec<u8>, quantisation: Quantisation) -> Result<Llama, PackageEr
         LazyLock::new(|| manifest(&write(&model(), Quantisation::F32, usize::MAX)));
     let mut listed = ANY.clone();
     listed.quantisation = quantisation;
-    listed.shards = vec![ShardEntry::new("forged.safetensors", &bytes)];
+    listed.shards = vec![FileEntry::new("forged.safetensors", &bytes)];
     read(listed, &Files::from([("forged.safetensors".into(), bytes)]))
 }
 
@@ -232,6 +232,32 @@ fn tensors_that_do_not_belong_are_refused() {
     ] {
         assert!(matches!(error, PackageError::Tensor { .. }), "{error}");
     }
+}
+
+#[test]
+fn the_vocabulary_is_held_against_the_manifest() {
+    let json = br#"{"version": "1.0"}"#.to_vec();
+    let mut writer = Writer::new(Quantisation::F32).with_tokenizer(json.clone());
+    visit_named(&model(), &mut |name, data| writer.add(name, &data).unwrap());
+    let files: Files = writer.finish(description()).unwrap().into_iter().collect();
+    assert_eq!(files[TOKENIZER_FILE], json);
+    let listed = manifest(&files);
+    listed.check_tokenizer(&json).unwrap();
+    let file = TOKENIZER_FILE.to_string();
+    let short = listed.check_tokenizer(&json[1..]).unwrap_err();
+    let (found, expected) = (json.len() as u64 - 1, json.len() as u64);
+    assert_eq!(short, PackageError::Length { file: file.clone(), found, expected });
+    let mut flipped = json.clone();
+    flipped[3] ^= 1;
+    assert_eq!(listed.check_tokenizer(&flipped).unwrap_err(), PackageError::Hash { file });
+
+    let text = String::from_utf8(files[MANIFEST_FILE].clone()).unwrap();
+    let elsewhere = text.replace("tokenizer.json", "../tokenizer.json");
+    assert!(matches!(Manifest::parse(elsewhere.as_bytes()), Err(PackageError::Manifest(_))));
+    // Packages of before it was listed take any vocabulary.
+    let older = manifest(&write(&model(), Quantisation::F32, usize::MAX));
+    assert_eq!(older.tokenizer, None);
+    older.check_tokenizer(&flipped).unwrap();
 }
 
 #[test]

@@ -24,19 +24,27 @@ export async function loadPackage(starting, choose, address, signal, post) {
   if (signal.aborted) throw aborted(signal);
   const wanted = JSON.parse(engine.begin(bytes, backend));
   try {
-    const vocabulary = `tokenizer-${await digest(bytes)}`;
     const total = wanted.reduce((sum, shard) => sum + shard.bytes, 0);
     const meter = new Meter(total, post);
+    const source = { base, store, signal };
+    const vocabulary = await vocabularyOf(bytes);
+    await load(source, vocabulary, (bytes) => engine.tokenizer(bytes));
     let cached = true;
-    engine.tokenizer(await tokenizerOf(base, store, vocabulary, signal));
     for (const shard of wanted) {
-      cached = (await loadShard(engine, base, store, shard, signal, meter)) && cached;
+      const take = (bytes) => {
+        meter.of(bytes.byteLength);
+        meter.tell("verify", true);
+        engine.shard(shard.file, bytes);
+        meter.add(bytes.byteLength);
+      };
+      const file = { ...shard, key: shard.sha256 };
+      cached = (await load(source, file, take, (n) => meter.of(n))) && cached;
     }
     meter.tell("build", true);
     if (signal.aborted) throw aborted(signal);
     const loaded = JSON.parse(engine.finish());
     await store.put("refvlm.json", bytes);
-    await store.keepOnly(["refvlm.json", vocabulary, ...wanted.map((shard) => shard.sha256)]);
+    await store.keepOnly(["refvlm.json", vocabulary.key, ...wanted.map((shard) => shard.sha256)]);
     return { ...loaded, backend, cached };
   } finally {
     engine.cancel();
@@ -67,45 +75,42 @@ async function manifestOf(base, store, signal) {
   });
 }
 
-async function tokenizerOf(base, store, key, signal) {
-  const kept = await store.get(key);
-  if (kept) return kept;
-  const url = new URL("tokenizer.json", base).href;
-  const bytes = await download(url, { limit: TOKENIZER_LIMIT, signal, cache: "no-cache" });
-  await store.put(key, bytes);
-  return bytes;
+/** The manifest's entry for the vocabulary; packages of before it was listed have none. */
+async function vocabularyOf(manifest) {
+  const { tokenizer } = JSON.parse(new TextDecoder().decode(manifest)); // the engine has checked it
+  if (tokenizer) return { ...tokenizer, key: tokenizer.sha256 };
+  return { file: "tokenizer.json", key: `tokenizer-${await digest(manifest)}` };
 }
 
-/** Gives the engine one shard; it checks length and hash. Returns whether the cache had it. */
-async function loadShard(engine, base, store, shard, signal, meter) {
-  const kept = await store.get(shard.sha256);
-  if (kept && take(engine, shard, kept, meter)) return true;
-  if (kept) await store.delete(shard.sha256);
-  const url = new URL(shard.file, base).href;
+/**
+ * Gives the engine one file: `take` checks length and hash, and throws what the engine throws.
+ * Returns whether the cache had it.
+ */
+async function load({ base, store, signal }, { file, bytes: expected, key }, take, onBytes) {
+  const kept = await store.get(key);
+  if (kept && sound(take, kept)) return true;
+  if (kept) await store.delete(key);
+  const url = new URL(file, base).href;
   // What is kept is kept by its hash, so the browser's own cache would only hold it twice.
-  const options = { expected: shard.bytes, signal, cache: "no-store", onBytes: (n) => meter.of(n) };
+  const options = { expected, limit: TOKENIZER_LIMIT, signal, cache: "no-store", onBytes };
   let bytes = await download(url, options);
-  if (!take(engine, shard, bytes, meter)) {
+  if (!sound(take, bytes)) {
     // A bit may have flipped on the way; if it did so on the server, the second time tells.
     bytes = await download(url, { ...options, cache: "reload" });
-    take(engine, shard, bytes, meter, true);
+    take(bytes);
   }
-  await store.put(shard.sha256, bytes);
+  await store.put(key, bytes);
   return false;
 }
 
-function take(engine, shard, bytes, meter, last = false) {
-  meter.of(bytes.byteLength);
-  meter.tell("verify", true);
+/** Whether the engine took the bytes; false where they are damaged. */
+function sound(take, bytes) {
   try {
-    engine.shard(shard.file, bytes);
+    take(bytes);
   } catch (thrown) {
-    const damaged = typeof thrown === "string" && /"(hash_mismatch|truncated)"/.test(thrown);
-    if (last || !damaged) throw thrown;
-    meter.of(0);
-    return false;
+    if (typeof thrown === "string" && /"(hash_mismatch|truncated)"/.test(thrown)) return false;
+    throw thrown;
   }
-  meter.add(bytes.byteLength);
   return true;
 }
 

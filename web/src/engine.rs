@@ -88,9 +88,10 @@ impl Engine {
     /// Takes the vocabulary of the package that is being loaded.
     ///
     /// # Errors
-    /// When it is none, or nothing is being loaded.
+    /// When it is none or not the one that the manifest lists, or nothing is being loaded.
     pub fn tokenizer(&mut self, json: &[u8]) -> Result<(), WebError> {
         let loading = self.loading.as_mut().ok_or(NOT_BEGUN)?;
+        loading.loader.manifest().check_tokenizer(json)?;
         loading.tokenizer = Some(Tokenizer::from_json(json)?);
         loading.bytes += json.len() as u64;
         Ok(())

@@ -61,8 +61,22 @@ fn steps_out_of_order_are_refused() {
     assert_eq!(kind(set.unwrap_err()), FailureKind::NotLoaded);
     let (mut engine, _) = begun();
     engine.tokenizer(&read("tokenizer.json")).unwrap();
-    assert_eq!(kind(engine.tokenizer(b"{}").unwrap_err()), FailureKind::BadPackage);
+    assert_eq!(kind(engine.tokenizer(b"{}").unwrap_err()), FailureKind::Truncated);
     assert_eq!(kind(engine.finish().unwrap_err()), FailureKind::BadPackage);
+}
+
+#[test]
+fn the_vocabulary_is_the_listed_one_where_one_is_listed() {
+    let (mut engine, _) = begun();
+    let mut json = read("tokenizer.json");
+    assert_eq!(kind(engine.tokenizer(&json[1..]).unwrap_err()), FailureKind::Truncated);
+    // White space at the end is all that differs, so that it would be read.
+    json.push(b' ');
+    assert_eq!(kind(engine.tokenizer(&json).unwrap_err()), FailureKind::Truncated);
+    let mut manifest: serde_json::Value = serde_json::from_slice(&read("refvlm.json")).unwrap();
+    assert!(manifest.as_object_mut().unwrap().remove("tokenizer").is_some());
+    engine.begin(manifest.to_string().as_bytes(), Device::flex()).unwrap();
+    engine.tokenizer(&json).unwrap();
 }
 
 #[test]

@@ -53,9 +53,9 @@ pub struct Description {
     pub scores: BTreeMap<String, f64>,
 }
 
-/// A shard as the manifest lists it.
+/// A file as the manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardEntry {
+pub struct FileEntry {
     /// File name beside the manifest.
     pub file: String,
     /// Its length.
@@ -64,10 +64,25 @@ pub struct ShardEntry {
     pub sha256: String,
 }
 
-impl ShardEntry {
+impl FileEntry {
     /// The entry for a file with these contents.
     pub fn new(file: impl Into<String>, bytes: &[u8]) -> Self {
         Self { file: file.into(), bytes: bytes.len() as u64, sha256: sha256(bytes) }
+    }
+
+    /// Holds a file's contents against its entry.
+    ///
+    /// # Errors
+    /// When length or hash are others.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), PackageError> {
+        let (found, expected) = (bytes.len() as u64, self.bytes);
+        if found != expected {
+            return Err(PackageError::Length { file: self.file.clone(), found, expected });
+        }
+        if !sha256(bytes).eq_ignore_ascii_case(&self.sha256) {
+            return Err(PackageError::Hash { file: self.file.clone() });
+        }
+        Ok(())
     }
 }
 
@@ -81,23 +96,27 @@ pub struct Manifest {
     pub description: Description,
     /// How they are stored.
     pub quantisation: Quantisation,
+    /// The vocabulary; packages of before it was listed have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<FileEntry>,
     /// Their files, in the order to read them.
-    pub shards: Vec<ShardEntry>,
+    pub shards: Vec<FileEntry>,
 }
 
 impl Manifest {
     pub(super) fn new(
         description: Description,
         quantisation: Quantisation,
-        shards: Vec<ShardEntry>,
+        tokenizer: Option<FileEntry>,
+        shards: Vec<FileEntry>,
     ) -> Self {
-        Self { version: VERSION, description, quantisation, shards }
+        Self { version: VERSION, description, quantisation, tokenizer, shards }
     }
 
     /// Reads and checks `refvlm.json`.
     ///
     /// # Errors
-    /// When it is no JSON of the right form, of another version, or lists impossible shards.
+    /// When it is no JSON of the right form, of another version, or lists impossible files.
     pub fn parse(bytes: &[u8]) -> Result<Self, PackageError> {
         let fail = |reason: String| Err(PackageError::Manifest(reason));
         let manifest: Manifest =
@@ -109,7 +128,7 @@ impl Manifest {
             return fail(format!("{} shards", manifest.shards.len()));
         }
         let mut seen = BTreeSet::new();
-        for ShardEntry { file, sha256, .. } in &manifest.shards {
+        for FileEntry { file, sha256, .. } in manifest.tokenizer.iter().chain(&manifest.shards) {
             // A name becomes part of a path or URL: nothing that leads elsewhere.
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             if file.is_empty() || file.starts_with('.') || !file.chars().all(plain) {
@@ -124,8 +143,16 @@ impl Manifest {
         }
         Ok(manifest)
     }
+
+    /// Holds the vocabulary against its entry, where there is one.
+    ///
+    /// # Errors
+    /// When length or hash are others.
+    pub fn check_tokenizer(&self, json: &[u8]) -> Result<(), PackageError> {
+        self.tokenizer.as_ref().map_or(Ok(()), |entry| entry.check(json))
+    }
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> String {
+fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,6 +13,6 @@ mod reader;
 mod writer;
 
 pub use error::PackageError;
-pub use manifest::{Description, Manifest, Quantisation, ShardEntry};
+pub use manifest::{Description, FileEntry, Manifest, Quantisation};
 pub use reader::Loader;
-pub use writer::{INDEX_FILE, MANIFEST_FILE, Writer};
+pub use writer::{INDEX_FILE, MANIFEST_FILE, TOKENIZER_FILE, Writer};

@@ -3,7 +3,7 @@
 use super::by_name::{Path, load_by_name};
 use super::error::PackageError;
 use super::header::{Dtype, Entry, entries};
-use super::manifest::{Manifest, sha256};
+use super::manifest::Manifest;
 use crate::layers::attach_packed;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
@@ -52,6 +52,11 @@ impl<M: Module> Loader<M> {
         Self { manifest, module, open: lister.found, shards }
     }
 
+    /// What the package is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// Names of the shards still to be given, in any order.
     pub fn waiting(&self) -> &[String] {
         &self.shards
@@ -68,13 +73,7 @@ impl<M: Module> Loader<M> {
         let (Some(position), Some(entry)) = (known, entry) else {
             return Err(PackageError::UnknownShard { file: file.into() });
         };
-        let (found, expected) = (bytes.len() as u64, entry.bytes);
-        if found != expected {
-            return Err(PackageError::Length { file: file.into(), found, expected });
-        }
-        if !sha256(bytes).eq_ignore_ascii_case(&entry.sha256) {
-            return Err(PackageError::Hash { file: file.into() });
-        }
+        entry.check(bytes)?;
         let tensors =
             entries(bytes).map_err(|reason| PackageError::Header { file: file.into(), reason })?;
         let weights = decode(file, tensors, self.manifest.quantisation.format())?;

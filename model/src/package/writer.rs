@@ -1,7 +1,7 @@
 //! From named tensors to the files of a package.
 
 use super::error::PackageError;
-use super::manifest::{Description, Manifest, Quantisation, ShardEntry};
+use super::manifest::{Description, FileEntry, Manifest, Quantisation};
 use burn::tensor::TensorData;
 use half::f16;
 use refvlm_shaders::{BLOCK, Packed};
@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Name of the manifest within a package.
 pub const MANIFEST_FILE: &str = "refvlm.json";
+/// Name of the vocabulary within a package.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Name of the index that Hugging Face's readers follow.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
 /// What static hosts and browser caches take without trouble.
@@ -23,6 +25,7 @@ const SHARD_BYTES: usize = 32 << 20;
 pub struct Writer {
     quantisation: Quantisation,
     limit: usize,
+    tokenizer: Option<Vec<u8>>,
     names: HashSet<String>,
     shards: Vec<Shard>,
 }
@@ -36,12 +39,18 @@ struct Shard {
 impl Writer {
     /// An empty package.
     pub fn new(quantisation: Quantisation) -> Self {
-        Self { quantisation, limit: SHARD_BYTES, names: HashSet::new(), shards: vec![] }
+        Self { quantisation, limit: SHARD_BYTES, tokenizer: None, names: HashSet::new(), shards: vec![] }
     }
 
     /// Another largest size of a shard; a tensor larger than that gets a shard of its own.
     pub fn with_shard_bytes(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// The vocabulary of the package, as `tokenizer.json` has it.
+    pub fn with_tokenizer(mut self, json: Vec<u8>) -> Self {
+        self.tokenizer = Some(json);
         self
     }
 
@@ -107,7 +116,7 @@ impl Writer {
         }
     }
 
-    /// The files of the package: shards, index, and the manifest last.
+    /// The files of the package: shards, index, vocabulary, and the manifest last.
     ///
     /// # Errors
     /// When nothing was added.
@@ -123,14 +132,16 @@ impl Writer {
             weight_map.extend(shard.header.keys().map(|name| (name.clone(), file.clone())));
             total += shard.data.len();
             let bytes = shard.into_bytes();
-            entries.push(ShardEntry::new(file.clone(), &bytes));
+            entries.push(FileEntry::new(file.clone(), &bytes));
             files.push((file, bytes));
         }
         let index = json!({"metadata": {"total_size": total}, "weight_map": weight_map});
-        let manifest = Manifest::new(description, self.quantisation, entries);
+        let tokenizer = self.tokenizer.as_ref().map(|json| FileEntry::new(TOKENIZER_FILE, json));
+        let manifest = Manifest::new(description, self.quantisation, tokenizer, entries);
         let manifest = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| PackageError::Manifest(e.to_string()))?;
         files.push((INDEX_FILE.into(), index.to_string().into_bytes()));
+        files.extend(self.tokenizer.map(|json| (TOKENIZER_FILE.into(), json)));
         files.push((MANIFEST_FILE.into(), manifest));
         Ok(files)
     }

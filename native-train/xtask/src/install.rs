@@ -10,6 +10,9 @@ const TRUNK: &str = "0.21.14";
 /// The npm package that holds wasm-opt, and runs wherever Node does.
 const BINARYEN: &str = "binaryen@132.0.0";
 
+/// The npm package that finds what keeps people out of a page; for tests alone.
+const AXE: &str = "axe-core@4.14.1";
+
 /// `wasm-bindgen` at exactly the version of the crate, which the two must share.
 pub fn wasm_bindgen(workspace: &Workspace) -> Fallible<PathBuf> {
     let version = locked_version(&workspace.read("Cargo.lock")?, "wasm-bindgen")?;
@@ -26,14 +29,31 @@ pub fn wasm_opt(workspace: &Workspace) -> Fallible<Option<PathBuf>> {
     if present("wasm-opt") {
         return Ok(Some("wasm-opt".into()));
     }
-    let folder = tools_folder(workspace)?;
-    let tool = folder.join("node_modules/.bin/wasm-opt");
-    if !tool.is_file() && present("npm") {
-        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let args = ["install", "--no-audit", "--no-fund", "--no-save", BINARYEN, "--prefix"];
-        succeed(workspace.tool("npm", &args).arg(&folder))?;
+    npm_file(workspace, BINARYEN, ".bin/wasm-opt")
+}
+
+/// The script of axe-core, where it can be had.
+pub fn axe(workspace: &Workspace) -> Fallible<Option<PathBuf>> {
+    npm_file(workspace, AXE, "axe-core/axe.min.js")
+}
+
+/// A file of an npm package; none without npm.
+fn npm_file(workspace: &Workspace, package: &str, file: &str) -> Fallible<Option<PathBuf>> {
+    // A folder for each version: another pin is another folder.
+    let folder = tools_folder(workspace)?.join(package);
+    let file = folder.join("node_modules").join(file);
+    if file.is_file() || !present("npm") {
+        return Ok(file.is_file().then_some(file));
     }
-    Ok(tool.is_file().then_some(tool))
+    fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    // Within `npm pack --dry-run`, npm would hand that down to this one, which then installs
+    // nothing.
+    let args = ["install", "--dry-run=false", "--no-audit", "--no-fund", "--no-save", package];
+    succeed(workspace.tool("npm", &args).arg("--prefix").arg(&folder))?;
+    if !file.is_file() {
+        return Err(format!("npm installed {package}, but {} is not there", file.display()));
+    }
+    Ok(Some(file))
 }
 
 /// Folder of the tools that were installed here.

@@ -154,7 +154,14 @@ fn browser(workspace: &Workspace) -> Fallible<Outcome> {
     // time, since each test keeps a browser busy.
     let args = ["test", "--release", "--locked", "--workspace", "--test", "browser", "--"];
     let mut command = workspace.cargo(&args);
-    succeed(command.args(["--test-threads", "1", "--nocapture"]).env("REFVLM_SITE", out))?;
+    command.args(["--test-threads", "1", "--nocapture"]).env("REFVLM_SITE", out);
+    match install::axe(workspace) {
+        Ok(Some(script)) => drop(command.env("REFVLM_AXE", script)),
+        // The test says that it was skipped.
+        Ok(None) => {}
+        Err(error) => println!("axe-core cannot be had: {error}"),
+    }
+    succeed(&mut command)?;
     Ok(Outcome::Passed)
 }
 

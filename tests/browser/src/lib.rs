@@ -1,7 +1,8 @@
-//! A browser under control, and a server that can misbehave.
+//! A browser under control, hands to use it with, and a server that can misbehave.
 
 mod browser;
+pub mod input;
 mod server;
 
-pub use browser::Browser;
+pub use browser::{Browser, Screen, decoded};
 pub use server::{Fault, Server};

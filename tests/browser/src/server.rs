@@ -20,6 +20,8 @@ pub enum Fault {
     Drop(usize),
     /// This stands at the end of the file.
     Append(String),
+    /// This stands in the file's place.
+    Replace(Vec<u8>),
     /// The connection is closed without an answer.
     Silence,
 }
@@ -34,6 +36,7 @@ struct State {
     faults: BTreeMap<String, Planned>,
     /// `path range-start` of each request.
     log: Vec<(String, usize)>,
+    stopped: bool,
 }
 
 /// A server of its own for each test.
@@ -54,11 +57,19 @@ impl Server {
         let shared = state.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                if shared.lock().unwrap().stopped {
+                    return;
+                }
                 let state = shared.clone();
                 std::thread::spawn(move || answer(&state, stream).ok());
             }
         });
         Self { state, port }
+    }
+
+    /// Where the site lies, without its path.
+    pub fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The address of a file of the site; `blank.html` is an empty page.
@@ -76,6 +87,13 @@ impl Server {
         let mut state = self.state();
         state.faults.clear();
         state.log.clear();
+    }
+
+    /// Ends the server: nothing listens any more.
+    pub fn stop(&self) {
+        self.state().stopped = true;
+        // It looks up when somebody calls.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
 
     /// Where each request for such a file began, in order.
@@ -106,7 +124,7 @@ fn answer(state: &Mutex<State>, mut stream: TcpStream) -> std::io::Result<()> {
         let path = request.split_whitespace().nth(1).unwrap_or("/");
         let path = path.split('?').next().unwrap_or(path).to_string();
         let (bytes, fault) = prepare(&mut state.lock().unwrap(), &path, from);
-        if matches!(fault, Some(Fault::Silence)) {
+        if matches!(fault, Some(Fault::Silence)) || state.lock().unwrap().stopped {
             return Ok(());
         }
         let Some(bytes) = bytes else {
@@ -158,6 +176,7 @@ fn prepare(state: &mut State, path: &str, from: usize) -> (Option<Vec<u8>>, Opti
     let Some(name) = path.strip_prefix(PREFIX) else { return (None, fault) };
     let page = b"<!doctype html><title>blank</title><link rel=icon href=data:>";
     let mut bytes = match name {
+        "" => std::fs::read(state.folder.join("index.html")).ok(),
         "blank.html" => Some(page.to_vec()),
         _ => std::fs::read(state.folder.join(name)).ok(),
     };
@@ -166,6 +185,7 @@ fn prepare(state: &mut State, path: &str, from: usize) -> (Option<Vec<u8>>, Opti
             Some(Fault::Flip(at)) => bytes[*at] ^= 1,
             Some(Fault::Truncate(at)) => bytes.truncate(*at),
             Some(Fault::Append(text)) => bytes.extend(text.bytes()),
+            Some(Fault::Replace(other)) => bytes.clone_from(other),
             _ => {}
         }
     }
@@ -177,6 +197,8 @@ fn kind_of(path: &Path) -> &'static str {
         Some("html") => "text/html",
         Some("js") => "text/javascript",
         Some("css") => "text/css",
+        Some("svg") => "image/svg+xml",
+        Some("webmanifest") => "application/manifest+json",
         Some("json") => "application/json",
         Some("wasm") => "application/wasm",
         _ => "application/octet-stream",

@@ -1,29 +1,14 @@
 //! The browser's answers are those of the native engine.
 
+use crate::known::native;
 use crate::{LOAD, blank};
 use refvlm_browser_tests::Server;
 use refvlm_protocol::{Ask, Event, Shape};
 use refvlm_record::{QuestionPart, Record, Rle, Task, Turn};
-use refvlm_web::{Device, Engine};
 use serde_json::{from_value, json};
-use std::time::Instant;
-
-const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/scenes/");
 
 /// Questions per scene.
 const QUESTIONS: usize = 5;
-
-fn native() -> Engine {
-    let mut engine = Engine::new(|| Instant::now().elapsed().as_secs_f64());
-    let read = |name: &str| std::fs::read(format!("{PACKAGE}{name}")).unwrap();
-    let wanted = engine.begin(&read("refvlm.json"), Device::flex()).unwrap();
-    engine.tokenizer(&read("tokenizer.json")).unwrap();
-    for shard in wanted {
-        engine.shard(&shard.file, &read(&shard.file)).unwrap();
-    }
-    engine.finish().unwrap();
-    engine
-}
 
 /// The question of a turn, with the prompts that it mentions.
 fn ask_of(record: &Record, turn: &Turn) -> Ask {

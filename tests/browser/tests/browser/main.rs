@@ -4,6 +4,11 @@ mod answers;
 mod api;
 mod faults;
 mod figures;
+mod hands;
+mod known;
+mod page;
+mod taken;
+mod walk;
 
 use refvlm_browser_tests::{Browser, Server};
 

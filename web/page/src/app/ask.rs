@@ -54,7 +54,7 @@ pub fn Composer() -> impl IntoView {
     view! {
         <form class="composer" aria-label="Question" on:submit=move |ev| {
             ev.prevent_default();
-            store.ask();
+            if running() { store.stop() } else { store.ask() }
         }>
             <Prompts field=field/>
             <div class="line">
@@ -78,16 +78,13 @@ pub fn Composer() -> impl IntoView {
                     <IconButton icon=Icon::Sliders name="Sampling".to_string()
                         pressed=Signal::derive(move || settings.get())
                         press=move || settings.update(|open| *open = !*open)/>
-                    <Show when=running fallback=move || view! {
-                        <button type="submit" class="go" title="Ask (Enter)" aria-label="Ask"
-                            disabled=move || !store.can_ask() || empty()>
-                            <Glyph icon=Icon::Send/>
-                        </button>
-                    }>
-                        <button type="button" class="go" title="Stop" aria-label="Stop" on:click=move |_| store.stop()>
-                            <Glyph icon=Icon::Stop/>
-                        </button>
-                    </Show>
+                    // One button, so that the focus stays on it while an answer comes and goes.
+                    <button type="submit" class="go"
+                        title=move || if running() { "Stop (Esc)" } else { "Ask (Enter)" }
+                        aria-label=move || if running() { "Stop" } else { "Ask" }
+                        disabled=move || !running() && (!store.can_ask() || empty())>
+                        <Glyph icon=Signal::derive(move || if running() { Icon::Stop } else { Icon::Send })/>
+                    </button>
                 </div>
             </div>
             <Show when=move || settings.get()><Settings/></Show>

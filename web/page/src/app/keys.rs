@@ -24,6 +24,12 @@ fn matches(target: Option<EventTarget>, selector: &str) -> bool {
 
 /// Keys that work wherever no field has them.
 pub fn anywhere(store: Store, ev: &KeyboardEvent) {
+    let stops = ev.key() == "Escape" && store.running.with_untracked(Option::is_some);
+    if stops && !ev.default_prevented() {
+        store.stop();
+        ev.prevent_default();
+        return;
+    }
     if in_field(ev.target()) || ev.default_prevented() || ev.alt_key() {
         return;
     }
