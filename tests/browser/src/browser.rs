@@ -40,6 +40,11 @@ impl Browser {
 
     /// An empty window.
     pub fn start(screen: Screen) -> Self {
+        Self::with(screen, &[])
+    }
+
+    /// An empty window of a browser that is started with these arguments too.
+    pub fn with(screen: Screen, args: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = format!("refvlm-browser-{}-{port}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
@@ -55,8 +60,9 @@ impl Browser {
             }
             sleep(Duration::from_millis(100));
         }
+        let args = [&["--headless=new", "--no-sandbox"], args].concat();
         let mut options = json!({
-            "args": ["--headless=new", "--no-sandbox"],
+            "args": args,
             "prefs": {
                 "download.default_directory": browser.folder.join("downloads"),
                 "profile.default_content_setting_values.automatic_downloads": 1,
@@ -75,12 +81,17 @@ impl Browser {
         let session = browser.call("POST", "/session", &wanted);
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         if screen == Screen::Wide {
-            let metrics = json!({"width": 1440, "height": 900, "deviceScaleFactor": 1});
-            let mut metrics = metrics;
-            metrics["mobile"] = json!(false);
+            let metrics =
+                json!({"width": 1440, "height": 900, "deviceScaleFactor": 1, "mobile": false});
             browser.devtools("Emulation.setDeviceMetricsOverride", metrics);
         }
         browser
+    }
+
+    /// Handles of the open tabs.
+    pub fn windows(&self) -> Vec<String> {
+        let handles = self.call("GET", &format!("{}/window/handles", self.session), &json!({}));
+        serde_json::from_value(handles).unwrap()
     }
 
     /// Goes to an address.

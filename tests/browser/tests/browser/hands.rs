@@ -3,15 +3,15 @@
 use crate::page::Page;
 use refvlm_browser_tests::Screen;
 use refvlm_browser_tests::input::{ARROWS, ENTER, SHIFT, TAB};
-use serde_json::json;
+use serde_json::{from_value, json};
 use std::cell::Cell;
 
 /// The arrows move the crosshair by so much of the picture's longer side; with Shift by so many
 /// times more.
 const STEP_SHARE: f32 = 0.01;
 const SHIFTED: i32 = 5;
-/// More elements than the page has.
-const TABS: usize = 150;
+/// Times that the way to an element is looked for anew.
+const TRIES: usize = 40;
 
 /// How a person draws and presses buttons.
 pub trait Hand {
@@ -60,7 +60,7 @@ impl Hand for Mouse {
     }
 
     fn draw(&self, page: &Page, line: &[[f32; 2]]) {
-        page.browser.draw("mouse", &line.iter().map(|at| page.spot(*at)).collect::<Vec<_>>());
+        page.browser.draw("mouse", &page.spots(line));
     }
 
     fn point_at(&self, page: &Page, css: &str) {
@@ -84,7 +84,7 @@ impl Hand for Fingers {
     }
 
     fn draw(&self, page: &Page, line: &[[f32; 2]]) {
-        page.browser.draw("touch", &line.iter().map(|at| page.spot(*at)).collect::<Vec<_>>());
+        page.browser.draw("touch", &page.spots(line));
     }
 
     // Fingers do not hover: they touch.
@@ -98,16 +98,25 @@ impl Hand for Fingers {
 pub struct Keys(Cell<Option<[f32; 2]>>);
 
 impl Keys {
-    /// Goes on with Tab until an element has the focus.
+    /// Goes on with Tab, or back with Shift, until an element has the focus.
     fn focus(&self, page: &Page, css: &str) {
-        let there =
-            || page.browser.get("return document.activeElement.matches(args);", json!(css)) == true;
-        for _ in 0..TABS {
-            if there() {
+        // How far it should be, so that the keys can be sent at once; where they lead is what counts.
+        let script = "
+            const all = [...document.querySelectorAll('button, select, textarea, input, summary, [tabindex]')];
+            const open = all.filter((e) => e.tabIndex >= 0 && !e.disabled && e.checkVisibility());
+            const from = open.indexOf(document.activeElement);
+            const to = open.findIndex((e) => e.matches(args));
+            return [document.activeElement.matches(args), from < 0 || to < 0 ? 1 : to - from];";
+        for _ in 0..TRIES {
+            let (there, steps): (bool, i32) =
+                from_value(page.browser.get(script, json!(css))).unwrap();
+            if there {
                 return;
             }
             self.0.set(None);
-            page.browser.keys(&[TAB]);
+            let step: &[&str] = if steps < 0 { &[SHIFT, TAB] } else { &[TAB] };
+            // Half of the way, because buttons come and go with what has the focus.
+            page.browser.keys(&step.repeat(steps.unsigned_abs().div_ceil(2) as usize));
         }
         panic!("{css} cannot be reached by Tab");
     }

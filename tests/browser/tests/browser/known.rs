@@ -25,7 +25,7 @@ pub fn native() -> Engine {
 }
 
 /// A scene with a thing that the model outlines well when it is pointed at, and of whose picture it
-/// writes a caption with two masks or more.
+/// writes a caption with two masks or more, the first two of them apart.
 pub struct Known {
     pub engine: Engine,
     pub seed: u32,
@@ -47,7 +47,8 @@ impl Known {
             let size = [drawn.scene.width, drawn.scene.height];
             pollster::block_on(engine.set_image(size[0], size[1], &drawn.rgba)).unwrap();
             let caption = Ask::new(Task::GcgSegmentation, "Describe the image with masks.", vec![]);
-            if masks(&mut engine, &caption).len() < 2 {
+            let described = masks(&mut engine, &caption);
+            if described.len() < 2 || described[0].iou(&described[1]) > 0.1 {
                 continue;
             }
             let targets = drawn.scene.record.targets.iter();

@@ -7,6 +7,9 @@ mod figures;
 mod hands;
 mod known;
 mod page;
+mod pictures;
+mod states;
+mod storage;
 mod taken;
 mod walk;
 

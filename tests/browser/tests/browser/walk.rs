@@ -131,7 +131,8 @@ fn prompts_and_answers(name: &str, hand: &dyn Hand, page: &Page, known: &mut Kno
     page.expect_prompts(&["mask", "box", "scribble", "mask"]);
     let (painted, _) = ask("mask", known);
     hand.take(page, "Eraser");
-    hand.draw(page, &[[cx - half[0], cy + half[1]], [cx + half[0], cy - half[1]]]);
+    // It takes away from what lies under its first place.
+    hand.draw(page, &[a, known.at]);
     page.expect_prompts(&["mask", "box", "scribble", "mask"]);
     let (erased, _) = ask("mask", known);
     let area = |prompt: &Prompt| match prompt {
@@ -213,7 +214,7 @@ fn live(hand: &dyn Hand, page: &Page, known: &mut Known) {
         "live: {count} questions for {steps} steps of a drag; the page was away for at most {longest:.0} ms"
     );
     assert!((2..=steps + 2).contains(&count), "{count} questions");
-    assert!(longest < 500.0, "the page did not respond for {longest} ms");
+    assert!(longest < 1000.0, "the page did not respond for {longest} ms");
     let last = page.asked().pop().unwrap();
     let masks = known.masks(&last);
     assert!(masks[0].iou(&known.mask) > 0.6, "the last mask is of another object");

@@ -133,10 +133,12 @@ pub fn chipped(store: Store, text: &str) -> impl IntoView + use<> {
 #[component]
 fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
     let store = expect_context::<Store>();
+    // Not of what is being drawn: on a phone the list would move the picture under the finger.
     let marks = move || {
-        let board = store.shown.get();
-        let numbered = board.marks.iter().enumerate();
-        numbered.map(|(at, mark)| (mark.id, at + 1, mark.kind())).collect::<Vec<_>>()
+        store.history.with(|history| {
+            let numbered = history.now().marks.iter().enumerate();
+            numbered.map(|(at, mark)| (mark.id, at + 1, mark.kind())).collect::<Vec<_>>()
+        })
     };
     let mention = move |id: u32, number: usize| {
         store.select(Some(id));
@@ -161,7 +163,7 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
         Some(format!("{sure} \u{b7} {}", seconds(mask.seconds)))
     };
     view! {
-        <Show when=move || store.shown.with(|board| !board.marks.is_empty())>
+        <Show when=move || !marks().is_empty()>
             <ul class="prompts" aria-label="Prompts">
                 <For each=marks key=|mark| *mark children=move |(id, number, kind)| view! {
                     <li class=format!("prompt {}", prompt_class(id)) class:selected=move || selected(id)
