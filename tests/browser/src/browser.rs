@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a page may take to come to what is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the page is looked at on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,10 @@ impl Browser {
             return false;"
         );
         while self.get(&body, json!(null)) != true {
-            assert!(start.elapsed() < PATIENCE, "still not: {condition}\n{}", self.words());
+            if start.elapsed() > PATIENCE {
+                self.shot("failed");
+                panic!("still not: {condition}\n{}", self.words());
+            }
         }
     }
 

@@ -35,7 +35,13 @@ impl Browser {
     /// Presses at the first place, goes along the line, releases at its end. A line of one place is
     /// a click.
     pub fn draw(&self, with: &str, line: &[Spot]) {
-        self.act(json!([pointer(with, 0, stroke(line, 0))]));
+        let mut steps = stroke(line, 0);
+        if with == "touch" {
+            // A finger stays for a moment, and Chromium takes what follows at once for a part of it.
+            steps.insert(2, json!({"type": "pause", "duration": 40}));
+            steps.push(json!({"type": "pause", "duration": 350}));
+        }
+        self.act(json!([pointer(with, 0, steps)]));
     }
 
     /// A click with the right button.

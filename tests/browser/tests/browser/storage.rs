@@ -40,6 +40,7 @@ fn a_damaged_download_is_told_and_tried_again_by_a_button() {
             .get("for (const name of await caches.keys()) await caches.delete(name);", json!(null));
     }
     // A connection that breaks and goes on is nobody's business.
+    server.reset();
     server.plan(SHARD, Fault::Drop(1_000_000), 2);
     page.browser.go(&server.url("index.html"));
     page.ready();
@@ -95,13 +96,12 @@ fn two_tabs_load_and_answer_at_once() {
     page.browser.command("window/new", json!({"type": "tab"}));
     let second = tabs().into_iter().find(|tab| *tab != first).unwrap();
     let there = |tab: &str| page.browser.command("window", json!({"handle": tab}));
-    // Both begin to load before either is done.
-    server.reset();
+    // Nothing is kept, and both begin to load before either is done.
+    let kept = json!({"origin": server.origin(), "storageTypes": "all"});
+    page.browser.devtools("Storage.clearDataForOrigin", kept);
     for tab in [&first, &second] {
         there(tab);
-        page.browser
-            .get("for (const name of await caches.keys()) await caches.delete(name);", json!(null));
-        page.browser.get("location.replace(args);", json!(server.url("index.html?again")));
+        page.browser.go(&server.url("index.html?again"));
     }
     for tab in [&second, &first] {
         there(tab);

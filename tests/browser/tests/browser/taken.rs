@@ -18,13 +18,13 @@ pub fn annotated(png: &[u8], known: &Known, masks: &[Mask]) {
         let (a, b) = (drawn.get_pixel(at[0], at[1]).0, plain.get_pixel(x, y).0);
         (0..3).any(|c| a[c].abs_diff(b[c]) > 12)
     };
+    let bounds: Vec<_> = masks.iter().filter_map(Mask::bounds).collect();
     let (mut inside, mut hit, mut outside, mut stray) = (0, 0, 0, 0);
     for y in 0..height {
         for x in 0..width {
             let at = (y * width + x) as usize;
-            let near = masks.iter().any(|mask| {
-                let [bx, by, w, h] = mask.bounds().unwrap_or_default();
-                x + 60 >= bx && y + 60 >= by && x <= bx + w + 60 && y <= by + h + 60
+            let near = bounds.iter().any(|[bx, by, w, h]| {
+                x + 60 >= *bx && y + 60 >= *by && x <= bx + w + 60 && y <= by + h + 60
             });
             if masks.iter().any(|mask| mask.pixels[at] != 0) {
                 inside += 1;
