@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Progress};
 use crate::question::{task_name, unit_name};
-use refvlm_protocol::{Ask, Finish};
+use refvlm_protocol::{Ask, Failure, Finish};
 
 /// One question with its answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,25 +62,36 @@ pub fn markdown(turns: &[Turn], picture: &str, picture_px: [u32; 2]) -> String {
 pub fn state(answer: &Answer) -> String {
     match &answer.progress {
         Progress::Done { timings, reason } => {
-            let mut line = String::new();
+            let mut parts = Vec::new();
             if timings.picture_s > 0.0 {
-                line += &format!("picture {} \u{b7} ", seconds(timings.picture_s));
+                parts.push(format!("picture {}", seconds(timings.picture_s)));
             }
-            line += &format!("first token {}", seconds(timings.first_token_s));
-            line += &format!(" \u{b7} in all {}", seconds(timings.total_s));
-            line += &format!(" \u{b7} {} tokens", timings.tokens);
-            if let Some(rate) = answer.tokens_per_second() {
-                line += &format!(" \u{b7} {rate:.0}/s");
-            }
+            parts.push(format!("first token {}", seconds(timings.first_token_s)));
+            parts.push(format!("in all {}", seconds(timings.total_s)));
+            parts.push(format!("{} tokens", timings.tokens));
+            parts.extend(answer.tokens_per_second().map(|rate| format!("{rate:.0}/s")));
             if *reason == Finish::Budget {
-                line += " \u{b7} cut at the token limit";
+                parts.push("cut at the token limit".into());
             }
-            line
+            // Lines break between parts, never within one.
+            let parts: Vec<_> = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect();
+            parts.join("\u{a0}\u{b7} ")
         }
         Progress::Aborted => "Stopped.".into(),
-        Progress::Failed(failure) => format!("{} {}", failure.message, failure.remedy),
+        Progress::Failed(failure) => sentences(failure).join(" "),
         Progress::Waiting | Progress::Reading | Progress::Writing => String::new(),
     }
+}
+
+/// A failure as two sentences: what is wrong, and what helps.
+pub fn sentences(failure: &Failure) -> [String; 2] {
+    let ended = |text: &str| match text.ends_with('.') {
+        true => text.to_string(),
+        false => format!("{text}."),
+    };
+    let mut remedy = failure.remedy.chars();
+    let first = remedy.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    [ended(&failure.message), ended(&(first + remedy.as_str()))]
 }
 
 /// A length of time: `42 ms`, `1.3 s`, `2 min`.
@@ -121,7 +132,7 @@ pub fn count(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use refvlm_protocol::{Event, Prompt, Shape, Task, Unit};
+    use refvlm_protocol::{Event, FailureKind, Prompt, Shape, Task, Unit};
 
     #[test]
     fn a_conversation_reads_as_text() {
@@ -151,6 +162,19 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('<'));
+    }
+
+    #[test]
+    fn failures_are_sentences() {
+        let failure = |message: &str, remedy: &str| Failure {
+            kind: FailureKind::Offline,
+            message: message.into(),
+            remedy: remedy.into(),
+        };
+        let engine = failure("a.bin: no answer", "check the connection");
+        assert_eq!(sentences(&engine), ["a.bin: no answer.", "Check the connection."]);
+        let page = failure("The worker stopped.", "Load the model again.");
+        assert_eq!(sentences(&page), ["The worker stopped.", "Load the model again."]);
     }
 
     #[test]

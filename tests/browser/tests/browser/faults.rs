@@ -1,8 +1,9 @@
 //! Networks and servers that fail.
 
+use crate::known::PACKAGE;
 use crate::{IMPORT, LOAD, blank};
 use refvlm_browser_tests::{Fault, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SHARD: &str = ".safetensors";
 const FAIL: &str = "window.model = await RefVlm.load('models/scenes');";
@@ -86,4 +87,27 @@ fn a_download_is_aborted() {
     let thrown = browser.run(script, json!(null));
     assert_eq!(thrown["thrown"]["name"], "AbortError", "{thrown}");
     assert_eq!(browser.get(LOAD, json!(null))["preset"], "scenes");
+}
+
+#[test]
+fn the_vocabulary_is_checked_too_and_packages_without_its_hash_still_load() {
+    let server = Server::start();
+    let browser = blank(&server);
+    browser.get(IMPORT, json!(null));
+    server.plan("tokenizer.json", Fault::Flip(100), usize::MAX);
+    assert_eq!(browser.kind(FAIL, json!(null)), "hash_mismatch");
+    assert_eq!(server.requests("tokenizer.json"), [0, 0]);
+    server.reset();
+    let manifest = std::fs::read(format!("{PACKAGE}refvlm.json")).unwrap();
+    let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert!(manifest.as_object_mut().unwrap().remove("tokenizer").is_some());
+    let older = manifest.to_string().into_bytes();
+    server.plan("models/scenes/refvlm.json", Fault::Replace(older), usize::MAX);
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], false);
+    // It is kept all the same; with the newer manifest its hash is its key.
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], true);
+    assert_eq!(server.requests("tokenizer.json"), [0]);
+    server.reset();
+    assert_eq!(browser.get(LOAD, json!(null))["cached"], true);
+    assert_eq!(server.requests("tokenizer.json"), [0]);
 }

@@ -78,7 +78,7 @@ fn a_browser_without_simd_is_told_what_to_do() {
     page.browser.until("document.querySelector('.failed p')");
     let told = page.browser.words();
     for words in
-        ["This browser cannot run WebAssembly with SIMD", "use a current version of", "No engine"]
+        ["This browser cannot run WebAssembly with SIMD", "Use a current version of", "No engine"]
     {
         assert!(told.contains(words), "no {words} in: {told}");
     }

@@ -322,6 +322,7 @@ fn one_of_several(page: &Page, masks: &[Mask]) {
 /// Two fingers zoom and pan, and draw nothing.
 fn two_fingers(page: &Page, known: &Known, turns: usize) {
     let [x, y] = page.spot([known.size[0] as f32 / 2.0, known.size[1] as f32 / 2.0]);
+    Fingers.take(page, "Point");
     let before = page.prompts();
     let fit = page.scale();
     page.browser.pinch(&[[x - 30.0, y], [x - 60.0, y]], &[[x + 30.0, y], [x + 60.0, y]]);

@@ -9,7 +9,7 @@ use crate::live::Latest;
 use crate::marks::{Board, Mark};
 use crate::question;
 use crate::tools::{Gesture, Tool};
-use crate::transcript::Turn;
+use crate::transcript::{Turn, sentences};
 use leptos::prelude::*;
 use refvlm_protocol::{Ask, BackendChoice, Failure, Phase, Ready, Reply, Request, Sampling, Task};
 use std::collections::HashMap;
@@ -201,7 +201,7 @@ impl Store {
             self.seen.set(false);
             self.engine.set(Engine::Failed(failure.clone()));
         } else {
-            self.fault(format!("{} {}", failure.message, failure.remedy));
+            self.fault(sentences(failure).join(" "));
         }
     }
 

@@ -4,7 +4,7 @@ use super::icons::{Glyph, Icon};
 use super::source::Sources;
 use super::store::{Engine, Store};
 use super::theme;
-use crate::transcript::{bytes, count, seconds};
+use crate::transcript::{bytes, count, seconds, sentences};
 use leptos::prelude::*;
 use refvlm_protocol::{Backend, Phase, Ready};
 
@@ -58,8 +58,8 @@ pub fn Failed() -> impl IntoView {
     };
     view! {
         <div class="failed" role="alert">
-            {move || failure().map(|failure| view! {
-                <p><strong>{failure.message}</strong>" "{failure.remedy}</p>
+            {move || failure().map(|failure| sentences(&failure)).map(|[message, remedy]| view! {
+                <p><strong>{message}</strong>" "{remedy}</p>
                 <button type="button" class="button" on:click=move |_| store.load()>
                     <Glyph icon=Icon::Retry/><span>"Retry"</span>
                 </button>
