@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use refvlm_model::language::{Llama, LlamaConfig, Positions};
 use refvlm_model::package::by_name::{names, visit_named};
 use refvlm_model::package::{
-    Description, INDEX_FILE, Loader, MANIFEST_FILE, Manifest, PackageError, Quantisation,
-    FileEntry, TOKENIZER_FILE, Writer,
+    Description, FileEntry, INDEX_FILE, Loader, MANIFEST_FILE, Manifest, PackageError,
+    Quantisation, TOKENIZER_FILE, Writer,
 };
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

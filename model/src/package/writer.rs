@@ -39,7 +39,13 @@ struct Shard {
 impl Writer {
     /// An empty package.
     pub fn new(quantisation: Quantisation) -> Self {
-        Self { quantisation, limit: SHARD_BYTES, tokenizer: None, names: HashSet::new(), shards: vec![] }
+        Self {
+            quantisation,
+            limit: SHARD_BYTES,
+            tokenizer: None,
+            names: HashSet::new(),
+            shards: vec![],
+        }
     }
 
     /// Another largest size of a shard; a tensor larger than that gets a shard of its own.
