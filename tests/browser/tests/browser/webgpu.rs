@@ -1,0 +1,92 @@
+//! The engine on WebGPU. A machine without a graphics card computes shaders on the processor
+//! (SwiftShader): slowly, but what is computed is the same.
+
+use crate::answers::{ask_of, native, same};
+use refvlm_browser_tests::{Browser, Screen, Server};
+use refvlm_protocol::Event;
+use refvlm_record::{Task, Unit};
+use serde_json::{from_value, json};
+
+/// Loads the model on the given backend.
+const LOAD: &str = "
+    const { RefVlm } = await import(new URL('engine/refvlm.js', location.href));
+    window.model = await RefVlm.load('models/scenes', { backend: args });
+    return model.info;";
+
+/// An empty page in a browser with an adapter for WebGPU.
+fn card(server: &Server) -> Browser {
+    let browser = Browser::with(Screen::Wide, &["--enable-unsafe-webgpu"]);
+    browser.go(&server.url("blank.html"));
+    browser
+}
+
+#[test]
+fn a_question_on_webgpu_is_answered_as_natively() {
+    let server = Server::start();
+    let browser = card(&server);
+    let info = browser.get(LOAD, json!("webgpu"));
+    assert_eq!(info["backend"], "webgpu", "{info}");
+    assert!(info["adapter"].as_str().is_some_and(|name| !name.is_empty()), "{info}");
+    let mut engine = native();
+    let seed = 3;
+    let drawn = engine.scene(seed, 200).unwrap();
+    let record = &drawn.scene.record;
+    let (width, height) = (drawn.scene.width, drawn.scene.height);
+    pollster::block_on(engine.set_image(width, height, &drawn.rgba)).unwrap();
+    let script = "
+        const { image } = await model.generate(args, { side: 200 });
+        const first = await model.setImage(image);
+        const second = await model.setImage(image);
+        return [first.seconds, second.seconds];";
+    let seconds: [f64; 2] = from_value(browser.get(script, json!(seed))).unwrap();
+    println!("{}: picture set {:.2} s, the first time {:.2} s", info["adapter"], seconds[1], seconds[0]);
+    let of_mask = |turn: &&refvlm_record::Turn| turn.task == Task::GroundingSegmentation;
+    let ask = ask_of(record, record.turns.iter().find(of_mask).unwrap());
+    let mut expected = Vec::new();
+    let keep = async |event: &Event| {
+        expected.push(event.clone());
+        true
+    };
+    assert!(pollster::block_on(engine.ask(&ask, keep)).unwrap());
+    let script = "
+        const events = [];
+        for await (const event of model.ask(args)) events.push(event);
+        return events;";
+    // The second time no shader has to be compiled any more.
+    for _ in 0..2 {
+        let found = browser.get(script, serde_json::to_value(&ask).unwrap());
+        let found: Vec<Event> = from_value(found).unwrap();
+        let shapes = same(&format!("{ask:?}"), &found, &expected);
+        assert!(shapes > 0 && ask.task.units().contains(&Unit::Mask));
+        if let Some(Event::Done { timings, .. }) = found.last() {
+            println!("first token {:.2} s, {:?}", timings.first_token_s, timings);
+        }
+    }
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_program_that_plays_a_card_is_not_taken_by_itself() {
+    let server = Server::start();
+    let browser = card(&server);
+    let info = browser.get(LOAD, json!("auto"));
+    assert_eq!((&info["backend"], &info["adapter"]), (&json!("cpu"), &json!(null)));
+}
+
+#[test]
+fn a_lost_card_is_told_and_another_asked() {
+    let server = Server::start();
+    let browser = card(&server);
+    browser.get(LOAD, json!("webgpu"));
+    // The browser's own page for that, in another tab.
+    let page = browser.windows()[0].clone();
+    browser.command("window/new", json!({"type": "tab"}));
+    let other = browser.windows().into_iter().find(|window| *window != page).unwrap();
+    browser.command("window", json!({"handle": other}));
+    browser.go("chrome://gpucrash");
+    browser.command("window", json!({"handle": page}));
+    let set = "
+        const { image } = await model.generate(7, { side: 64 });
+        await model.setImage(image);";
+    assert_eq!(browser.kind(set, json!(null)), "device_lost");
+}
