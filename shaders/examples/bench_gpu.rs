@@ -31,7 +31,10 @@ fn numbers(n: usize, k: usize) -> Vec<f32> {
 }
 
 fn products(device: &Device) {
-    println!("{:>5} {:>12} {:>8} {:>10} {:>9} {:>7}", "rows", "out x in", "", "ms", "GFLOP/s", "times");
+    println!(
+        "{:>5} {:>12} {:>8} {:>10} {:>9} {:>7}",
+        "rows", "out x in", "", "ms", "GFLOP/s", "times"
+    );
     for [out, width] in [[576, 576], [1536, 576], [576, 1536], [4096, 4096]] {
         let weights = numbers(out * width, 7919);
         let tensor = |data: Vec<f32>, shape: [usize; 2]| {
@@ -50,7 +53,10 @@ fn products(device: &Device) {
             let print = |name: &str, time: f64, than: Option<f64>| {
                 let speed = 2.0 * (rows * out * width) as f64 / time / 1e9;
                 let times = than.map_or(String::new(), |than| format!("{:7.2}", than / time));
-                println!("{rows:>5} {shape:>12} {name:>8} {:>10.3} {speed:>9.2} {times}", time * 1e3);
+                println!(
+                    "{rows:>5} {shape:>12} {name:>8} {:>10.3} {speed:>9.2} {times}",
+                    time * 1e3
+                );
             };
             let plain = seconds(device, || {
                 let _ = x.clone().matmul(dense.clone().transpose());

@@ -7,9 +7,7 @@
 mod support;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use refvlm_shaders::gpu::{
-    Normalise, PackedMatrix, mask_bits, resize_picture, runs_on, set_bits,
-};
+use refvlm_shaders::gpu::{Normalise, PackedMatrix, mask_bits, resize_picture, runs_on, set_bits};
 use refvlm_shaders::{Format, Packed, Window, resize_bicubic};
 use std::cell::OnceCell;
 use support::Numbers;
@@ -122,8 +120,7 @@ async fn product(device: &Device) {
     let packed = Packed::pack(Format::Q4, &weights, [40, 64]).unwrap();
     let x = numbers.normal(64 * 6, 1.0);
     let turned: Vec<f32> = (0..6 * 64).map(|i| x[i % 64 * 6 + i / 64]).collect();
-    let y = PackedMatrix::upload(&packed, device)
-        .matmul(matrix(x, [64, 6], device).transpose());
+    let y = PackedMatrix::upload(&packed, device).matmul(matrix(x, [64, 6], device).transpose());
     close(&floats(y).await, &packed.matmul(&turned), "transposed");
 }
 

@@ -32,9 +32,8 @@ pub(crate) async fn choose(
             let format = manifest.quantisation.format();
             // A card that cannot be had, or fails at its first task, is none.
             let Ok(gpu) = gpu().await else { return Ok(Backend::Cpu) };
-            let time = async |device: &Device| {
-                seconds_per_token(&config.llm, format, device, clock).await
-            };
+            let time =
+                async |device: &Device| seconds_per_token(&config.llm, format, device, clock).await;
             let (gpu, cpu) = (time(&gpu).await, time(&Device::flex()).await);
             let quicker = matches!((gpu, cpu), (Ok(gpu), Ok(cpu)) if gpu < cpu);
             Ok(if quicker { Backend::Webgpu } else { Backend::Cpu })

@@ -81,7 +81,8 @@ impl Engine {
         let wanted = wanted.collect();
         let quantisation = manifest.quantisation;
         let loader = Loader::new(manifest, model);
-        self.loading = Some(Loading { config, device, quantisation, tokenizer: None, loader, bytes });
+        self.loading =
+            Some(Loading { config, device, quantisation, tokenizer: None, loader, bytes });
         Ok(wanted)
     }
 
@@ -118,8 +119,7 @@ impl Engine {
             loading.tokenizer.ok_or(WebError::NotBegun("tokenizer.json was not given"))?;
         let model = loading.loader.finish()?;
         let preset = loading.config.preset.clone();
-        let session =
-            Session::new(loading.config, model, tokenizer, loading.device, self.clock)?;
+        let session = Session::new(loading.config, model, tokenizer, loading.device, self.clock)?;
         let loaded = Loaded {
             preset,
             quantisation: loading.quantisation,

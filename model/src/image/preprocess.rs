@@ -131,7 +131,8 @@ impl Preprocess {
     /// The value of each byte: `[3, 256]`, row-major.
     fn table(&self) -> Vec<f32> {
         let channels = self.mean.iter().zip(&self.std);
-        let value = |(mean, std): (&f32, &f32), v: u32| ((f64::from(v) / 255.0) as f32 - mean) / std;
+        let value =
+            |(mean, std): (&f32, &f32), v: u32| ((f64::from(v) / 255.0) as f32 - mean) / std;
         channels.flat_map(|channel| (0..256).map(move |v| value(channel, v))).collect()
     }
 }

@@ -130,11 +130,15 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
     };
     succeed(&mut test("packed", &[]))?;
     let Some(driver) = chromedriver() else {
-        return Ok(Outcome::Skipped("chromedriver is not installed; those in WGSL did not run".into()));
+        return Ok(Outcome::Skipped(
+            "chromedriver is not installed; those in WGSL did not run".into(),
+        ));
     };
     // A browser without a graphics card compiles and runs shaders on the processor.
     let mut command = test("gpu", &["--features", "wgpu"]);
-    succeed(command.envs([("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")]))?;
+    succeed(
+        command.envs([("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")]),
+    )?;
     Ok(Outcome::Passed)
 }
 

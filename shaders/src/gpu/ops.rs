@@ -6,9 +6,9 @@ use crate::resample::FRACTION_BITS;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
-use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
 /// A packed matrix `[outputs, blocks * 32]` beside its two tensors.
@@ -73,11 +73,8 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     /// `[count, h, w]` -> `[count, words]`
-    fn mask_bits(
-        maps: FloatTensor<Self>,
-        taps: IntTensor<Self>,
-        raster: Raster,
-    ) -> IntTensor<Self>;
+    fn mask_bits(maps: FloatTensor<Self>, taps: IntTensor<Self>, raster: Raster)
+    -> IntTensor<Self>;
 }
 
 impl Kernels for CubeBackend {
@@ -156,10 +153,8 @@ impl Kernels for CubeBackend {
         let maps = into_contiguous(maps);
         let words = (width * height).div_ceil(32);
         let bits = empty(&maps, [count, words].into(), DType::I32);
-        let sizes = [
-            [h, w, width, height].map(word),
-            [word(words), word(count), threshold.to_bits(), 0],
-        ];
+        let sizes =
+            [[h, w, width, height].map(word), [word(words), word(count), threshold.to_bits(), 0]];
         let kernel = Wgsl { files: MASK, constants: Vec::new() };
         launch(kernel, threads(words * count), &[&maps, &taps], &bits, &sizes);
         bits

@@ -12,6 +12,7 @@ mod states;
 mod storage;
 mod taken;
 mod walk;
+mod webgpu;
 
 use refvlm_browser_tests::{Browser, Server};
 
