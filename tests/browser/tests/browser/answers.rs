@@ -11,7 +11,7 @@ use serde_json::{from_value, json};
 const QUESTIONS: usize = 5;
 
 /// The question of a turn, with the prompts that it mentions.
-fn ask_of(record: &Record, turn: &Turn) -> Ask {
+pub fn ask_of(record: &Record, turn: &Turn) -> Ask {
     let mut prompts = Vec::new();
     let text = turn.question.iter().map(|part| match part {
         QuestionPart::Text(text) => text.clone(),
@@ -78,7 +78,7 @@ fn without_depth(record: &Record) -> Record {
 }
 
 /// Holds two answers against each other; returns how many shapes there were.
-fn same(what: &str, found: &[Event], expected: &[Event]) -> usize {
+pub fn same(what: &str, found: &[Event], expected: &[Event]) -> usize {
     assert_eq!(found.len(), expected.len(), "{what}");
     let mut shapes = 0;
     for (found, expected) in found.iter().zip(expected) {

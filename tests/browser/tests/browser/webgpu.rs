@@ -1,7 +1,8 @@
 //! The engine on WebGPU. A machine without a graphics card computes shaders on the processor
 //! (SwiftShader): slowly, but what is computed is the same.
 
-use crate::answers::{ask_of, native, same};
+use crate::answers::{ask_of, same};
+use crate::known::native;
 use refvlm_browser_tests::{Browser, Screen, Server};
 use refvlm_protocol::Event;
 use refvlm_record::{Task, Unit};
