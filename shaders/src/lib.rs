@@ -12,5 +12,5 @@ mod resample;
 mod upsample;
 
 pub use packed::{BLOCK, Format, PackError, Packed};
-pub use resample::resize_bicubic;
+pub use resample::{resize_bicubic, resize_bilinear};
 pub use upsample::Window;

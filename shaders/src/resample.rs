@@ -10,19 +10,48 @@ pub(crate) struct Filter {
     pub(crate) windows: Vec<(usize, Vec<i32>)>,
 }
 
+/// The curve of a filter.
+#[derive(Clone, Copy)]
+enum Kernel {
+    Bilinear,
+    Bicubic,
+}
+
+impl Kernel {
+    /// Where the curve reaches 0.
+    fn support(self) -> f64 {
+        match self {
+            Kernel::Bilinear => 1.0,
+            Kernel::Bicubic => 2.0,
+        }
+    }
+
+    fn at(self, x: f64) -> f64 {
+        match self {
+            Kernel::Bilinear => (1.0 - x.abs()).max(0.0),
+            Kernel::Bicubic => cubic(x),
+        }
+    }
+}
+
 impl Filter {
-    /// Cubic with a = -0.5, widened when shrinking (antialiasing), weights in fixed point: the
-    /// rounding of every step is Pillow's, so the bytes are too.
+    /// The published model's filter.
     pub(crate) fn bicubic(from: usize, to: usize) -> Self {
+        Self::new(Kernel::Bicubic, from, to)
+    }
+
+    /// The kernel widened when shrinking (antialiasing), weights in fixed point: the rounding of
+    /// every step is Pillow's, so the bytes are too.
+    fn new(kernel: Kernel, from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let widening = scale.max(1.0);
-        let support = 2.0 * widening;
+        let support = kernel.support() * widening;
         let window = |i: usize| {
             let centre = (i as f64 + 0.5) * scale;
             let first = (centre - support + 0.5).max(0.0) as usize;
             let last = ((centre + support + 0.5) as usize).min(from);
             let weights: Vec<f64> =
-                (first..last).map(|x| cubic((x as f64 - centre + 0.5) / widening)).collect();
+                (first..last).map(|x| kernel.at((x as f64 - centre + 0.5) / widening)).collect();
             let sum: f64 = weights.iter().sum();
             let fixed = |w: f64| {
                 let w = w / sum * f64::from(1u32 << FRACTION_BITS);
@@ -34,6 +63,7 @@ impl Filter {
     }
 }
 
+/// Cubic with a = -0.5.
 fn cubic(x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();
@@ -60,13 +90,31 @@ fn to_byte(sum: i32) -> u8 {
 pub fn resize_bicubic<const C: usize>(
     from: [usize; 2],
     to: [usize; 2],
+    row: impl FnMut(usize, &mut [u8]),
+) -> Vec<u8> {
+    resize::<C>(Kernel::Bicubic, from, to, row)
+}
+
+/// Pillow's `resize(..., BILINEAR)`, which smooths when shrinking; as [`resize_bicubic`].
+pub fn resize_bilinear<const C: usize>(
+    from: [usize; 2],
+    to: [usize; 2],
+    row: impl FnMut(usize, &mut [u8]),
+) -> Vec<u8> {
+    resize::<C>(Kernel::Bilinear, from, to, row)
+}
+
+fn resize<const C: usize>(
+    kernel: Kernel,
+    from: [usize; 2],
+    to: [usize; 2],
     mut row: impl FnMut(usize, &mut [u8]),
 ) -> Vec<u8> {
     let ([width, height], [to_width, to_height]) = (from, to);
     let (mut source, mut before) = (vec![0u8; width * C], vec![0u8; width * C]);
     let stride = to_width * C;
     let mut narrow = vec![0u8; stride * height];
-    let filter = Filter::bicubic(width, to_width);
+    let filter = Filter::new(kernel, width, to_width);
     for y in 0..height {
         row(y, &mut source);
         // Padding and most of a mask are rows that repeat.
@@ -90,7 +138,7 @@ pub fn resize_bicubic<const C: usize>(
         }
         std::mem::swap(&mut source, &mut before);
     }
-    let filter = Filter::bicubic(height, to_height);
+    let filter = Filter::new(kernel, height, to_height);
     let mut resized = Vec::with_capacity(stride * to_height);
     let mut sums = vec![HALF; stride];
     for (first, weights) in &filter.windows {

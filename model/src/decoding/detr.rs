@@ -24,9 +24,16 @@ pub struct DetrAttention {
 }
 
 impl DetrAttention {
-    fn new(d_model: usize, heads: usize, device: &Device) -> Self {
-        let linear = || Linear::new(d_model, d_model, true, device);
-        Self { q_proj: linear(), k_proj: linear(), v_proj: linear(), out_proj: linear(), heads }
+    /// Attention that works at `width` inside.
+    pub(super) fn new(d_model: usize, width: usize, heads: usize, device: &Device) -> Self {
+        let inwards = || Linear::new(d_model, width, true, device);
+        Self {
+            q_proj: inwards(),
+            k_proj: inwards(),
+            v_proj: inwards(),
+            out_proj: Linear::new(width, d_model, true, device),
+            heads,
+        }
     }
 
     /// # Shapes
@@ -72,7 +79,7 @@ pub struct DetrLayer {
 impl DetrLayer {
     fn new(config: &DecoderConfig, device: &Device) -> Self {
         let d = config.d_model;
-        let attention = || DetrAttention::new(d, config.decoder_attention_heads, device);
+        let attention = || DetrAttention::new(d, d, config.decoder_attention_heads, device);
         let norm = || LayerNorm::new(d, 1e-5, device);
         Self {
             self_attn: attention(),

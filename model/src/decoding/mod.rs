@@ -12,6 +12,7 @@ mod fpn;
 mod mask;
 mod pose;
 mod queries;
+pub mod sam;
 mod visual;
 
 pub use boxes::{BoxDecoder, BoxOutput};

@@ -67,15 +67,16 @@ impl QueryLayout {
     /// `[batch, width, ...] -> [count, ...]`, one axis less, with `width` at least
     /// [`QueryLayout::width`]
     pub fn select<const D: usize, const R: usize>(&self, x: Tensor<D>) -> Tensor<R> {
-        let width = x.dims()[1];
-        let mut rows = Vec::with_capacity(self.count());
-        for row in 0..self.groups.len() {
-            rows.extend((0..self.row_count(row)).map(|i| (row * width + i) as i64));
-        }
-        let device = x.device();
-        let rows =
-            Tensor::<1, Int>::from_data(TensorData::new(rows.clone(), [rows.len()]), &device);
+        let rows = self.rows(x.dims()[1], &x.device());
         x.flatten::<R>(0, 1).select(0, rows)
+    }
+
+    /// Where real references stand among all places, `[count]`.
+    pub(super) fn rows(&self, width: usize, device: &Device) -> Tensor<1, Int> {
+        let of_picture = |row| (0..self.row_count(row)).map(move |i| (row * width + i) as i64);
+        let rows: Vec<i64> = (0..self.groups.len()).flat_map(of_picture).collect();
+        let shape = [rows.len()];
+        Tensor::from_data(TensorData::new(rows, shape), device)
     }
 
     /// Triplet number and place inside it for each of `width` places of picture `row`; none for

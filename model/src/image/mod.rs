@@ -10,7 +10,7 @@ mod preprocess;
 pub use coverage::share_of_cells;
 pub use frame::Frame;
 pub use preprocess::{FILL_RGB, Picture, Preprocess, resize_square};
-pub use refvlm_shaders::resize_bicubic;
+pub use refvlm_shaders::{resize_bicubic, resize_bilinear};
 
 use refvlm_record::MAX_SIDE_PX;
 

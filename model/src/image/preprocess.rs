@@ -35,6 +35,11 @@ impl<'a> Picture<'a> {
     pub fn size(&self) -> [u32; 2] {
         [self.width, self.height]
     }
+
+    /// One row of `width * 3` bytes; empty below the picture.
+    pub(crate) fn row(&self, y: usize) -> &'a [u8] {
+        self.rgb.chunks_exact(self.width as usize * 3).nth(y).unwrap_or_default()
+    }
 }
 
 /// What a tower expects of its input.

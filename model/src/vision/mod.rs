@@ -10,7 +10,7 @@ mod pyramid;
 pub use clip_vit::{ClipVit, ClipVitConfig};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use dinov2::{Dinov2, Dinov2Config};
-pub use patch::{PatchEmbed, tokens_to_map};
+pub use patch::{PatchEmbed, PatchSpread, tokens_to_map};
 pub use projector::{Projector, ProjectorConfig};
 pub use pyramid::{FeatureSelect, Pyramid, Transform};
 

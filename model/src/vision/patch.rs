@@ -1,4 +1,5 @@
-//! Convolutions whose stride is their kernel: cutting into patches is one matrix product.
+//! Convolutions whose stride is their kernel: cutting into patches, and spreading a cell over a
+//! patch, is one matrix product.
 
 use crate::layers::uniform;
 use burn::module::{Module, Param};
@@ -57,6 +58,40 @@ impl PatchEmbed {
         let weight = self.weight.val().reshape([d_out, shape[3]]).transpose();
         let bias = self.bias.as_ref().map(Param::val);
         burn::tensor::module::linear(patches.reshape(shape), weight, bias)
+    }
+}
+
+/// The transposed convolution of side and stride `patch`: each cell becomes a patch.
+#[derive(Module, Debug)]
+pub struct PatchSpread {
+    /// `[in, out, patch, patch]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl PatchSpread {
+    /// A randomly initialised transposed convolution.
+    pub fn new(d_in: usize, d_out: usize, patch: usize, device: &Device) -> Self {
+        let fan_in = d_out * patch * patch;
+        Self {
+            weight: uniform([d_in, d_out, patch, patch], fan_in, device),
+            bias: uniform([d_out], fan_in, device),
+        }
+    }
+
+    /// Of a map whose channels stand last.
+    ///
+    /// # Shapes
+    /// `[batch, height, width, in] -> [batch, height * patch, width * patch, out]`
+    pub fn forward_channels_last(&self, x: Tensor<4>) -> Tensor<4> {
+        let [d_in, d_out, patch, _] = self.weight.dims();
+        let [b, h, w, _] = x.dims();
+        // Columns ordered by place in the patch, then channel.
+        let weight = self.weight.val().permute([0, 2, 3, 1]).reshape([d_in, patch * patch * d_out]);
+        let cells = x.reshape([b * h * w, d_in]).matmul(weight);
+        let patches = cells.reshape([b, h, w, patch, patch, d_out]).permute([0, 1, 3, 2, 4, 5]);
+        patches.reshape([b, h * patch, w * patch, d_out]) + self.bias.val().unsqueeze()
     }
 }
 
