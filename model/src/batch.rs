@@ -19,6 +19,8 @@ pub struct Batch {
     pub pixels: Tensor<4>,
     /// At the size of the convolutional tower, where it differs.
     pub tower_pixels: Option<Tensor<4>>,
+    /// At SAM's size and normalised for it, where SAM is part of the model.
+    pub sam_pixels: Option<Tensor<4>>,
     /// The trunk's ids before the picture's rows, `[1, before]`, and behind them, `[1, behind]`.
     pub trunk_ids: [Tensor<2, Int>; 2],
     /// `[1, tokens]`: the dialogues bucket after bucket, each padded behind; prompt rows hold a
@@ -106,6 +108,7 @@ impl Batch {
         Self {
             pixels,
             tower_pixels,
+            sam_pixels: sam_tensor(examples, config, device),
             trunk_ids: [
                 ids(vec![trunk[..image].to_vec()], device),
                 ids(vec![behind.to_vec()], device),
@@ -133,6 +136,17 @@ pub(crate) fn pixel_tensors(
     };
     let (size, tower) = (config.visual_encoder.image_size, config.tower_size);
     (pixels(|e| &e.pixels, size), (tower != size).then(|| pixels(|e| &e.tower_pixels, tower)))
+}
+
+/// The input of SAM, as [`Batch`] has it.
+pub(crate) fn sam_tensor(
+    examples: &[Example],
+    config: &ModelConfig,
+    device: &Device,
+) -> Option<Tensor<4>> {
+    let side = config.sam_side()?;
+    let values: Vec<f32> = examples.iter().flat_map(|e| &e.sam_pixels).copied().collect();
+    Some(Tensor::from_data(TensorData::new(values, [examples.len(), 3, side, side]), device))
 }
 
 fn ids(rows: Vec<Vec<i64>>, device: &Device) -> Tensor<2, Int> {

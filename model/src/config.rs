@@ -1,7 +1,9 @@
 //! A whole model in one configuration: every size, and every choice between the published
 //! behaviour and ours. `[model]` in `configs/scenes.toml` is one value of this type.
 
-use crate::decoding::{DecoderConfig, DecoderConfigError};
+use crate::decoding::sam::SamUnitConfig;
+use crate::decoding::{DecoderConfig, DecoderConfigError, VdAdapterConfig};
+use crate::image::BoxDigits;
 use crate::language::{ConfigError, LlamaConfig};
 use crate::prompting::{RegionConfig, VptConfig};
 use crate::triplet::Template;
@@ -45,10 +47,20 @@ pub struct ModelConfig {
     pub llm: LlamaConfig,
     /// Layout of prompts and answers.
     pub template: Template,
+    /// Digits of box labels and of boxes in answers.
+    #[serde(default)]
+    pub box_digits: BoxDigits,
     /// Box decoder; a model without it cannot answer with boxes. So for the other units.
     pub box_decoder: Option<DecoderConfig>,
     /// Mask decoder.
     pub mask_decoder: Option<DecoderConfig>,
+    /// Adapter between language model and decoders; none in the published configurations.
+    /// `Session` uses it; it cannot be trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vd_adapter: Option<VdAdapterConfig>,
+    /// SAM in place of the mask decoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sam_decoder: Option<SamUnitConfig>,
     /// Keypoint decoder.
     pub pose_decoder: Option<DecoderConfig>,
     /// Depth decoder.
@@ -115,6 +127,15 @@ impl ModelConfig {
         channels
     }
 
+    /// The same as decoders see it: an adapter replaces the last map.
+    fn decoder_channels(&self) -> Vec<usize> {
+        let mut channels = self.pyramid_channels();
+        if let (Some(adapter), Some(last)) = (&self.vd_adapter, channels.last_mut()) {
+            *last = adapter.d_model;
+        }
+        channels
+    }
+
     /// Side of each map of the pyramid.
     pub fn pyramid_sides(&self) -> Vec<usize> {
         let mut sides: Vec<usize> =
@@ -150,8 +171,16 @@ impl ModelConfig {
         }
     }
 
+    /// Side of SAM's input in px; none where SAM is no part of the model.
+    pub fn sam_side(&self) -> Option<usize> {
+        self.sam_decoder.as_ref().map(|unit| unit.sam.image_encoder.image_size())
+    }
+
     /// Side of the map that a unit's decoder works at.
     pub fn decoder_side(&self, unit: Unit) -> usize {
+        if let (Unit::Mask, Some(unit)) = (unit, &self.sam_decoder) {
+            return unit.sam.image_encoder.grid();
+        }
         let first = self.decoder(unit).and_then(|d| d.encoder_input_index.first().copied());
         first.and_then(|i| self.pyramid_sides().get(i).copied()).unwrap_or(0)
     }
@@ -196,11 +225,30 @@ impl ModelConfig {
             let Some(decoder) = self.decoder(unit) else { continue };
             decoder
                 .validate()
-                .and_then(|()| decoder.check_channels(&channels))
+                .and_then(|()| decoder.check_channels(&self.decoder_channels()))
                 .map_err(|source| ModelConfigError::Decoder { unit, source })?;
             let (found, expected) = (decoder.quries_input_dim, self.llm.hidden_size);
             if found != expected {
                 return Err(ModelConfigError::StateWidth { unit, found, expected });
+            }
+        }
+        if let Some(adapter) = &self.vd_adapter {
+            adapter.check().map_err(part("vd_adapter"))?;
+            if adapter.d_model != self.llm.hidden_size {
+                let (found, expected) = (adapter.d_model, self.llm.hidden_size);
+                let problem = format!("d_model is {found}, the language model's width {expected}");
+                return Err(ModelConfigError::Other { field: "vd_adapter", problem });
+            }
+        }
+        if let Some(sam) = &self.sam_decoder {
+            sam.check().map_err(part("sam_decoder"))?;
+            let (found, expected) = (sam.quries_input_dim, self.llm.hidden_size);
+            if found != expected {
+                return Err(ModelConfigError::StateWidth { unit: Unit::Mask, found, expected });
+            }
+            if self.mask_decoder.is_some() {
+                let problem = "takes the place of mask_decoder; remove one of the two".into();
+                return Err(ModelConfigError::Other { field: "sam_decoder", problem });
             }
         }
         if self.row_positions && !self.llm.hidden_size.is_multiple_of(4) {

@@ -14,7 +14,7 @@ pub use probe::seconds_per_token;
 pub use refvlm_record::Ask;
 
 use crate::config::{ModelConfig, ModelConfigError};
-use crate::example::{ExampleError, pixel_tensors, regions};
+use crate::example::{ExampleError, pixel_tensors, regions, sam_pixels};
 use crate::image::{Frame, ImageError, Picture};
 use crate::language::{CacheFull, KvCache, LlamaError, Positions, SamplingError};
 use crate::package::by_name::names;
@@ -96,6 +96,8 @@ pub struct Session {
     read: Vec<Row>,
     picture: Option<Seen>,
     pictures: u64,
+    /// Last states of the picture's rows, `[1, rows, hidden]`, where an adapter asks for them.
+    image_states: Option<Tensor<3>>,
 }
 
 /// What a row of the language model stands for; equal rows at equal places have equal keys and
@@ -147,6 +149,7 @@ impl Session {
             read: Vec::new(),
             picture: None,
             pictures: 0,
+            image_states: None,
         })
     }
 
@@ -168,7 +171,11 @@ impl Session {
     pub async fn set_image(&mut self, picture: Picture<'_>) -> Result<f64, EngineError> {
         let start = (self.clock)();
         let (frame, pixels, tower) = pixel_tensors(&self.config, picture, &self.device)?;
-        let sight = self.model.see(pixels, tower);
+        let sam = sam_pixels(&self.config, picture)?.zip(self.config.sam_side());
+        let sam = sam.map(|(values, side)| {
+            Tensor::<4>::from_data(TensorData::new(values, [1, 3, side, side]), &self.device)
+        });
+        let sight = self.model.see(pixels, tower, sam);
         self.pictures += 1;
         self.picture =
             Some(Seen { number: self.pictures, frame, sight, seconds: 0.0, reported: false });
@@ -296,7 +303,24 @@ impl Session {
         let positions = Positions::sequence(1, self.cache.len(), rows.len());
         let hidden = self.model.llm.forward(embeds, &positions, None, Some(&mut self.cache))?;
         self.read.extend_from_slice(rows);
+        if self.model.vd_adapter.is_some() {
+            self.keep_image_states(&hidden, rows);
+        }
         Ok(hidden)
+    }
+
+    /// Keeps the states of those rows that are the picture's.
+    fn keep_image_states(&mut self, hidden: &Tensor<3>, rows: &[Row]) {
+        let of_picture = |row: &&Row| matches!(row, Row::Image { .. });
+        let count = rows.iter().filter(of_picture).count();
+        let Some(at) = rows.iter().position(|row| of_picture(&row)) else { return };
+        let Row::Image { row: first, .. } = rows[at] else { return };
+        let [_, _, width] = hidden.dims();
+        let all = self.config.image_rows();
+        let kept = self.image_states.take();
+        let kept = kept.unwrap_or_else(|| Tensor::zeros([1, all, width], &self.device));
+        let new = hidden.clone().narrow(1, at, count);
+        self.image_states = Some(kept.slice_assign([0..1, first..first + count, 0..width], new));
     }
 }
 

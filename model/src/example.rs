@@ -2,6 +2,7 @@
 //! labels, prompt regions and targets. Training, evaluation and inference come through here.
 
 use crate::config::ModelConfig;
+use crate::decoding::sam::sam_square_pixels;
 use crate::image::{Frame, ImageError, Picture, Preprocess, share_of_cells};
 use crate::losses::{DenseTarget, PoseTarget};
 use crate::prompting::PromptError;
@@ -20,6 +21,8 @@ pub struct Example {
     /// Input of the convolutional tower, `[3, tower_size, tower_size]`; empty where the sizes
     /// agree.
     pub tower_pixels: Vec<f32>,
+    /// Input of SAM, `[3, size, size]`; empty where SAM is no part of the model.
+    pub sam_pixels: Vec<f32>,
     /// The region of each prompt of the record: weights 0..=1 over the cells of the prompt
     /// features, row-major.
     pub regions: Vec<Vec<f32>>,
@@ -116,7 +119,8 @@ impl Setup<'_> {
             self.fill(made, target, reference.unit, &frame, index)?;
         }
         let regions = regions(self.config, &record.prompts, &frame)?;
-        Ok(Example { frame, pixels, tower_pixels, regions, turns, targets })
+        let sam_pixels = sam_pixels(self.config, picture)?.unwrap_or_default();
+        Ok(Example { frame, pixels, tower_pixels, sam_pixels, regions, turns, targets })
     }
 
     fn fill(
@@ -128,8 +132,9 @@ impl Setup<'_> {
         index: usize,
     ) -> Result<(), ExampleError> {
         let absent = || missing(index, unit);
+        let label = |bbox| self.config.box_digits.label(frame, bbox);
         match unit {
-            Unit::Box => made.bbox = Some(frame.box_to_unit(target.bbox.ok_or_else(absent)?)),
+            Unit::Box => made.bbox = Some(label(target.bbox.ok_or_else(absent)?)),
             Unit::Mask if made.mask.is_some() => {}
             Unit::Mask => {
                 let mask = target.mask.as_ref().ok_or_else(absent)?;
@@ -139,7 +144,7 @@ impl Setup<'_> {
             Unit::Keypoint => {
                 let points = target.keypoints.as_ref().ok_or_else(absent)?;
                 made.pose = Some(PoseTarget {
-                    bbox: frame.box_to_unit(target.bbox.ok_or_else(absent)?),
+                    bbox: label(target.bbox.ok_or_else(absent)?),
                     keypoints: frame.keypoints_to_unit(points),
                 });
             }
@@ -243,6 +248,14 @@ fn inputs(config: &ModelConfig) -> (Preprocess, Option<Preprocess>) {
     let size = config.visual_encoder.image_size;
     let tower = (config.tower_size != size).then(|| Preprocess::clip(config.tower_size as u32));
     (Preprocess::clip(size as u32), tower)
+}
+
+/// The input of SAM; none where SAM is no part of the model.
+///
+/// # Errors
+/// When the picture's size is out of bounds.
+pub fn sam_pixels(config: &ModelConfig, picture: Picture) -> Result<Option<Vec<f32>>, ImageError> {
+    config.sam_side().map(|side| sam_square_pixels(picture, side as u32)).transpose()
 }
 
 /// The region of each prompt: weights 0..=1 over the cells of the prompt features, row-major.

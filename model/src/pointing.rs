@@ -6,7 +6,7 @@
 //! what decoders have to learn can be learned before any word is read, and later the language
 //! model finds decoders that understand at least this kind of state.
 
-use crate::batch::{UnitBuilder, UnitRefs, pixel_tensors};
+use crate::batch::{UnitBuilder, UnitRefs, pixel_tensors, sam_tensor};
 use crate::config::ModelConfig;
 use crate::example::Example;
 use crate::losses::{LossConfig, UnitLoss};
@@ -22,6 +22,8 @@ pub struct PointingBatch {
     pub pixels: Tensor<4>,
     /// As in [`crate::batch::Batch`].
     pub tower_pixels: Option<Tensor<4>>,
+    /// As in [`crate::batch::Batch`].
+    pub sam_pixels: Option<Tensor<4>>,
     /// Weights of the prompts over the cells of the prompt features, `[prompts, grid, grid]`.
     pub regions: Tensor<3>,
     /// Picture of each prompt.
@@ -71,6 +73,7 @@ impl PointingBatch {
         Some(Self {
             pixels,
             tower_pixels,
+            sam_pixels: sam_tensor(examples, config, device),
             regions: Tensor::from_data(regions, device),
             sample,
             units: units.into_iter().map(|unit| unit.finish(device)).collect(),

@@ -2,7 +2,8 @@
 //! names of the published training checkpoint.
 
 use crate::config::{ModelConfig, ModelConfigError};
-use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, PoseDecoder};
+use crate::decoding::sam::SamUnit;
+use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, VdAdapter};
 use crate::language::Llama;
 use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
 use crate::prompting::VptEncoder;
@@ -28,6 +29,8 @@ pub struct RefVlm {
     pub vpt_projector: Option<Projector>,
     /// Language model.
     pub llm: Llama,
+    /// Between language model and decoders, where there is one.
+    pub vd_adapter: Option<VdAdapter>,
     /// Reference states to units.
     pub visual_decoder: Decoders,
     #[module(skip)]
@@ -40,7 +43,7 @@ pub struct Decoders {
     /// Boxes; `box` in published checkpoints, which is a reserved word here.
     pub boxes: Option<BoxDecoder>,
     /// Masks.
-    pub mask: Option<MaskDecoder>,
+    pub mask: Option<MaskUnit>,
     /// Keypoints.
     pub pose: Option<PoseDecoder>,
     /// Depth.
@@ -63,6 +66,19 @@ pub struct Sight {
     pub pyramid: Pyramid,
     /// Rows of the language model, `[batch, rows, hidden]`.
     pub rows: Tensor<3>,
+    /// SAM's embedding, `[batch, channels, grid, grid]`, where SAM decodes the masks.
+    pub sam: Option<Tensor<4>>,
+}
+
+impl Sight {
+    /// The same with another last map of the pyramid.
+    pub fn with_last_map(&self, map: Tensor<4>) -> Self {
+        let mut sight = self.clone();
+        if let Some(last) = sight.pyramid.maps.last_mut() {
+            *last = map;
+        }
+        sight
+    }
 }
 
 impl RefVlm {
@@ -95,6 +111,12 @@ impl RefVlm {
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),
+            vd_adapter: config
+                .vd_adapter
+                .as_ref()
+                .map(|c| VdAdapter::new(c, device))
+                .transpose()
+                .map_err(|source| ModelConfigError::Part { part: "vd_adapter", source })?,
             visual_decoder: Decoders {
                 boxes: config
                     .box_decoder
@@ -102,12 +124,7 @@ impl RefVlm {
                     .map(|c| BoxDecoder::new(c, device))
                     .transpose()
                     .map_err(failed(Unit::Box))?,
-                mask: config
-                    .mask_decoder
-                    .as_ref()
-                    .map(|c| MaskDecoder::new(c, device))
-                    .transpose()
-                    .map_err(failed(Unit::Mask))?,
+                mask: mask_unit(config, device)?,
                 pose: config
                     .pose_decoder
                     .as_ref()
@@ -137,7 +154,14 @@ impl RefVlm {
     ///   transformer tower
     /// - `tower_pixels` the same square at the size of the convolutional tower; none where the
     ///   sizes agree
-    pub fn see(&self, pixels: Tensor<4>, tower_pixels: Option<Tensor<4>>) -> Sight {
+    /// - `sam_pixels` the same square at SAM's size, normalised for SAM; none where SAM is no part
+    ///   of the model
+    pub fn see(
+        &self,
+        pixels: Tensor<4>,
+        tower_pixels: Option<Tensor<4>>,
+        sam_pixels: Option<Tensor<4>>,
+    ) -> Sight {
         let mut maps = self.visual_tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()));
         maps.push(self.visual_encoder.feature_map(pixels, self.wiring.select_layer));
         let pyramid = Pyramid { maps };
@@ -148,7 +172,13 @@ impl RefVlm {
             let code = octave_position([height, width], rows.dims()[2], &rows.device());
             rows = rows + position.forward(code).unsqueeze();
         }
-        Sight { pyramid, rows }
+        let sam = match (&self.visual_decoder.mask, sam_pixels) {
+            (Some(MaskUnit::Sam(unit)), Some(pixels)) => {
+                Some(unit.sam.image_encoder.forward(pixels))
+            }
+            _ => None,
+        };
+        Sight { pyramid, rows, sam }
     }
 
     /// Rows of the language model for visual prompts.
@@ -165,9 +195,28 @@ impl RefVlm {
 
     /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.
     pub fn decoder_maps(&self, sight: &Sight, unit: Unit) -> Vec<Tensor<4>> {
+        if let (Unit::Mask, Some(embedding)) = (unit, &sight.sam) {
+            return vec![embedding.clone()];
+        }
         let index = &self.wiring.decoders[unit as usize];
         index.iter().filter_map(|&i| sight.pyramid.maps.get(i).cloned()).collect()
     }
+}
+
+/// The mask decoder, SAM in its place, or neither.
+fn mask_unit(config: &ModelConfig, device: &Device) -> Result<Option<MaskUnit>, ModelConfigError> {
+    let unit = Unit::Mask;
+    Ok(match (&config.mask_decoder, &config.sam_decoder) {
+        (Some(decoder), _) => {
+            let failed = |source| ModelConfigError::Decoder { unit, source };
+            Some(MaskUnit::Pixels(MaskDecoder::new(decoder, device).map_err(failed)?))
+        }
+        (None, Some(sam)) => {
+            let failed = |source| ModelConfigError::Part { part: "sam_decoder", source };
+            Some(MaskUnit::Sam(SamUnit::new(sam, device).map_err(failed)?))
+        }
+        (None, None) => None,
+    })
 }
 
 /// `[batch, channels, h, w] -> [batch, h * w, channels]`

@@ -34,6 +34,9 @@ pub enum StepError {
     /// A target.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A part that only inference knows.
+    #[error("vd_adapter cannot be trained; remove it from the configuration")]
+    Adapter,
 }
 
 impl RefVlm {
@@ -48,6 +51,9 @@ impl RefVlm {
         config: &LossConfig,
         label_side: usize,
     ) -> Result<StepLoss, StepError> {
+        if self.vd_adapter.is_some() {
+            return Err(StepError::Adapter);
+        }
         let (sight, hidden) = self.hidden(batch)?;
         let learned = hidden.clone().select(0, batch.supervised.clone()).unsqueeze::<3>();
         let logits = self.llm.logits(learned).squeeze_dim::<2>(0);
@@ -86,7 +92,8 @@ impl RefVlm {
     /// # Errors
     /// When the batch does not fit the model.
     pub fn hidden(&self, batch: &Batch) -> Result<(Sight, Tensor<2>), StepError> {
-        let sight = self.see(batch.pixels.clone(), batch.tower_pixels.clone());
+        let sight =
+            self.see(batch.pixels.clone(), batch.tower_pixels.clone(), batch.sam_pixels.clone());
         let trunk = self.trunk(&sight, batch);
         let branches = self.branches(&sight, batch);
         let hidden = self.llm.forward_branches(trunk, branches, &batch.buckets)?.squeeze_dim(0);

@@ -12,7 +12,7 @@ pub(crate) struct Filter {
 
 /// The curve of a filter.
 #[derive(Clone, Copy)]
-enum Kernel {
+pub(crate) enum Kernel {
     Bilinear,
     Bicubic,
 }
@@ -35,14 +35,9 @@ impl Kernel {
 }
 
 impl Filter {
-    /// The published model's filter.
-    pub(crate) fn bicubic(from: usize, to: usize) -> Self {
-        Self::new(Kernel::Bicubic, from, to)
-    }
-
     /// The kernel widened when shrinking (antialiasing), weights in fixed point: the rounding of
     /// every step is Pillow's, so the bytes are too.
-    fn new(kernel: Kernel, from: usize, to: usize) -> Self {
+    pub(crate) fn new(kernel: Kernel, from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let widening = scale.max(1.0);
         let support = kernel.support() * widening;

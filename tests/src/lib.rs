@@ -1,13 +1,14 @@
 //! Reference tensors and how they are compared.
 
-use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use refvlm_model::config::ModelConfig;
 use refvlm_model::package::by_name::{load_by_name, names};
 use refvlm_model::triplet::Tokenizer;
 use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -31,12 +32,30 @@ pub fn scenes_tokenizer() -> Tokenizer {
 }
 
 /// One reference case: a JSON description and, unless it is text only, its tensors.
+///
+/// Where it ends it panics if the test has not read each `out.` and `grad.` tensor that it is
+/// responsible for, so no stored number can go unchecked.
 pub struct Fixture {
     /// Name of the case.
     pub name: String,
     /// The whole JSON description.
     pub json: Value,
     buffer: Option<Vec<u8>>,
+    responsible: fn(&str) -> bool,
+    read: RefCell<HashSet<String>>,
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.buffer.is_none() {
+            return;
+        }
+        let answer = |key: &String| key.starts_with("out.") || key.starts_with("grad.");
+        let read = self.read.borrow();
+        let mut keys = self.keys();
+        keys.retain(|key| answer(key) && (self.responsible)(key) && !read.contains(key));
+        assert!(keys.is_empty(), "{}: nothing compares {keys:?}", self.name);
+    }
 }
 
 /// Where the cases are: the folder in `REFVLM_FIXTURES`, else `tests/fixtures` of the repository.
@@ -48,6 +67,11 @@ pub fn fixtures_dir() -> PathBuf {
 impl Fixture {
     /// Opens a case; none when another folder than the repository's has no such JSON.
     pub fn open(name: &str) -> Option<Fixture> {
+        Self::open_for(name, |_| true)
+    }
+
+    /// The same where several tests share a case: `responsible` names the tensors of this one.
+    pub fn open_for(name: &str, responsible: fn(&str) -> bool) -> Option<Fixture> {
         let dir = fixtures_dir();
         let text = match std::fs::read_to_string(dir.join(format!("{name}.json"))) {
             Ok(text) => text,
@@ -60,7 +84,7 @@ impl Fixture {
         };
         let json = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}.json: {e}"));
         let buffer = std::fs::read(dir.join(format!("{name}.safetensors"))).ok();
-        Some(Fixture { name: name.into(), json, buffer })
+        Some(Fixture { name: name.into(), json, buffer, responsible, read: RefCell::default() })
     }
 
     /// The `config` entry of the JSON.
@@ -89,6 +113,7 @@ impl Fixture {
 
     /// A tensor as it is stored.
     pub fn data(&self, key: &str) -> TensorData {
+        self.read.borrow_mut().insert(key.into());
         let file = self.tensors();
         let view = file.tensor(key).unwrap_or_else(|e| panic!("{}: {key}: {e}", self.name));
         let dtype = match view.dtype() {
@@ -157,6 +182,30 @@ impl Fixture {
         }
     }
 
+    /// Asserts every stored gradient of a weight (`grad.w.`) against those of the module's
+    /// parameters.
+    pub fn assert_weight_gradients<M: Module>(&self, module: &M, gradients: &Gradients) {
+        struct Check<'a>(&'a Fixture, &'a Gradients, Vec<String>);
+        impl ModuleVisitor for Check<'_> {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                let part = if container.starts_with("Enum:") { "" } else { name };
+                self.2.push(part.trim_start_matches('_').into());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.2.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let parts: Vec<&str> =
+                    self.2.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+                let key = format!("grad.w.{}", parts.join("."));
+                if self.0.has(&key) {
+                    self.0.assert_close(&key, param.val().grad(self.1).unwrap());
+                }
+            }
+        }
+        module.visit(&mut Check(self, gradients, Vec::new()));
+    }
+
     /// Fills a module with the `w.` tensors under `w.<prefix>`; every parameter must be found and
     /// every such tensor used.
     pub fn load_weights_at<M: Module>(&self, prefix: &str, module: M) -> M {
@@ -182,6 +231,14 @@ impl Fixture {
         let buffer = buffer.unwrap_or_else(|| panic!("{}.safetensors is missing", self.name));
         SafeTensors::deserialize(buffer).unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
+}
+
+/// Whether the tests of the losses are responsible for a tensor of a decoder's case; those of the
+/// decoders are for the rest.
+pub fn of_losses(key: &str) -> bool {
+    let starts = ["grad.", "out.cost", "out.loss", "out.match", "out.nomatch", "out.oks"];
+    let more = ["out.slices", "out.target"];
+    starts.iter().chain(&more).any(|start| key.starts_with(start))
 }
 
 /// Fills a module with all `w.` tensors of a case.

@@ -111,6 +111,7 @@ fn decoding_with_cache_equals_teacher_forcing() {
         frame,
         pixels: values,
         tower_pixels,
+        sam_pixels: vec![],
         regions: regions(&config, &prompts, &frame).unwrap(),
         turns: vec![turn],
         targets: vec![],

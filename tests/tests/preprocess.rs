@@ -1,6 +1,7 @@
 //! Preparing pictures and the way back, against reference tensors and by its own rules.
 use refvlm_model::image::{
-    FILL_RGB, Frame, ImageError, Picture, Preprocess, resize_bicubic, resize_square, share_of_cells,
+    BoxDigits, FILL_RGB, Frame, ImageError, Picture, Preprocess, resize_bicubic, resize_bilinear,
+    resize_square, share_of_cells,
 };
 use refvlm_model::prompting::Shape;
 use refvlm_record::{MAX_SIDE_PX, Mask};
@@ -67,9 +68,25 @@ fn check_geometry(fixture: &Fixture, frame: &Frame) {
         })
         .collect();
     close(back.as_flattened(), &fixture.floats("out.boxes_back_exact"), 1e-5).unwrap();
-    // The reference's labels are rounded to 3 decimals twice; undoing them is the same map.
-    let labels: Vec<[f32; 4]> = rows(&fixture.floats("out.labels_cxcywh"));
-    close(unit.as_flattened(), labels.as_flattened(), 1.1e-3).unwrap();
+    // With the reference's rounding. It is to 3 decimals, so the next value is far away.
+    let digits = BoxDigits::Thousandths;
+    let rounded: Vec<[f64; 4]> =
+        corners.iter().map(|b| BoxDigits::corners(frame, xywh(b))).collect();
+    let rounded: Vec<f32> = rounded.as_flattened().iter().map(|&v| v as f32).collect();
+    close(&rounded, &fixture.floats("out.boxes_norm"), 1e-6).unwrap();
+    let labels: Vec<[f32; 4]> = corners.iter().map(|b| digits.label(frame, xywh(b))).collect();
+    close(labels.as_flattened(), &fixture.floats("out.labels_cxcywh"), 1e-6).unwrap();
+    let back: Vec<[f32; 4]> = labels
+        .iter()
+        .map(|&b| {
+            let [x, y, w, h] = digits.answer(frame, b);
+            [x, y, x + w, y + h]
+        })
+        .collect();
+    close(back.as_flattened(), &fixture.floats("out.boxes_back_ref"), 1e-5).unwrap();
+    let exact: Vec<[f32; 4]> =
+        corners.iter().map(|b| BoxDigits::Exact.label(frame, xywh(b))).collect();
+    assert_eq!(exact, unit);
 
     let size: [usize; 2] = fixture.shape("in.prob_map").try_into().unwrap();
     let map = fixture.floats("in.prob_map");
@@ -138,6 +155,33 @@ fn small_pictures_are_resized_as_pillow_does() {
         let picture: Vec<u8> =
             (0..from[0] * from[1]).map(|i| ((i * i * 37 + i * 11) % 256) as u8).collect();
         let resized = resize_bicubic::<1>(from, to, |y, row| {
+            row.copy_from_slice(&picture[y * from[0]..][..from[0]]);
+        });
+        assert_eq!(resized, expected, "{from:?} to {to:?}");
+    }
+}
+
+/// The same by its bilinear filter.
+#[test]
+fn small_pictures_are_resized_bilinearly_as_pillow_does() {
+    type Case = ([usize; 2], [usize; 2], &'static [u8]);
+    let cases: [Case; 4] = [
+        ([5, 4], [3, 2], &[116, 127, 119, 168, 145, 206]),
+        (
+            [3, 2],
+            [7, 5],
+            &[
+                0, 7, 27, 48, 100, 153, 170, 11, 17, 36, 56, 106, 158, 174, 55, 60, 73, 86, 131,
+                176, 191, 99, 102, 109, 116, 156, 194, 208, 110, 112, 118, 124, 162, 199, 212,
+            ],
+        ),
+        ([40, 3], [4, 3], &[128, 164, 147, 139, 124, 109, 117, 93, 132, 95, 148, 139]),
+        ([1, 1], [3, 2], &[0, 0, 0, 0, 0, 0]),
+    ];
+    for (from, to, expected) in cases {
+        let picture: Vec<u8> =
+            (0..from[0] * from[1]).map(|i| ((i * i * 37 + i * 11) % 256) as u8).collect();
+        let resized = resize_bilinear::<1>(from, to, |y, row| {
             row.copy_from_slice(&picture[y * from[0]..][..from[0]]);
         });
         assert_eq!(resized, expected, "{from:?} to {to:?}");

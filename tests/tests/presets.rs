@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_model::config::ModelConfig;
+use refvlm_model::image::BoxDigits;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Template;
 use std::path::Path;
@@ -31,6 +32,7 @@ fn vicuna_7b_has_the_published_parameter_counts() {
     assert_eq!(config.image_rows(), 576);
     assert_eq!(config.vpt_encoder.tokens(), 10);
     assert_eq!(config.template, Template::published());
+    assert_eq!(config.box_digits, BoxDigits::Thousandths);
 }
 
 #[test]

@@ -11,16 +11,15 @@ use refvlm_model::vision::tokens_to_map;
 use refvlm_record::{Counts, Mask, Prompt, Rle};
 use refvlm_tests::{Fixture, close, load_weights, probe_loss};
 
-/// Side of the masks that the reference resizes to the grid.
-const INPUT: usize = 336;
-
-fn decode(runs: &[i64]) -> Vec<u8> {
-    let mut mask = Vec::with_capacity(INPUT * INPUT);
+/// A stored mask and its side.
+fn decode(runs: &[i64]) -> (Vec<u8>, usize) {
+    let cells = runs.iter().sum::<i64>() as usize;
+    let mut mask = Vec::with_capacity(cells);
     for (k, &run) in runs.iter().enumerate() {
         mask.extend(std::iter::repeat_n((k % 2) as u8, run as usize));
     }
-    assert_eq!(mask.len(), INPUT * INPUT);
-    mask
+    assert_eq!(cells.isqrt().pow(2), cells);
+    (mask, cells.isqrt())
 }
 
 fn check(name: &str) {
@@ -39,7 +38,8 @@ fn check(name: &str) {
     for (b, &count) in counts.iter().enumerate() {
         for k in 0..most {
             let region = if k < count {
-                set_cells(&decode(&fixture.ints(&format!("in.region.{b}.{k}"))), INPUT, grid)
+                let (mask, side) = decode(&fixture.ints(&format!("in.region.{b}.{k}")));
+                set_cells(&mask, side, grid)
             } else {
                 vec![0.0; cells]
             };
@@ -59,30 +59,23 @@ fn check(name: &str) {
     let tokens = encoder.forward(map, regions, &sample);
     assert_eq!(tokens.dims(), [sample.len(), config.tokens(), config.out_size()]);
     fixture.assert_close("out.vpt_feats", tokens.clone());
+    let regions: Vec<i64> = counts.iter().map(|&count| count as i64).collect();
+    assert_eq!(regions, fixture.ints("out.vpt_count"));
+    if fixture.has("out.mask_token") {
+        let last = config.tokens() - 1;
+        let own = tokens.clone().narrow(1, last, 1);
+        fixture.assert_close(
+            "out.mask_token",
+            match &encoder.model.position_embedding {
+                Some(table) => own - table.weight.val().narrow(0, last, 1).unsqueeze(),
+                None => own,
+            },
+        );
+    }
 
     let gradients = probe_loss(tokens).backward();
     fixture.assert_close("grad.x", x.grad(&gradients).unwrap());
-    let model = &encoder.model;
-    let check = |key: &str, gradient: Option<Tensor<1>>, stored: bool| {
-        let key = format!("grad.w.model.{key}");
-        assert_eq!(fixture.has(&key), stored, "{key}");
-        if let Some(gradient) = gradient.filter(|_| stored) {
-            fixture.assert_close(&key, gradient);
-        }
-    };
-    let flat = |t: Option<Tensor<2>>| t.map(|t| t.flatten::<1>(0, 1));
-    if let Some(table) = &model.position_embedding {
-        check("position_embedding.weight", flat(table.weight.val().grad(&gradients)), true);
-    }
-    if let Some(map) = &model.mask_embedding {
-        let bias = map.bias.as_ref().unwrap().val();
-        check("mask_embedding.bias", bias.grad(&gradients), true);
-        check("mask_embedding.weight", flat(map.weight.val().grad(&gradients)), !config.legacy);
-    }
-    if let Some(map) = &model.vpt_feats_proj {
-        check("vpt_feats_proj.weight", flat(map.weight.val().grad(&gradients)), true);
-        check("vpt_feats_proj.bias", map.bias.as_ref().unwrap().val().grad(&gradients), true);
-    }
+    fixture.assert_weight_gradients(&encoder, &gradients);
 }
 
 #[test]

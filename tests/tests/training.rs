@@ -100,7 +100,7 @@ fn pointing_teaches_without_a_language_model() {
     assert_eq!(batch.prompts, [vec![None, None], vec![Some(0), Some(1)]]);
     assert_eq!(batch.units[Unit::Box as usize].layout.group_sizes(), [1, 1]);
 
-    let sight = model.see(batch.pixels.clone(), None);
+    let sight = model.see(batch.pixels.clone(), None, None);
     let states = model.pointing_states(&sight, &batch);
     let losses = model.pointing_losses(&sight, states, &batch, &LossConfig::default(), 16).unwrap();
     let [(Unit::Box, loss)] = &losses[..] else { panic!("one unit is asked for") };

@@ -17,10 +17,7 @@ fn projector_outputs_and_gradients() {
     fixture.assert_close("out.y", y.clone());
     let gradients = probe_loss(y).backward();
     fixture.assert_close("grad.x", x.grad(&gradients).unwrap());
-    let model = &projector.model;
-    fixture.assert_close("grad.w.model.0.weight", model._0.weight.val().grad(&gradients).unwrap());
-    let bias = model._2.bias.as_ref().unwrap();
-    fixture.assert_close("grad.w.model.2.bias", bias.val().grad(&gradients).unwrap());
+    fixture.assert_weight_gradients(&projector, &gradients);
 }
 
 #[test]
@@ -45,11 +42,7 @@ fn clip_hidden_states_and_gradients() {
     fixture.assert_close(&format!("out.hidden_states.{layers}"), selected.clone());
     let gradients = probe_loss(selected).backward();
     fixture.assert_close("grad.pixel_values", pixels.grad(&gradients).unwrap());
-    let q = &vit.vision_model.encoder.layers[0].self_attn.q_proj;
-    fixture.assert_close(
-        "grad.w.vision_model.encoder.layers.0.self_attn.q_proj.weight",
-        q.weight.val().grad(&gradients).unwrap(),
-    );
+    fixture.assert_weight_gradients(&vit, &gradients);
 }
 
 #[test]
@@ -72,19 +65,11 @@ fn dinov2_states_positions_and_gradients() {
         }
         let last = vit.normalise(states[states.len() - 1].clone());
         fixture.assert_close(&format!("out.last_hidden_state.{size}"), last.clone());
+        fixture.assert_close(&format!("out.pooled.{size}"), last.clone().narrow(1, 0, 1));
         if fixture.has(&format!("grad.{key}")) {
             let gradients = probe_loss(last).backward();
             fixture.assert_close(&format!("grad.{key}"), pixels.grad(&gradients).unwrap());
-            let table = vit.embeddings.position_embeddings.val();
-            fixture.assert_close(
-                "grad.w.embeddings.position_embeddings",
-                table.grad(&gradients).unwrap(),
-            );
-            let scale = vit.encoder.layer[0].layer_scale1.lambda1.val();
-            fixture.assert_close(
-                "grad.w.encoder.layer.0.layer_scale1.lambda1",
-                scale.grad(&gradients).unwrap(),
-            );
+            fixture.assert_weight_gradients(&vit, &gradients);
         }
     }
 }

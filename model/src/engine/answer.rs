@@ -1,9 +1,10 @@
 //! One answer, written step by step.
 
 use super::{Ask, EngineError, Row, Session, host};
+use crate::decoding::AdapterGroup;
 use crate::event::{Event, Finish, Stage, Timings};
 use crate::language::Sampler;
-use crate::triplet::parser::{Event as Parsed, Stream, Triplet};
+use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet, group};
 use crate::triplet::{Grammar, Next};
 use burn::tensor::Tensor;
 use refvlm_record::{AskError, Unit};
@@ -24,11 +25,41 @@ pub struct Answer<'s> {
     last: Option<Tensor<3>>,
     /// States at the `<REF>`s by position in the answer.
     references: HashMap<usize, Tensor<3>>,
+    /// What an adapter asks for; empty without one.
+    context: Context,
     events: VecDeque<Event>,
     triplets: usize,
     timings: Timings,
     start: f64,
     over: bool,
+}
+
+/// The states of the whole answer.
+#[derive(Default)]
+struct Context {
+    marks: Vec<Mark>,
+    /// Those that predicted the tokens: that of the question's end, then those of the answer's
+    /// stretches, `[1, tokens, hidden]` each.
+    states: Vec<Tensor<3>>,
+}
+
+impl Context {
+    /// The triplet with these references.
+    fn group(&self, refs: &[usize]) -> Option<AdapterGroup> {
+        let found = group(self.marks.iter().copied()).into_iter().find(|g| g.refs == refs)?;
+        let states = Tensor::cat(self.states.clone(), 1).squeeze_dim::<2>(0);
+        let device = states.device();
+        let rows = |places: Vec<i64>| {
+            states.clone().select(0, Tensor::from_data(places.as_slice(), &device))
+        };
+        let words = found.phrase.map_or(0..0, |[open, close]| open + 1..close);
+        let words: Vec<i64> = words.map(|at| at as i64).collect();
+        Some(AdapterGroup {
+            picture: 0,
+            refs: rows(found.refs.into_iter().map(|at| at as i64).collect()),
+            phrase: (!words.is_empty()).then(|| rows(words)),
+        })
+    }
 }
 
 impl<'s> Answer<'s> {
@@ -56,6 +87,7 @@ impl<'s> Answer<'s> {
             question: Some(rows),
             last: None,
             references: HashMap::new(),
+            context: Context::default(),
             events: VecDeque::from([Event::Status { stage: Stage::Reading }]),
             triplets: 0,
             timings,
@@ -97,7 +129,11 @@ impl<'s> Answer<'s> {
             let held = self.session.read.len();
             let shared = rows.iter().zip(&self.session.read).take_while(|(a, b)| a == b).count();
             self.timings.read_tokens = rows.len() - shared.min(held).min(rows.len());
-            self.last = Some(self.session.prefill(&rows)?);
+            let last = self.session.prefill(&rows)?;
+            if self.session.model.vd_adapter.is_some() {
+                self.context.states.push(last.clone());
+            }
+            self.last = Some(last);
             self.events.push_back(Event::Status { stage: Stage::Writing });
             return Ok(());
         }
@@ -141,6 +177,10 @@ impl<'s> Answer<'s> {
             for (i, _) in read.iter().enumerate().filter(|(_, id)| **id == specials.reference) {
                 self.references.insert(first + i, hidden.clone().narrow(1, i, 1));
             }
+            if self.session.model.vd_adapter.is_some() {
+                self.context.marks.extend(read.iter().map(|&id| Mark::of(id, &specials)));
+                self.context.states.push(hidden.clone());
+            }
             self.last = Some(hidden.narrow(1, read.len() - 1, 1));
         }
         for &id in ids {
@@ -172,16 +212,29 @@ impl<'s> Answer<'s> {
             triplet.refs.iter().filter_map(|at| self.references.remove(at)).collect();
         let unit = triplet.unit.or(self.declared.first().copied());
         let (Some(unit), false) = (unit, states.is_empty()) else { return Ok(()) };
+        let states = Tensor::cat(states, 1);
         let number = self.triplets;
         self.triplets += 1;
         self.events.push_back(Event::Triplet {
             triplet: number,
             concept: triplet.concept,
             unit,
-            count: states.len(),
+            count: states.dims()[1],
         });
         let seen = self.session.picture.as_ref().ok_or(EngineError::NoPicture)?;
-        let shapes = super::units::decode(&self.session.model, seen, unit, states).await?;
+        let digits = self.session.config.box_digits;
+        let model = &self.session.model;
+        let adapted = self.session.image_states.clone().and_then(|image| {
+            let grid = [self.session.config.selected_side(&self.session.config.image_features); 2];
+            let group = self.context.group(&triplet.refs)?;
+            Some(model.vd_adapter.as_ref()?.forward(image, grid, &[group]))
+        });
+        let (sight, states) = match adapted {
+            Some(adapted) => (seen.sight.with_last_map(adapted.map), adapted.refs),
+            None => (seen.sight.clone(), states),
+        };
+        let place = (&seen.frame, &sight);
+        let shapes = super::units::decode(model, place, unit, states, digits).await?;
         for (index, (confidence, shape)) in shapes.into_iter().enumerate() {
             self.events.push_back(Event::Unit { triplet: number, index, confidence, shape });
         }

@@ -1,34 +1,37 @@
 //! From reference states to what a person sees: decoded, un-padded, with a confidence.
 
-use super::{EngineError, Seen, host};
+use super::{EngineError, host};
 use crate::decoding::QueryLayout;
 use crate::event::Shape;
-use crate::image::Frame;
-use crate::refvlm::RefVlm;
+use crate::image::{BoxDigits, Frame};
+use crate::refvlm::{RefVlm, Sight};
 use burn::tensor::{Tensor, activation};
 use refvlm_record::{Mask, Unit};
 
 /// The shapes of one triplet, in px of the picture, each with its confidence 0..1; 1 where the
 /// decoder gives none.
+///
+/// # Shapes
+/// `states` `[1, references, hidden]`
 pub(super) async fn decode(
     model: &RefVlm,
-    seen: &Seen,
+    (frame, sight): (&Frame, &Sight),
     unit: Unit,
-    states: Vec<Tensor<3>>,
+    states: Tensor<3>,
+    digits: BoxDigits,
 ) -> Result<Vec<(f32, Shape)>, EngineError> {
-    let count = states.len();
+    let count = states.dims()[1];
     let layout = QueryLayout::new(vec![vec![count]]);
-    let states = Tensor::cat(states, 1);
-    let maps = model.decoder_maps(&seen.sight, unit);
+    let maps = model.decoder_maps(sight, unit);
     let decoders = &model.visual_decoder;
     let absent = EngineError::NoDecoder(unit);
-    let frame = &seen.frame;
     match unit {
         Unit::Box => {
             let out = decoders.boxes.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
             let boxes = host(out.boxes).await?;
             let confidence = confidences(out.confidence, count).await?;
-            let shape = |b: &[f32; 4]| Shape::Box { bbox: frame.clip_box(frame.box_to_px(*b)) };
+            let shape =
+                |b: &[f32; 4]| Shape::Box { bbox: frame.clip_box(digits.answer(frame, *b)) };
             Ok(confidence.into_iter().zip(boxes.as_chunks::<4>().0.iter().map(shape)).collect())
         }
         Unit::Mask => {
@@ -54,7 +57,10 @@ pub(super) async fn decode(
                 .0
                 .iter()
                 .zip(places.chunks_exact(points * 2).zip(visible.chunks_exact(points * 2)));
-            let shape = |(b, (places, visible))| body(frame, b, places, visible);
+            let shape = |(b, (places, visible)): (&[f32; 4], (_, _))| {
+                let bbox = frame.clip_box(digits.answer(frame, *b));
+                body(frame, bbox, places, visible)
+            };
             Ok(confidence.into_iter().zip(people.map(shape)).collect())
         }
         Unit::Depth => {
@@ -99,17 +105,14 @@ async fn confidences(logits: Option<Tensor<2>>, count: usize) -> Result<Vec<f32>
     }
 }
 
-fn body(frame: &Frame, bbox: &[f32; 4], places: &[f32], visible: &[f32]) -> Shape {
+fn body(frame: &Frame, bbox: [f32; 4], places: &[f32], visible: &[f32]) -> Shape {
     let places = places.as_chunks::<2>().0.iter();
     let visible = visible.as_chunks::<2>().0.iter();
     let points: Vec<[f32; 3]> = places
         .zip(visible)
         .map(|(&[x, y], &[absent, present])| [x, y, present / (absent + present).max(1e-6)])
         .collect();
-    Shape::Keypoint {
-        bbox: frame.clip_box(frame.box_to_px(*bbox)),
-        keypoints: frame.keypoints_to_px(&points),
-    }
+    Shape::Keypoint { bbox, keypoints: frame.keypoints_to_px(&points) }
 }
 
 /// The part of a map of log depth that lies on the picture, at the map's own resolution.

@@ -4,10 +4,12 @@
 //! where the picture lies in the square and maps boxes, points and masks both ways.
 
 mod coverage;
+mod digits;
 mod frame;
 mod preprocess;
 
 pub use coverage::share_of_cells;
+pub use digits::BoxDigits;
 pub use frame::Frame;
 pub use preprocess::{FILL_RGB, Picture, Preprocess, resize_square};
 pub use refvlm_shaders::{resize_bicubic, resize_bilinear};

@@ -36,6 +36,17 @@ impl<'a> Picture<'a> {
         [self.width, self.height]
     }
 
+    /// One row of the padded square, `side * 3` bytes.
+    pub(crate) fn padded_row(&self, frame: &Frame, y: usize, row: &mut [u8]) {
+        for pixel in row.as_chunks_mut::<3>().0 {
+            *pixel = FILL_RGB;
+        }
+        if let Some(y) = y.checked_sub(frame.pad_y as usize) {
+            let pixels = self.row(y);
+            row[frame.pad_x as usize * 3..][..pixels.len()].copy_from_slice(pixels);
+        }
+    }
+
     /// One row of `width * 3` bytes; empty below the picture.
     pub(crate) fn row(&self, y: usize) -> &'a [u8] {
         self.rgb.chunks_exact(self.width as usize * 3).nth(y).unwrap_or_default()
@@ -149,15 +160,5 @@ impl Preprocess {
 /// returns `[size, size, 3]` bytes
 pub fn resize_square(picture: Picture, frame: &Frame) -> Vec<u8> {
     let (side, size) = (frame.side as usize, frame.size as usize);
-    resize_bicubic::<3>([side; 2], [size; 2], |y, row| {
-        for pixel in row.as_chunks_mut::<3>().0 {
-            *pixel = FILL_RGB;
-        }
-        let stride = picture.width as usize * 3;
-        let source = y.checked_sub(frame.pad_y as usize);
-        if let Some(pixels) = source.and_then(|y| picture.rgb.chunks_exact(stride).nth(y)) {
-            let left = frame.pad_x as usize * 3;
-            row[left..left + stride].copy_from_slice(pixels);
-        }
-    })
+    resize_bicubic::<3>([side; 2], [size; 2], |y, row| picture.padded_row(frame, y, row))
 }

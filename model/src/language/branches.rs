@@ -61,7 +61,9 @@ impl Llama {
         let branch_rotation = self.rope.rotation(&positions, &device, dtype);
         let trunk_rotation = self.rope.rotation(&Positions::sequence(1, 0, shared), &device, dtype);
         let groups = self.model.layers.first().map_or(1, |layer| layer.self_attn.groups());
-        let bias = |length, past| causal(length, past, &device).cast(dtype).repeat_dim(2, groups);
+        let window = self.sliding_window.unwrap_or(usize::MAX);
+        let bias =
+            |length, past| causal(length, past, window, &device).cast(dtype).repeat_dim(2, groups);
         let trunk_bias = bias(shared, 0);
         let fork = |bucket: &Bucket| {
             let rows: Vec<i64> = bucket.pictures.iter().map(|&picture| picture as i64).collect();
@@ -148,11 +150,11 @@ impl LlamaAttention {
 }
 
 /// `[1, 1, length, past + length]`
-fn causal(length: usize, past: usize, device: &Device) -> Tensor<4> {
+fn causal(length: usize, past: usize, window: usize, device: &Device) -> Tensor<4> {
     let keys = past + length;
-    let values: Vec<f32> = (past..keys)
-        .flat_map(|query| (0..keys).map(move |key| if key <= query { 0.0 } else { MASKED }))
-        .collect();
+    let seen = move |query: usize, key: usize| key <= query && query - key < window;
+    let row = |query| (0..keys).map(move |key| if seen(query, key) { 0.0 } else { MASKED });
+    let values: Vec<f32> = (past..keys).flat_map(row).collect();
     Tensor::from_data(TensorData::new(values, [1, 1, length, keys]), device)
 }
 
@@ -164,12 +166,17 @@ mod tests {
 
     #[test]
     fn branches_equal_whole_rows() {
-        let config: LlamaConfig = serde_json::from_str(
+        [None, Some(3)].into_iter().for_each(with_window);
+    }
+
+    fn with_window(window: Option<usize>) {
+        let mut config: LlamaConfig = serde_json::from_str(
             r#"{"vocab_size": 20, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3,
                 "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
                 "rope_theta": 10000.0, "rms_norm_eps": 1e-5, "tie_word_embeddings": true}"#,
         )
         .unwrap();
+        config.sliding_window = window;
         let device = Device::flex();
         let llama = Llama::new(&config, &device);
         let random =

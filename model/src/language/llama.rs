@@ -57,7 +57,7 @@ pub struct Llama {
     #[module(skip)]
     pub(super) rope: Rope,
     #[module(skip)]
-    sliding_window: Option<usize>,
+    pub(super) sliding_window: Option<usize>,
 }
 
 /// The part below the output projection.

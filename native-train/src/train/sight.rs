@@ -89,7 +89,8 @@ impl Task for SightTask<'_> {
         let (file, model) = (self.file, &student.model);
         let batch = PointingBatch::new(&item.examples, &file.model, device)
             .ok_or("no object of this step can be pointed at")?;
-        let sight = model.see(batch.pixels.clone(), batch.tower_pixels.clone());
+        let sight =
+            model.see(batch.pixels.clone(), batch.tower_pixels.clone(), batch.sam_pixels.clone());
         let states = model.pointing_states(&sight, &batch);
         let named = self.names.losses(model, &item.scenes, &sight, &batch, states.clone());
         let config = &file.train;

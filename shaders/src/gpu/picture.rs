@@ -1,7 +1,7 @@
 //! A picture on its way to the towers, and masks on their way back.
 
 use super::ops::{Kernels, Raster, Resize};
-use crate::resample::Filter;
+use crate::resample::{Filter, Kernel};
 use crate::upsample::{Tap, Window};
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -41,7 +41,7 @@ pub fn resize_picture(
     let word = |&[r, g, b]: &[u8; 3]| i32::from(r) | i32::from(g) << 8 | i32::from(b) << 16;
     let picture = integers(rgb.as_chunks::<3>().0.iter().map(word).collect(), device);
     // The square is square, so both passes have one filter.
-    let filter = Filter::bicubic(side, size);
+    let filter = Filter::new(Kernel::Bicubic, side, size);
     let stride = filter.windows.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0);
     let windows = filter.windows.iter().flat_map(|(first, w)| [*first as i32, w.len() as i32]);
     let windows = integers(windows.collect(), device);

@@ -1,6 +1,8 @@
 //! What holds for every loss: gradients against finite differences, invariances, limits.
 
 use super::*;
+use burn::module::{ModuleVisitor, Param};
+use burn::tensor::Gradients;
 use std::cell::Cell;
 
 thread_local! {

@@ -144,9 +144,11 @@ impl TinyVitConfig {
                 format!("{heads} heads do not divide a width of {dim}")
             })?;
         }
-        require(self.embed_dims[0] > 0 && self.embed_dims[0].is_multiple_of(2), "embed_dims", || {
-            format!("the first, {}, must be even", self.embed_dims[0])
-        })?;
+        require(
+            self.embed_dims[0] > 0 && self.embed_dims[0].is_multiple_of(2),
+            "embed_dims",
+            || format!("the first, {}, must be even", self.embed_dims[0]),
+        )?;
         let cells = 4 << (stages - 2);
         require(self.img_size > 0 && self.img_size.is_multiple_of(cells), "img_size", || {
             format!("{} px is no multiple of {cells}", self.img_size)
@@ -158,7 +160,9 @@ impl TinyVitConfig {
         for (field, ratio) in
             [("mlp_ratio", self.mlp_ratio), ("mbconv_expand_ratio", self.mbconv_expand_ratio)]
         {
-            require(ratio.is_finite() && ratio > 0.0, field, || format!("{ratio} must be above 0"))?;
+            require(ratio.is_finite() && ratio > 0.0, field, || {
+                format!("{ratio} must be above 0")
+            })?;
         }
         require_embedding(self.out_chans)
     }

@@ -43,12 +43,7 @@ pub type Neck = (Conv2d, LayerNorm, Conv2d, LayerNorm);
 
 pub(super) fn new_neck(d_in: usize, d_out: usize, device: &Device) -> Neck {
     let norm = || LayerNorm::new(d_out, EPS, device);
-    (
-        conv([d_in, d_out], 1, false, device),
-        norm(),
-        conv([d_out, d_out], 3, false, device),
-        norm(),
-    )
+    (conv([d_in, d_out], 1, false, device), norm(), conv([d_out, d_out], 3, false, device), norm())
 }
 
 /// # Shapes
@@ -211,15 +206,15 @@ impl RelativeAttention {
         let [n, cells, dim] = q.dims();
         let q = q.reshape([n, h, w, dim]);
         let table = |table: &Param<Tensor<2>>, side: usize| {
-            let ids: Vec<i64> = (0..side * side)
-                .map(|i| (side - 1 + i / side - i % side) as i64)
-                .collect();
+            let ids: Vec<i64> =
+                (0..side * side).map(|i| (side - 1 + i / side - i % side) as i64).collect();
             let table = table.val();
             let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [side * side]), &q.device());
             table.select(0, ids).reshape([1, side, side, dim]).swap_dims(2, 3)
         };
         let vertical = q.clone().matmul(table(&self.rel_pos_h, h));
-        let horizontal = q.clone().swap_dims(1, 2).matmul(table(&self.rel_pos_w, w)).swap_dims(1, 2);
+        let horizontal =
+            q.clone().swap_dims(1, 2).matmul(table(&self.rel_pos_w, w)).swap_dims(1, 2);
         [vertical.reshape([n, cells, h, 1]), horizontal.reshape([n, cells, 1, w])]
     }
 }

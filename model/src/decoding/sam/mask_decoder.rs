@@ -59,12 +59,8 @@ impl SamMaskDecoder {
     /// For an image embedding of `dim` channels.
     pub fn new(dim: usize, config: &SamHeadConfig, device: &Device) -> Self {
         let masks = config.num_multimask_outputs + 1;
-        let sizes = TwoWaySizes {
-            dim,
-            depth: config.depth,
-            heads: config.heads,
-            mlp_dim: config.mlp_dim,
-        };
+        let sizes =
+            TwoWaySizes { dim, depth: config.depth, heads: config.heads, mlp_dim: config.mlp_dim };
         let hyper = || Mlp::new(&[dim, dim, dim, dim / 8], Activation::Relu, device);
         let mut head = vec![config.iou_head_hidden_dim; config.iou_head_depth + 1];
         (head[0], head[config.iou_head_depth]) = (dim, masks);

@@ -20,7 +20,9 @@ pub use conv_norm::{BatchNorm, ConvNorm};
 pub use fourier::FourierPosition;
 pub use image_encoder::{RelativeAttention, SamVit};
 pub use mask_decoder::{MaskChoice, SamMaskDecoder, SamOutput};
-pub use predict::{SamError, SamFrame, SamImage, SamMask, SamPrompt, sam_pixels};
+pub use predict::{
+    SamError, SamFrame, SamImage, SamMask, SamPrompt, sam_pixels, sam_square_pixels,
+};
 pub use prompt_encoder::{PointLabel, PromptEncoder};
 pub use tiny_vit::{BiasedAttention, TinyVit, is_unused_key};
 pub use transformer::{LinPair, TwoWaySizes, TwoWayTransformer};

@@ -129,9 +129,26 @@ pub fn sam_pixels(picture: Picture, size: u32) -> Result<(SamFrame, Vec<f32>), I
     Ok((frame, normalise(&rgb, shown, size as usize)))
 }
 
+/// The same of the padded square, which is how SAM sees a picture as part of a REF-VLM.
+///
+/// # Shapes
+/// returns `[3, size, size]` values, channels first
+///
+/// # Errors
+/// When `size` is zero or too large.
+pub fn sam_square_pixels(picture: Picture, size: u32) -> Result<Vec<f32>, ImageError> {
+    let [width, height] = picture.size();
+    let frame = Frame::new(width, height, size)?;
+    let (side, size) = (frame.side as usize, size as usize);
+    let rgb = resize_bilinear::<3>([side; 2], [size; 2], |y, row| {
+        picture.padded_row(&frame, y, row);
+    });
+    Ok(normalise(&rgb, [size; 2], size))
+}
+
 /// # Shapes
 /// `[rows, columns, 3]` bytes -> `[3, size, size]` values
-pub(crate) fn normalise(rgb: &[u8], [columns, rows]: [usize; 2], size: usize) -> Vec<f32> {
+fn normalise(rgb: &[u8], [columns, rows]: [usize; 2], size: usize) -> Vec<f32> {
     let mut values = vec![0.0; 3 * size * size];
     for (channel, plane) in values.chunks_exact_mut(size * size).enumerate() {
         let bytes = rgb.chunks_exact(columns * 3).take(rows);

@@ -149,8 +149,7 @@ impl TwoWayLayer {
         let tokens = self.norm1.forward(tokens);
 
         let (at, keys) = (tokens.clone() + places.clone(), image.clone() + positions.clone());
-        let update =
-            self.cross_attn_token_to_image.forward(at, keys.clone(), image.clone(), None);
+        let update = self.cross_attn_token_to_image.forward(at, keys.clone(), image.clone(), None);
         let tokens = self.norm2.forward(tokens + update);
         let tokens = self.norm3.forward(tokens.clone() + self.mlp.forward(tokens));
 

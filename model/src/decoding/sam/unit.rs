@@ -105,12 +105,7 @@ impl SamUnit {
     /// - `refs` `[batch, refs, quries_input_dim]`
     /// - `queries` of the output is `refs`, at most `num_queries`; maps are `[4 * grid, 4 * grid]`
     ///   over the padded square, 0 for padding; its states are the prompts
-    pub fn forward(
-        &self,
-        image: Tensor<4>,
-        refs: Tensor<3>,
-        layout: &QueryLayout,
-    ) -> MaskOutput {
+    pub fn forward(&self, image: Tensor<4>, refs: Tensor<3>, layout: &QueryLayout) -> MaskOutput {
         let [batch, refs_in, _] = refs.dims();
         let width = refs_in.min(self.num_queries);
         let layout = layout.limited(|_| width);

@@ -1,0 +1,29 @@
+//! What decodes masks: the decoder of the publication's main configuration, or SAM.
+
+use super::mask::{MaskDecoder, MaskOutput};
+use super::queries::QueryLayout;
+use super::sam::SamUnit;
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+/// One of the two; both have the same keys in front.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // A model has one, and a module cannot be boxed.
+pub enum MaskUnit {
+    /// Queries times per-pixel embeddings.
+    Pixels(MaskDecoder),
+    /// SAM, prompted by reference states.
+    Sam(SamUnit),
+}
+
+impl MaskUnit {
+    /// # Shapes
+    /// As [`MaskDecoder::forward`], or with SAM's embedding as the only map as
+    /// [`SamUnit::forward`].
+    pub fn forward(&self, maps: &[Tensor<4>], refs: Tensor<3>, layout: &QueryLayout) -> MaskOutput {
+        match self {
+            Self::Pixels(decoder) => decoder.forward(maps, refs, layout),
+            Self::Sam(unit) => unit.forward(maps[0].clone(), refs, layout),
+        }
+    }
+}
