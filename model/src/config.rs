@@ -50,6 +50,10 @@ pub struct ModelConfig {
     /// Digits of box labels and of boxes in answers.
     #[serde(default)]
     pub box_digits: BoxDigits,
+    /// The probability above which a pixel belongs to a mask, compared after the map was enlarged;
+    /// the published answers take 0.4. Without it, logits are enlarged and compared with 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_threshold: Option<f32>,
     /// Box decoder; a model without it cannot answer with boxes. So for the other units.
     pub box_decoder: Option<DecoderConfig>,
     /// Mask decoder.

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_model::batch::Batch;
 use refvlm_model::config::ModelConfig;
-use refvlm_model::decoding::QueryLayout;
+use refvlm_model::decoding::{QueryLayout, QueryMask};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Finish, Shape};
 use refvlm_model::example::{Example, pixels, regions};
@@ -40,13 +40,19 @@ fn ids(events: &[Event]) -> Vec<i64> {
     events.iter().filter_map(id).collect()
 }
 
-/// A sampled answer of an untrained model that holds at least one unit.
-fn with_units(session: &mut Session, task: Task, prompts: Vec<Prompt>) -> (Ask, Vec<Event>) {
+/// A sampled answer of an untrained model that holds so many triplets with units.
+fn with_units(
+    session: &mut Session,
+    task: Task,
+    prompts: Vec<Prompt>,
+    triplets: usize,
+) -> (Ask, Vec<Event>) {
     for seed in 0..200 {
         let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
         let ask = Ask { sampling, budget: 80, ..Ask::new(task, "Find it.", prompts.clone()) };
         let events = run(session, &ask);
-        if events.iter().any(|event| matches!(event, Event::Unit { .. })) {
+        let first = |event: &&Event| matches!(event, Event::Unit { index: 0, .. });
+        if events.iter().filter(first).count() >= triplets {
             return (ask, events);
         }
     }
@@ -91,7 +97,20 @@ fn answers_of_an_untrained_model_parse_and_end() {
 /// forward gives for the same ids at once.
 #[test]
 fn decoding_with_cache_equals_teacher_forcing() {
-    let config = config();
+    decoding_equals_teacher_forcing(QueryMask::Group);
+}
+
+/// The published decoders see all references of an answer, so they are asked once, at its end.
+#[test]
+fn published_decoders_are_given_all_references_of_an_answer() {
+    decoding_equals_teacher_forcing(QueryMask::Reference);
+}
+
+fn decoding_equals_teacher_forcing(query_mask: QueryMask) {
+    let mut config = config();
+    let decoder = config.box_decoder.as_mut().unwrap();
+    decoder.query_mask = query_mask;
+    let queries = decoder.num_queries;
     let device = Device::flex();
     let model = model(&config, &device);
     let mut session = session(&config, &model);
@@ -99,7 +118,7 @@ fn decoding_with_cache_equals_teacher_forcing() {
     let picture = Picture::new(60, 44, &rgb).unwrap();
     pollster::block_on(session.set_image(picture)).unwrap();
     let prompts = vec![Prompt::Point { x: 20.0, y: 10.0 }];
-    let (ask, events) = with_units(&mut session, Task::GroundingDetection, prompts.clone());
+    let (ask, events) = with_units(&mut session, Task::GroundingDetection, prompts.clone(), 2);
     let tokenizer = tokenizer();
     let (frame, values, tower_pixels) = pixels(&config, picture).unwrap();
     let exchange = Exchange::ask(ask.task, ask.parts().unwrap(), true);
@@ -130,8 +149,15 @@ fn decoding_with_cache_equals_teacher_forcing() {
         .collect();
     let mut expected: Vec<[f32; 4]> = Vec::new();
     let mut from = 0;
-    for event in &events {
-        let Event::Triplet { count, .. } = event else { continue };
+    let counts = events.iter().filter_map(|event| match event {
+        Event::Triplet { count, .. } => Some(*count),
+        _ => None,
+    });
+    let calls: Vec<usize> = match query_mask {
+        QueryMask::Group => counts.collect(),
+        QueryMask::Reference => vec![counts.sum()],
+    };
+    for count in &calls {
         let rows = TensorData::new(places[from..from + count].to_vec(), [*count]);
         let rows = Tensor::<1, Int>::from_data(rows, &device);
         let states = hidden.clone().select(0, rows).unsqueeze::<3>();
@@ -139,8 +165,14 @@ fn decoding_with_cache_equals_teacher_forcing() {
         let decoder = model.visual_decoder.boxes.as_ref().unwrap();
         let out = decoder.forward(&maps, states, &QueryLayout::new(vec![vec![*count]]));
         let boxes: Vec<f32> = out.boxes.into_data().iter::<f32>().collect();
-        expected
-            .extend(boxes.as_chunks::<4>().0.iter().map(|b| frame.clip_box(frame.box_to_px(*b))));
+        expected.extend(
+            boxes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .take(*count)
+                .map(|b| frame.clip_box(frame.box_to_px(*b))),
+        );
         from += count;
     }
     let found: Vec<[f32; 4]> = events
@@ -150,10 +182,37 @@ fn decoding_with_cache_equals_teacher_forcing() {
             _ => None,
         })
         .collect();
+    assert!(expected.len() <= queries, "more references than the decoder takes");
     assert_eq!(found.len(), expected.len());
     for (a, b) in found.iter().flatten().zip(expected.iter().flatten()) {
         assert!((a - b).abs() < 1e-2, "{found:?} against {expected:?}");
     }
+}
+
+#[test]
+fn masks_follow_the_threshold() {
+    let (mut config, device) = (config(), Device::flex());
+    let model = model(&config, &device);
+    let rgb = photo(50, 40);
+    let mut areas = |threshold: Option<f32>| -> Vec<u64> {
+        config.mask_threshold = threshold;
+        let mut session = session(&config, &model);
+        pollster::block_on(session.set_image(Picture::new(50, 40, &rgb).unwrap())).unwrap();
+        let (_, events) = with_units(&mut session, Task::Segmentation, vec![], 1);
+        let area = |event: &Event| match event {
+            Event::Unit { shape: Shape::Mask { mask, .. }, .. } => {
+                Some(mask.to_mask().unwrap().area())
+            }
+            _ => None,
+        };
+        events.iter().filter_map(area).collect()
+    };
+    assert!(areas(Some(0.0)).iter().all(|&area| area == 50 * 40));
+    assert!(areas(Some(1.0)).iter().all(|&area| area == 0));
+    let (low, logits, high) = (areas(Some(0.4)), areas(None), areas(Some(0.6)));
+    assert!(!low.is_empty() && low.iter().zip(&logits).all(|(a, b)| a >= b));
+    assert!(logits.iter().zip(&high).all(|(a, b)| a >= b));
+    assert_ne!(low, high);
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn vicuna_7b_has_the_published_parameter_counts() {
     assert_eq!(config.vpt_encoder.tokens(), 10);
     assert_eq!(config.template, Template::published());
     assert_eq!(config.box_digits, BoxDigits::Thousandths);
+    assert_eq!(config.mask_threshold, Some(0.4));
 }
 
 #[test]

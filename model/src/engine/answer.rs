@@ -1,10 +1,11 @@
 //! One answer, written step by step.
 
+use super::units::{Asked, Context};
 use super::{Ask, EngineError, Row, Session, host};
-use crate::decoding::AdapterGroup;
+use crate::decoding::QueryMask;
 use crate::event::{Event, Finish, Stage, Timings};
 use crate::language::Sampler;
-use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet, group};
+use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
 use crate::triplet::{Grammar, Next};
 use burn::tensor::Tensor;
 use refvlm_record::{AskError, Unit};
@@ -27,39 +28,13 @@ pub struct Answer<'s> {
     references: HashMap<usize, Tensor<3>>,
     /// What an adapter asks for; empty without one.
     context: Context,
+    /// Triplets that are decoded when the answer ends, in the order of [`Unit::ALL`].
+    waiting: [Vec<Asked>; 4],
     events: VecDeque<Event>,
     triplets: usize,
     timings: Timings,
     start: f64,
     over: bool,
-}
-
-/// The states of the whole answer.
-#[derive(Default)]
-struct Context {
-    marks: Vec<Mark>,
-    /// Those that predicted the tokens: that of the question's end, then those of the answer's
-    /// stretches, `[1, tokens, hidden]` each.
-    states: Vec<Tensor<3>>,
-}
-
-impl Context {
-    /// The triplet with these references.
-    fn group(&self, refs: &[usize]) -> Option<AdapterGroup> {
-        let found = group(self.marks.iter().copied()).into_iter().find(|g| g.refs == refs)?;
-        let states = Tensor::cat(self.states.clone(), 1).squeeze_dim::<2>(0);
-        let device = states.device();
-        let rows = |places: Vec<i64>| {
-            states.clone().select(0, Tensor::from_data(places.as_slice(), &device))
-        };
-        let words = found.phrase.map_or(0..0, |[open, close]| open + 1..close);
-        let words: Vec<i64> = words.map(|at| at as i64).collect();
-        Some(AdapterGroup {
-            picture: 0,
-            refs: rows(found.refs.into_iter().map(|at| at as i64).collect()),
-            phrase: (!words.is_empty()).then(|| rows(words)),
-        })
-    }
 }
 
 impl<'s> Answer<'s> {
@@ -88,6 +63,7 @@ impl<'s> Answer<'s> {
             last: None,
             references: HashMap::new(),
             context: Context::default(),
+            waiting: Default::default(),
             events: VecDeque::from([Event::Status { stage: Stage::Reading }]),
             triplets: 0,
             timings,
@@ -138,11 +114,11 @@ impl<'s> Answer<'s> {
             return Ok(());
         }
         if self.timings.tokens >= self.budget {
-            return self.finish(Finish::Budget);
+            return self.finish(Finish::Budget).await;
         }
         let next = self.grammar.as_ref().map(Grammar::next).transpose()?;
         match next {
-            Some(Next::End) => self.finish(Finish::End),
+            Some(Next::End) => self.finish(Finish::End).await,
             Some(Next::Forced(ids)) => self.write(&ids, true).await,
             Some(Next::Allowed(set)) => {
                 let id = self.choose(Some(&|id| set.contains(id))).await?;
@@ -201,47 +177,47 @@ impl<'s> Answer<'s> {
             }
         }
         if ended {
-            return self.finish(Finish::End);
+            return self.finish(Finish::End).await;
         }
         Ok(())
     }
 
-    /// Decodes a triplet that is complete by the decoder of its own unit.
+    /// Announces a triplet that is complete and decodes it, unless it waits for others.
     async fn decode(&mut self, triplet: Triplet) -> Result<(), EngineError> {
         let states: Vec<Tensor<3>> =
             triplet.refs.iter().filter_map(|at| self.references.remove(at)).collect();
         let unit = triplet.unit.or(self.declared.first().copied());
         let (Some(unit), false) = (unit, states.is_empty()) else { return Ok(()) };
-        let states = Tensor::cat(states, 1);
         let number = self.triplets;
         self.triplets += 1;
-        self.events.push_back(Event::Triplet {
-            triplet: number,
-            concept: triplet.concept,
-            unit,
-            count: states.dims()[1],
-        });
-        let seen = self.session.picture.as_ref().ok_or(EngineError::NoPicture)?;
-        let digits = self.session.config.box_digits;
-        let model = &self.session.model;
-        let adapted = self.session.image_states.clone().and_then(|image| {
-            let grid = [self.session.config.selected_side(&self.session.config.image_features); 2];
-            let group = self.context.group(&triplet.refs)?;
-            Some(model.vd_adapter.as_ref()?.forward(image, grid, &[group]))
-        });
-        let (sight, states) = match adapted {
-            Some(adapted) => (seen.sight.with_last_map(adapted.map), adapted.refs),
-            None => (seen.sight.clone(), states),
-        };
-        let place = (&seen.frame, &sight);
-        let shapes = super::units::decode(model, place, unit, states, digits).await?;
-        for (index, (confidence, shape)) in shapes.into_iter().enumerate() {
-            self.events.push_back(Event::Unit { triplet: number, index, confidence, shape });
+        let count = states.len();
+        let (concept, refs) = (triplet.concept, triplet.refs);
+        self.events.push_back(Event::Triplet { triplet: number, concept, unit, count });
+        let asked = Asked { number, refs, states: Tensor::cat(states, 1) };
+        let decoder = self.session.config.decoder(unit);
+        if decoder.is_some_and(|decoder| decoder.query_mask == QueryMask::Reference) {
+            // The published decoders see all references of an answer.
+            self.waiting[unit as usize].push(asked);
+            return Ok(());
         }
+        self.emit(unit, &[asked]).await
+    }
+
+    async fn emit(&mut self, unit: Unit, asked: &[Asked]) -> Result<(), EngineError> {
+        let shapes = self.session.decode(&self.context, unit, asked).await?;
+        self.events.extend(shapes.into_iter().map(|((triplet, index), (confidence, shape))| {
+            Event::Unit { triplet, index, confidence, shape }
+        }));
         Ok(())
     }
 
-    fn finish(&mut self, reason: Finish) -> Result<(), EngineError> {
+    async fn finish(&mut self, reason: Finish) -> Result<(), EngineError> {
+        for unit in Unit::ALL {
+            let asked = std::mem::take(&mut self.waiting[unit as usize]);
+            if !asked.is_empty() {
+                self.emit(unit, &asked).await?;
+            }
+        }
         self.over = true;
         self.timings.total_s = (self.session.clock)() - self.start;
         self.events.push_back(Event::Done { timings: self.timings, reason });

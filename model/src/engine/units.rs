@@ -1,33 +1,109 @@
 //! From reference states to what a person sees: decoded, un-padded, with a confidence.
 
-use super::{EngineError, host};
-use crate::decoding::QueryLayout;
+use super::{EngineError, Session, host};
+use crate::config::ModelConfig;
+use crate::decoding::{AdapterGroup, QueryLayout};
 use crate::event::Shape;
-use crate::image::{BoxDigits, Frame};
+use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
+use crate::triplet::parser::{Mark, group};
 use burn::tensor::{Tensor, activation};
 use refvlm_record::{Mask, Unit};
 
-/// The shapes of one triplet, in px of the picture, each with its confidence 0..1; 1 where the
-/// decoder gives none.
+/// A triplet that is to be decoded.
+pub(super) struct Asked {
+    /// Its number in the answer.
+    pub number: usize,
+    /// Positions of its `<REF>`s in the answer.
+    pub refs: Vec<usize>,
+    /// The states there, `[1, references, hidden]`.
+    pub states: Tensor<3>,
+}
+
+/// The whole answer, as an adapter asks for it.
+#[derive(Default)]
+pub(super) struct Context {
+    /// What each token means.
+    pub marks: Vec<Mark>,
+    /// The states that predicted the tokens: that of the question's end, then those of the
+    /// answer's stretches, `[1, tokens, hidden]` each.
+    pub states: Vec<Tensor<3>>,
+}
+
+impl Context {
+    /// The triplet with these references.
+    fn group(&self, refs: &[usize]) -> Option<AdapterGroup> {
+        let found = group(self.marks.iter().copied()).into_iter().find(|g| g.refs == refs)?;
+        let states = Tensor::cat(self.states.clone(), 1).squeeze_dim::<2>(0);
+        let device = states.device();
+        let rows = |places: Vec<i64>| {
+            states.clone().select(0, Tensor::from_data(places.as_slice(), &device))
+        };
+        let words = found.phrase.map_or(0..0, |[open, close]| open + 1..close);
+        let words: Vec<i64> = words.map(|at| at as i64).collect();
+        Some(AdapterGroup {
+            picture: 0,
+            refs: rows(found.refs.into_iter().map(|at| at as i64).collect()),
+            phrase: (!words.is_empty()).then(|| rows(words)),
+        })
+    }
+}
+
+/// Triplet and place in it, confidence 0..1 (1 where the decoder gives none), and what was found,
+/// in px of the picture.
+type Found = ((usize, usize), (f32, Shape));
+
+impl Session {
+    /// Decodes triplets of one unit in one call, through the adapter where there is one.
+    pub(super) async fn decode(
+        &self,
+        context: &Context,
+        unit: Unit,
+        asked: &[Asked],
+    ) -> Result<Vec<Found>, EngineError> {
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let adapted = self.model.vd_adapter.as_ref().zip(self.image_states.clone());
+        let adapted = adapted.and_then(|(adapter, image)| {
+            let grid = [self.config.selected_side(&self.config.image_features); 2];
+            let groups: Option<Vec<_>> = asked.iter().map(|a| context.group(&a.refs)).collect();
+            Some(adapter.forward(image, grid, &groups?))
+        });
+        let (sight, states, layout) = match adapted {
+            Some(out) => (seen.sight.with_last_map(out.map), out.refs, out.layout),
+            None => {
+                let sizes = asked.iter().map(|a| a.states.dims()[1]).collect();
+                let states = asked.iter().map(|a| a.states.clone()).collect();
+                let layout = QueryLayout::new(vec![sizes]);
+                (seen.sight.clone(), Tensor::cat(states, 1), layout)
+            }
+        };
+        let place = (&seen.frame, &sight);
+        let shapes = decode(&self.model, place, unit, (states, layout), &self.config).await?;
+        let sizes = layout.group_sizes();
+        let numbers = asked.iter().zip(sizes);
+        let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));
+        Ok(numbers.zip(shapes).collect())
+    }
+}
+
+/// The shapes of references, in px of the picture, each with its confidence.
 ///
 /// # Shapes
 /// `states` `[1, references, hidden]`
-pub(super) async fn decode(
+async fn decode(
     model: &RefVlm,
     (frame, sight): (&Frame, &Sight),
     unit: Unit,
-    states: Tensor<3>,
-    digits: BoxDigits,
+    (states, layout): (Tensor<3>, &QueryLayout),
+    config: &ModelConfig,
 ) -> Result<Vec<(f32, Shape)>, EngineError> {
-    let count = states.dims()[1];
-    let layout = QueryLayout::new(vec![vec![count]]);
+    let (count, digits) = (states.dims()[1], config.box_digits);
     let maps = model.decoder_maps(sight, unit);
     let decoders = &model.visual_decoder;
     let absent = EngineError::NoDecoder(unit);
     match unit {
         Unit::Box => {
-            let out = decoders.boxes.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let out = decoders.boxes.as_ref().ok_or(absent)?.forward(&maps, states, layout);
             let boxes = host(out.boxes).await?;
             let confidence = confidences(out.confidence, count).await?;
             let shape =
@@ -35,8 +111,9 @@ pub(super) async fn decode(
             Ok(confidence.into_iter().zip(boxes.as_chunks::<4>().0.iter().map(shape)).collect())
         }
         Unit::Mask => {
-            let out = decoders.mask.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
-            let masks = masks(frame, out.logits).await?;
+            let out = decoders.mask.as_ref().ok_or(absent)?.forward(&maps, states, layout);
+            let kept = count.min(out.logits.dims()[1]);
+            let masks = masks(frame, out.logits.narrow(1, 0, kept), config.mask_threshold).await?;
             let confidence = confidences(out.confidence, count).await?;
             let shape = |mask: Mask| {
                 let bbox = mask.bounds().unwrap_or_default().map(|v| v as f32);
@@ -45,7 +122,7 @@ pub(super) async fn decode(
             Ok(confidence.into_iter().zip(masks.into_iter().map(shape)).collect())
         }
         Unit::Keypoint => {
-            let out = decoders.pose.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let out = decoders.pose.as_ref().ok_or(absent)?.forward(&maps, states, layout);
             let points = out.keypoints.dims()[2];
             let boxes = host(out.boxes).await?;
             let places = host(out.keypoints).await?;
@@ -64,7 +141,7 @@ pub(super) async fn decode(
             Ok(confidence.into_iter().zip(people.map(shape)).collect())
         }
         Unit::Depth => {
-            let out = decoders.depth.as_ref().ok_or(absent)?.forward(&maps, states, &layout);
+            let out = decoders.depth.as_ref().ok_or(absent)?.forward(&maps, states, layout);
             let [_, _, h, w] = out.log_depth.dims();
             let logs = host(out.log_depth).await?;
             let confidence = confidences(out.confidence, count).await?;
@@ -74,17 +151,26 @@ pub(super) async fn decode(
     }
 }
 
-/// Where logits over the unit square are above 0, as masks of the picture.
+/// Where logits over the unit square are above 0, or their probabilities above a threshold, as
+/// masks of the picture.
 ///
 /// # Shapes
 /// `[1, count, h, w]` -> `count` masks
-async fn masks(frame: &Frame, logits: Tensor<4>) -> Result<Vec<Mask>, EngineError> {
+async fn masks(
+    frame: &Frame,
+    logits: Tensor<4>,
+    threshold: Option<f32>,
+) -> Result<Vec<Mask>, EngineError> {
     let [_, count, h, w] = logits.dims();
+    let (map, limit) = match threshold {
+        None => (logits, 0.0),
+        Some(threshold) => (activation::sigmoid(logits), threshold),
+    };
     #[cfg(feature = "wgpu")]
-    if refvlm_shaders::gpu::runs_on(&logits.device()) {
+    if refvlm_shaders::gpu::runs_on(&map.device()) {
         use refvlm_shaders::gpu::{mask_bits, set_bits};
         let Frame { width, height, .. } = *frame;
-        let bits = mask_bits(logits.reshape([count, h, w]), frame.window(), 0.0);
+        let bits = mask_bits(map.reshape([count, h, w]), frame.window(), limit);
         let words = bits.dims()[1];
         let data = bits.into_data_async().await;
         let data = data.map_err(|e| EngineError::Device(format!("{e:?}")))?;
@@ -93,8 +179,8 @@ async fn masks(frame: &Frame, logits: Tensor<4>) -> Result<Vec<Mask>, EngineErro
         let mask = |words| Mask { width, height, pixels: set_bits(words, pixels) };
         return Ok(bits.chunks_exact(words).map(mask).collect());
     }
-    let logits = host(logits).await?;
-    let masks = logits.chunks_exact(h * w).map(|logits| frame.mask_to_px(logits, [h, w], 0.0));
+    let values = host(map).await?;
+    let masks = values.chunks_exact(h * w).map(|map| frame.mask_to_px(map, [h, w], limit));
     Ok(masks.collect::<Result<_, _>>()?)
 }
 
