@@ -225,6 +225,14 @@ impl ModelConfig {
             );
             return Err(ModelConfigError::Other { field: "vpt_encoder", problem });
         }
+        if let Some(adapter) = &self.vd_adapter {
+            adapter.check().map_err(part("vd_adapter"))?;
+            if adapter.d_model != self.llm.hidden_size {
+                let (found, expected) = (adapter.d_model, self.llm.hidden_size);
+                let problem = format!("d_model is {found}, the language model's width {expected}");
+                return Err(ModelConfigError::Other { field: "vd_adapter", problem });
+            }
+        }
         for unit in Unit::ALL {
             let Some(decoder) = self.decoder(unit) else { continue };
             decoder
@@ -234,14 +242,6 @@ impl ModelConfig {
             let (found, expected) = (decoder.quries_input_dim, self.llm.hidden_size);
             if found != expected {
                 return Err(ModelConfigError::StateWidth { unit, found, expected });
-            }
-        }
-        if let Some(adapter) = &self.vd_adapter {
-            adapter.check().map_err(part("vd_adapter"))?;
-            if adapter.d_model != self.llm.hidden_size {
-                let (found, expected) = (adapter.d_model, self.llm.hidden_size);
-                let problem = format!("d_model is {found}, the language model's width {expected}");
-                return Err(ModelConfigError::Other { field: "vd_adapter", problem });
             }
         }
         if let Some(sam) = &self.sam_decoder {

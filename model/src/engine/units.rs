@@ -78,7 +78,7 @@ impl Session {
             }
         };
         let place = (&seen.frame, &sight);
-        let shapes = decode(&self.model, place, unit, (states, layout), &self.config).await?;
+        let shapes = decode(&self.model, place, unit, (states, &layout), &self.config).await?;
         let sizes = layout.group_sizes();
         let numbers = asked.iter().zip(sizes);
         let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));
@@ -161,7 +161,7 @@ async fn masks(
     logits: Tensor<4>,
     threshold: Option<f32>,
 ) -> Result<Vec<Mask>, EngineError> {
-    let [_, count, h, w] = logits.dims();
+    let [_, _, h, w] = logits.dims();
     let (map, limit) = match threshold {
         None => (logits, 0.0),
         Some(threshold) => (activation::sigmoid(logits), threshold),
@@ -170,6 +170,7 @@ async fn masks(
     if refvlm_shaders::gpu::runs_on(&map.device()) {
         use refvlm_shaders::gpu::{mask_bits, set_bits};
         let Frame { width, height, .. } = *frame;
+        let count = map.dims()[1];
         let bits = mask_bits(map.reshape([count, h, w]), frame.window(), limit);
         let words = bits.dims()[1];
         let data = bits.into_data_async().await;
