@@ -162,35 +162,34 @@ impl Net {
         let width = dim / heads;
         let biases = self.vec(&format!("{key}.attention_biases"));
         let mut out = vec![vec![vec![0.0; w]; h]; dim];
-        for y in 0..h {
-            for x_ in 0..w {
-                let own = self.qkv(key, x, y, x_);
-                let (top, left) = (y / window * window, x_ / window * window);
-                let cells: Vec<(usize, usize)> =
-                    (0..window * window).map(|i| (top + i / window, left + i % window)).collect();
-                let others: Vec<Vec<f64>> =
-                    cells.iter().map(|&(r, c)| self.qkv(key, x, r, c)).collect();
-                let mut mixed = vec![0.0; dim];
-                for head in 0..heads {
-                    let from = head * 3 * width;
-                    let score = |(&(r, c), other): (&(usize, usize), &Vec<f64>)| {
-                        let product: f64 =
-                            (0..width).map(|i| own[from + i] * other[from + width + i]).sum();
-                        let distance = r.abs_diff(y) * window + c.abs_diff(x_);
-                        let bias = biases[head * window * window + distance];
-                        (product / (width as f64).sqrt() + bias).exp()
-                    };
-                    let scores: Vec<f64> = cells.iter().zip(&others).map(score).collect();
-                    let sum: f64 = scores.iter().sum();
-                    for (p, other) in scores.iter().zip(&others) {
-                        for i in 0..width {
-                            mixed[head * width + i] += p / sum * other[from + 2 * width + i];
-                        }
+        for cell in 0..h * w {
+            let (y, x_) = (cell / w, cell % w);
+            let own = self.qkv(key, x, y, x_);
+            let (top, left) = (y / window * window, x_ / window * window);
+            let cells: Vec<(usize, usize)> =
+                (0..window * window).map(|i| (top + i / window, left + i % window)).collect();
+            let others: Vec<Vec<f64>> =
+                cells.iter().map(|&(r, c)| self.qkv(key, x, r, c)).collect();
+            let mut mixed = vec![0.0; dim];
+            for head in 0..heads {
+                let from = head * 3 * width;
+                let score = |(&(r, c), other): (&(usize, usize), &Vec<f64>)| {
+                    let product: f64 =
+                        (0..width).map(|i| own[from + i] * other[from + width + i]).sum();
+                    let distance = r.abs_diff(y) * window + c.abs_diff(x_);
+                    let bias = biases[head * window * window + distance];
+                    (product / (width as f64).sqrt() + bias).exp()
+                };
+                let scores: Vec<f64> = cells.iter().zip(&others).map(score).collect();
+                let sum: f64 = scores.iter().sum();
+                for (p, other) in scores.iter().zip(&others) {
+                    for i in 0..width {
+                        mixed[head * width + i] += p / sum * other[from + 2 * width + i];
                     }
                 }
-                let value = self.linear(&format!("{key}.proj"), &mixed);
-                value.into_iter().enumerate().for_each(|(c, v)| out[c][y][x_] = v);
             }
+            let value = self.linear(&format!("{key}.proj"), &mixed);
+            value.into_iter().enumerate().for_each(|(c, v)| out[c][y][x_] = v);
         }
         out
     }

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 /// One of the two; both have the same keys in front.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant)] // A model has one, and a module cannot be boxed.
+#[allow(clippy::large_enum_variant)] // A module cannot be boxed.
 pub enum MaskUnit {
     /// Queries times per-pixel embeddings.
     Pixels(MaskDecoder),

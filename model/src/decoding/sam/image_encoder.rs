@@ -7,11 +7,11 @@ use super::config::SamVitConfig;
 use super::transformer::LinPair;
 use super::window;
 use crate::decoding::fpn::conv;
-use crate::layers::{Activation, LayerNorm, Linear, merge_heads, split_heads};
+use crate::layers::{Activation, LayerNorm, Linear, merge_heads, split_heads, uniform};
 use crate::vision::PatchEmbed;
 use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 const EPS: f64 = 1e-6;
 
@@ -89,9 +89,6 @@ impl SamVit {
     pub fn new(config: &SamVitConfig, device: &Device) -> Self {
         let (dim, grid) = (config.embed_dim, config.grid());
         let inner = (dim as f64 * config.mlp_ratio) as usize;
-        let small = |shape: [usize; 4]| {
-            Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 0.02), device))
-        };
         let block = |index| {
             let window = config.window(index);
             let rows = 2 * window.unwrap_or(grid) - 1;
@@ -114,7 +111,7 @@ impl SamVit {
             patch_embed: PatchProjection {
                 proj: PatchEmbed::new(3, dim, config.patch_size, true, device),
             },
-            pos_embed: small([1, grid, grid, dim]),
+            pos_embed: uniform([1, grid, grid, dim], dim, device),
             blocks: (0..config.depth).map(block).collect(),
             neck: new_neck(dim, config.out_chans, device),
         }

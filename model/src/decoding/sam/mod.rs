@@ -45,6 +45,7 @@ pub struct Sam {
 
 /// SAM's image encoder or MobileSAM's.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // A module cannot be boxed.
 pub enum SamEncoder {
     /// SAM's.
     Vit(SamVit),

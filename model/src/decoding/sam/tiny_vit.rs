@@ -58,6 +58,7 @@ pub struct Stage {
 
 /// The first stage has convolutional blocks, the others attention.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // A module cannot be boxed.
 pub enum Block {
     /// Inverted bottleneck.
     Conv(MbConv),
