@@ -24,7 +24,7 @@ pub use predict::{
     SamError, SamFrame, SamImage, SamMask, SamPrompt, sam_pixels, sam_square_pixels,
 };
 pub use prompt_encoder::{PointLabel, PromptEncoder};
-pub use tiny_vit::{BiasedAttention, TinyVit, is_unused_key};
+pub use tiny_vit::{BiasedAttention, TinyVit};
 pub use transformer::{LinPair, TwoWaySizes, TwoWayTransformer};
 pub use unit::{SamUnit, SamUnitConfig};
 

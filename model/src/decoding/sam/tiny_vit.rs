@@ -13,13 +13,6 @@ use crate::layers::{Activation, LayerNorm, Linear, attend, merge_heads, split_he
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-/// Whether a key of MobileSAM's image encoder names a tensor that nothing reads.
-pub fn is_unused_key(key: &str) -> bool {
-    key.starts_with("norm_head.")
-        || key.starts_with("head.")
-        || key.ends_with(".num_batches_tracked")
-}
-
 /// See the module documentation.
 #[derive(Module, Debug)]
 pub struct TinyVit {
