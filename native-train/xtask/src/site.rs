@@ -35,11 +35,8 @@ const LICENCES: [&str; 3] = ["LICENSE-MIT", "LICENSE-APACHE", "THIRD_PARTY.md"];
 
 /// Builds the engine into `web/js/engine`; from then on `npm pack` works in `web/js`.
 pub fn engine(workspace: &Workspace) -> Fallible<()> {
-    workspace.need_wasm_target()?;
+    compile(workspace)?;
     let bindgen = install::wasm_bindgen(workspace)?;
-    let config = format!("target.{WASM}.rustflags={}", rustflags(workspace)?);
-    let args = ["build", "--release", "--locked", "-p", "refvlm-web", "--lib", "--target", WASM];
-    succeed(workspace.cargo(&args).args(["--config", &config]))?;
     let module = workspace.target_folder()?.join(WASM).join("release/refvlm_web.wasm");
     let fresh = workspace.path(&format!("{ENGINE}.tmp"));
     remove(&fresh)?;
@@ -51,6 +48,18 @@ pub fn engine(workspace: &Workspace) -> Fallible<()> {
         copy(&workspace.path(file), &fresh.join(file))?;
     }
     replace(&fresh, &workspace.path(ENGINE))
+}
+
+/// Compiles the engine, and with it whatever the page's side uses of ours.
+pub fn compile(workspace: &Workspace) -> Fallible<()> {
+    workspace.need_wasm_target()?;
+    let args = ["build", "--release", "--locked", "-p", "refvlm-web", "--lib", "--target", WASM];
+    succeed(workspace.cargo(&args).args(["--config", &wasm_flags(workspace)?]))
+}
+
+/// How everything is compiled for WebAssembly; other flags would build every dependency again.
+pub fn wasm_flags(workspace: &Workspace) -> Fallible<String> {
+    Ok(format!("target.{WASM}.rustflags={}", rustflags(workspace)?))
 }
 
 /// Builds everything into `out`, which any static host can serve, under any path.

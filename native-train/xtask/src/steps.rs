@@ -16,8 +16,6 @@ pub enum Outcome {
     Skipped(String),
 }
 
-const SIMD: &str = r#"target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]"#;
-
 struct Step {
     name: &'static str,
     what: &'static str,
@@ -108,10 +106,7 @@ fn test(workspace: &Workspace) -> Fallible<Outcome> {
 }
 
 fn wasm(workspace: &Workspace) -> Fallible<Outcome> {
-    workspace.need_wasm_target()?;
-    let packages = ["-p", "refvlm-model", "-p", "refvlm-scenes", "-p", "refvlm-web"];
-    let args = ["check", "--release", "--locked", "--target", WASM];
-    succeed(workspace.cargo(&args).args(packages))?;
+    site::compile(workspace)?;
     Ok(Outcome::Passed)
 }
 
@@ -122,20 +117,23 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
     workspace.need_wasm_target()?;
     let runner = install::wasm_bindgen(workspace)?.with_file_name("wasm-bindgen-test-runner");
     let runner = format!("target.{WASM}.runner={:?}", runner.display().to_string());
-    let test = |test: &str, features: &[&str]| {
-        let args = ["test", "--release", "--locked", "-p", "refvlm-shaders", "--test", test];
+    let flags = site::wasm_flags(workspace)?;
+    let test = |test: &str| {
+        // Beside the engine, for its features: a smaller set would build burn once more.
+        let args = ["test", "--release", "--locked", "-p", "refvlm-web", "-p", "refvlm-shaders"];
         let mut command = workspace.cargo(&args);
-        command.args(features).args(["--target", WASM, "--config", SIMD, "--config", &runner]);
+        command.args(["--features", "refvlm-shaders/wgpu", "--test", test, "--target", WASM]);
+        command.args(["--config", &flags, "--config", &runner]);
         command
     };
-    succeed(&mut test("packed", &[]))?;
+    succeed(&mut test("packed"))?;
     let Some(driver) = chromedriver() else {
         return Ok(Outcome::Skipped(
             "chromedriver is not installed; those in WGSL did not run".into(),
         ));
     };
     // A browser without a graphics card compiles and runs shaders on the processor.
-    let mut command = test("gpu", &["--features", "wgpu"]);
+    let mut command = test("gpu");
     succeed(
         command.envs([("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")]),
     )?;

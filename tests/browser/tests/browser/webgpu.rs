@@ -40,7 +40,10 @@ fn a_question_on_webgpu_is_answered_as_natively() {
         const second = await model.setImage(image);
         return [first.seconds, second.seconds];";
     let seconds: [f64; 2] = from_value(browser.get(script, json!(seed))).unwrap();
-    println!("{}: picture set {:.2} s, the first time {:.2} s", info["adapter"], seconds[1], seconds[0]);
+    println!(
+        "{}: picture set {:.2} s, the first time {:.2} s",
+        info["adapter"], seconds[1], seconds[0]
+    );
     let of_mask = |turn: &&refvlm_record::Turn| turn.task == Task::GroundingSegmentation;
     let ask = ask_of(record, record.turns.iter().find(of_mask).unwrap());
     let mut expected = Vec::new();
