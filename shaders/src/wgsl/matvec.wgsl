@@ -23,13 +23,14 @@ fn main(
     let outputs = sizes.y;
     let output = (group.x + group.y * groups.x) * OUTPUTS + local / LANES;
     let lane = local % LANES;
-    var sums: array<f32, ROWS>;
+    var sums = array<f32, ROWS>();
     if (output < outputs) {
         for (var b = lane; b < blocks; b += LANES) {
             let at = output * blocks + b;
             let block = load(at);
             let scale = scale_of(at);
-            var parts: array<f32, ROWS>;
+            // Written out: without a value, Chromium on SwiftShader kept that of the last round.
+            var parts = array<f32, ROWS>();
             for (var k = 0u; k < 8u; k++) {
                 let weights = levels(block, k);
                 for (var r = 0u; r < ROWS; r++) {
