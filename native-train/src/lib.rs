@@ -5,6 +5,7 @@ pub mod data;
 pub mod distance;
 pub mod draw;
 pub mod evaluate;
+pub mod fetch;
 pub mod files;
 pub mod metrics;
 pub mod package;
