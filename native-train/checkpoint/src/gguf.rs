@@ -156,7 +156,7 @@ pub(crate) fn read(source: &Source) -> Result<(Metadata, Vec<Tensor>), Checkpoin
             let reason = format!("{} is not aligned to {alignment} bytes", tensor.name);
             return Err(CheckpointError::damaged(file, reason));
         }
-        tensor.at = start.checked_add(tensor.at).unwrap_or(u64::MAX);
+        tensor.at = start.saturating_add(tensor.at);
         source.check(tensor.at, tensor.bytes)?;
     }
     Ok((metadata, directory))

@@ -12,8 +12,11 @@ mod error;
 pub mod gguf;
 mod json;
 pub mod llama;
+pub mod lora;
+mod onnx;
 mod safetensors;
 mod source;
+mod torch;
 
 pub use encoding::Encoding;
 pub use error::CheckpointError;
@@ -39,6 +42,10 @@ pub enum Format {
     Safetensors,
     /// llama.cpp's.
     Gguf,
+    /// PyTorch's archive of a pickle and storages.
+    Torch,
+    /// A graph with its weights.
+    Onnx,
 }
 
 impl Format {
@@ -47,6 +54,8 @@ impl Format {
         match self {
             Format::Safetensors => "safetensors",
             Format::Gguf => "GGUF",
+            Format::Torch => "PyTorch",
+            Format::Onnx => "ONNX",
         }
     }
 }
@@ -122,7 +131,20 @@ impl Checkpoint {
             let tensors = safetensors::read(&source, 0)?;
             return Self::new(Format::Safetensors, Metadata::default(), vec![source], tensors);
         }
-        Err(CheckpointError::Unknown { file: source.name().into() })
+        let (format, tensors) = if start.starts_with(b"PK\x03\x04") {
+            (Format::Torch, torch::read(&source)?)
+        } else if onnx::is_one(&start) {
+            (Format::Onnx, onnx::read(&source)?)
+        } else if start.starts_with(b"\x80\x02\x8a\x0a") {
+            return Err(CheckpointError::Unsupported {
+                file: source.name().into(),
+                what: "a file of PyTorch before 1.6".into(),
+                remedy: "load it and save it again with a newer torch.save",
+            });
+        } else {
+            return Err(CheckpointError::Unknown { file: source.name().into() });
+        };
+        Self::new(format, Metadata::default(), vec![source], tensors)
     }
 
     fn open_folder(folder: &Path) -> Result<Self, CheckpointError> {
@@ -228,10 +250,19 @@ impl Checkpoint {
         let file = &self.files[tensor.file];
         let encoding = tensor.encoding;
         let inside = first.checked_add(out.len()).is_some_and(|end| end <= tensor.numel());
-        let whole = first % encoding.block() == 0 && out.len() % encoding.block() == 0;
+        let whole =
+            first.is_multiple_of(encoding.block()) && out.len().is_multiple_of(encoding.block());
         if !inside || !whole {
             let reason = format!("{} numbers from {first} on are no part of it", out.len());
             return Err(shape_error(file, tensor, reason));
+        }
+        if encoding == Encoding::Varint {
+            let bytes = file.read_vec(tensor.at, tensor.bytes)?;
+            let mut all = vec![0.0; tensor.numel()];
+            onnx::decode_varints(&bytes, &mut all)
+                .ok_or_else(|| shape_error(file, tensor, "holds another number of values"))?;
+            out.copy_from_slice(&all[first..][..out.len()]);
+            return Ok(());
         }
         if let Some(strides) = &tensor.strides {
             return read_strided(file, tensor, strides, first, out);

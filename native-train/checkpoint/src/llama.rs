@@ -71,8 +71,8 @@ pub fn read(checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<f32>, Checkp
 /// Undoes llama.cpp's order of the `rows` of a projection, in which row `2i` of a head is row `i`
 /// of its first half and row `2i + 1` row `i` of its second. None when rows and heads don't fit.
 pub fn separate_halves(values: &[f32], rows: usize, heads: usize) -> Option<Vec<f32>> {
-    let fits = heads > 0 && rows > 0 && rows % (2 * heads) == 0 && values.len() % rows == 0;
-    if !fits {
+    let halves = heads.checked_mul(2).filter(|&n| n > 0)?;
+    if rows == 0 || !rows.is_multiple_of(halves) || !values.len().is_multiple_of(rows) {
         return None;
     }
     let (width, half) = (values.len() / rows, rows / heads / 2);

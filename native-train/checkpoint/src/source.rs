@@ -140,6 +140,16 @@ impl<'a> Cursor<'a> {
         &self.source.name
     }
 
+    /// Lets only the next `length` bytes be read, until [`Cursor::leave`] gets back what this gives.
+    pub fn enter(&mut self, length: u64) -> Result<u64, CheckpointError> {
+        self.need(length)?;
+        Ok(std::mem::replace(&mut self.end, self.at + length))
+    }
+
+    pub fn leave(&mut self, end: u64) {
+        self.end = end;
+    }
+
     fn need(&self, count: u64) -> Result<(), CheckpointError> {
         if count <= self.left() {
             return Ok(());
@@ -165,7 +175,8 @@ impl<'a> Cursor<'a> {
             let begin = match inside(&self.window, self.window_at, self.at) {
                 Some(begin) => begin,
                 None => {
-                    self.window.resize((WINDOW as u64).min(self.left()) as usize, 0);
+                    let ahead = self.source.length - self.at;
+                    self.window.resize((WINDOW as u64).min(ahead) as usize, 0);
                     self.source.read_at(self.at, &mut self.window)?;
                     self.window_at = self.at;
                     0

@@ -1,5 +1,7 @@
 //! Files that the formats' own writers made, read back to the number.
 
+#![allow(clippy::unwrap_used)]
+
 use refvlm_checkpoint::{Checkpoint, llama};
 use std::path::{Path, PathBuf};
 
@@ -50,4 +52,30 @@ fn query_rows_come_back_to_hugging_faces_order() {
     let plain = expected.read(expected.require(&name).unwrap()).unwrap();
     assert_eq!(llama::read(&gguf, tensor).unwrap(), plain);
     assert_ne!(gguf.read(tensor).unwrap(), plain);
+}
+
+/// Every tensor of `file` is in `expected`, shape and numbers, and the other way round.
+fn equal(file: &str, expected: &str) {
+    let (found, expected) =
+        (Checkpoint::open(&fixture(file)).unwrap(), Checkpoint::open(&fixture(expected)).unwrap());
+    assert_eq!(found.tensors().len(), expected.tensors().len());
+    for wanted in expected.tensors() {
+        let tensor = found.require(&wanted.name).unwrap();
+        assert_eq!(tensor.shape, wanted.shape, "{}", tensor.name);
+        let (values, wanted) = (found.read(tensor).unwrap(), expected.read(wanted).unwrap());
+        assert_eq!(values, wanted, "{}", tensor.name);
+        let mut part = vec![0.0; values.len().saturating_sub(1)];
+        found.read_range(tensor, values.len() - part.len(), &mut part).unwrap();
+        assert_eq!(part, values[values.len() - part.len()..], "{}", tensor.name);
+    }
+}
+
+#[test]
+fn a_nested_pickle_with_views_is_read() {
+    equal("nested.pth", "torch.safetensors");
+}
+
+#[test]
+fn an_exported_graph_gets_its_modules_names_back() {
+    equal("graph.onnx", "onnx.safetensors");
 }
