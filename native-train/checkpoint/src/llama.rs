@@ -43,6 +43,12 @@ pub fn heads(metadata: &Metadata) -> Result<(usize, usize), CheckpointError> {
     Ok((heads, shared))
 }
 
+/// Whether [`read`] has to put the rows of this tensor into another order.
+pub fn is_permuted(gguf: &str) -> bool {
+    let part = gguf.rsplit('.').nth(1);
+    gguf.starts_with("blk.") && matches!(part, Some("attn_q" | "attn_k"))
+}
+
 /// Reads a tensor of a GGUF file of architecture `llama` as Hugging Face has it: in the rows of
 /// query and key projections the two halves of a head don't alternate there.
 ///
@@ -50,12 +56,11 @@ pub fn heads(metadata: &Metadata) -> Result<(usize, usize), CheckpointError> {
 /// When the file can't be read, or its settings don't fit the tensor.
 pub fn read(checkpoint: &Checkpoint, tensor: &Tensor) -> Result<Vec<f32>, CheckpointError> {
     let values = checkpoint.read(tensor)?;
-    let part = tensor.name.rsplit('.').nth(1).unwrap_or_default();
-    if !tensor.name.starts_with("blk.") || !matches!(part, "attn_q" | "attn_k") {
+    if !is_permuted(&tensor.name) {
         return Ok(values);
     }
     let (queries, keys) = heads(&checkpoint.metadata)?;
-    let heads = if part == "attn_q" { queries } else { keys };
+    let heads = if tensor.name.contains("attn_q") { queries } else { keys };
     let rows = tensor.shape.first().copied().unwrap_or(0);
     separate_halves(&values, rows, heads).ok_or_else(|| {
         let reason = format!("its rows are no {heads} heads of two halves");

@@ -1,10 +1,10 @@
 //! `refvlm export`.
 
-use super::Outcome;
+use super::{Form, Outcome};
 use burn::module::Module;
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
-use refvlm_model::package::{Description, Quantisation};
+use clap::Args;
+use refvlm_model::package::Description;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_native::package::{pack, write};
 use refvlm_native::train::TrainFile;
@@ -34,19 +34,6 @@ pub struct Export {
     /// Folder of the package.
     #[arg(long)]
     out: PathBuf,
-}
-
-/// How weights are stored.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
-    /// 32 bits.
-    F32,
-    /// 16 bits.
-    F16,
-    /// Matrices with 8 bits per weight.
-    Q8,
-    /// Matrices with 4 bits per weight.
-    Q4,
 }
 
 impl Export {
@@ -83,13 +70,7 @@ impl Export {
             training_command: format!("refvlm train {}", self.config.display()),
             scores,
         };
-        let form = match self.quantisation {
-            Form::F32 => Quantisation::F32,
-            Form::F16 => Quantisation::F16,
-            Form::Q8 => Quantisation::Q8,
-            Form::Q4 => Quantisation::Q4,
-        };
-        let files = pack(&student.model, tokenizer, form, description)?;
+        let files = pack(&student.model, tokenizer, self.quantisation.into(), description)?;
         write(&self.out, &files)?;
         let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
         println!(

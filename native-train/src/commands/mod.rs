@@ -3,14 +3,16 @@
 mod data;
 mod eval;
 mod export;
+mod import;
 mod infer;
 mod scenes;
 mod tokenizer;
 mod train;
 
 use burn::tensor::Device;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use refvlm_model::package::Quantisation;
 use refvlm_native::package::{LoadError, Package};
 use std::error::Error;
 use std::path::Path;
@@ -40,6 +42,8 @@ enum Command {
     Eval(eval::Eval),
     /// Make a package of a run.
     Export(export::Export),
+    /// Make a package of published weights.
+    Import(import::ImportWeights),
     /// Train the vocabulary of a model on dialogues about scenes.
     Tokenizer(tokenizer::TrainTokenizer),
 }
@@ -57,7 +61,35 @@ impl Cli {
             Command::Train(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Tokenizer(command) => command.run(),
+        }
+    }
+}
+
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// 32 bits.
+    F32,
+    /// 16 bits.
+    F16,
+    /// 16 bits with the range of 32.
+    Bf16,
+    /// Matrices with 8 bits per weight.
+    Q8,
+    /// Matrices with 4 bits per weight.
+    Q4,
+}
+
+impl From<Form> for Quantisation {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::F32 => Quantisation::F32,
+            Form::F16 => Quantisation::F16,
+            Form::Bf16 => Quantisation::Bf16,
+            Form::Q8 => Quantisation::Q8,
+            Form::Q4 => Quantisation::Q4,
         }
     }
 }
