@@ -151,11 +151,26 @@ impl Assignment {
         sources: &'a [Source],
         fresh: &RefVlm,
     ) -> Result<Values<'a>, ImportError> {
+        if let Some(stored) = self.stored(place, sources)? {
+            return Ok(stored);
+        }
+        let data = value_of(fresh, &self.parameters[place].0).map(|data| data.convert::<f32>());
+        let values = data.and_then(|data| data.try_to_vec::<f32>().ok());
+        Ok(Values::whole(values.unwrap_or_default()))
+    }
+
+    /// The values of a parameter that has any in the sources.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn stored<'a>(
+        &'a self,
+        place: usize,
+        sources: &'a [Source],
+    ) -> Result<Option<Values<'a>>, ImportError> {
         let (name, shape) = &self.parameters[place];
         let Origin::Tensors { source, tensors, added_rows } = &self.origins[place] else {
-            let data = value_of(fresh, name).map(|data| data.convert::<f32>());
-            let values = data.and_then(|data| data.try_to_vec::<f32>().ok());
-            return Ok(Values::whole(values.unwrap_or_default()));
+            return Ok(None);
         };
         let Source { checkpoint, names, adapter, .. } = &sources[*source];
         let inner = name.strip_prefix(names.prefix()).unwrap_or(name);
@@ -163,7 +178,7 @@ impl Assignment {
         let permuted = names.is_gguf() && matches!(&**tensors, [t] if llama::is_permuted(&t.name));
         if changed.is_none() && !permuted {
             let width = if *added_rows > 0 { shape.last().copied().unwrap_or(1) } else { 0 };
-            return Values::pieces(checkpoint, tensors, width);
+            return Values::pieces(checkpoint, tensors, width).map(Some);
         }
         let mut values = vec![];
         for tensor in tensors {
@@ -176,6 +191,6 @@ impl Assignment {
         if let Some(adapter) = changed {
             adapter.merge(inner, shape, &mut values)?;
         }
-        Ok(Values::whole(values))
+        Ok(Some(Values::whole(values)))
     }
 }

@@ -2,14 +2,16 @@
 
 mod assign;
 mod error;
+mod fill;
 mod layout;
 mod source;
 mod stream;
 
 pub use assign::{Assignment, Origin, assign};
 pub use error::{ImportError, Key, Ledger};
+pub use fill::fill;
 pub use layout::{FOLDERS, matches};
-pub use source::{Source, attach, check_settings, is_adapter, open, tokenizer_beside};
+pub use source::{Source, attach, check_settings, is_adapter, open, open_part, tokenizer_beside};
 pub use stream::{Values, write_shards};
 
 use crate::files::write_atomic;

@@ -60,6 +60,14 @@ pub fn open(argument: &str) -> Result<Vec<Source>, ImportError> {
     Ok(sources)
 }
 
+/// The weights of one part of the model, such as `llm`.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn open_part(part: &str, path: &Path) -> Result<Source, ImportError> {
+    source(path, Some(part))
+}
+
 /// Puts an adapter on the source of the module whose parameters begin with `base`.
 ///
 /// # Errors

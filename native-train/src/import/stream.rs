@@ -61,7 +61,7 @@ impl<'a> Values<'a> {
     }
 
     /// The numbers from the `first` on, as many as `out` takes.
-    fn range(&self, mut first: usize, mut out: &mut [f32]) -> Result<(), ImportError> {
+    pub(super) fn range(&self, mut first: usize, mut out: &mut [f32]) -> Result<(), ImportError> {
         match &self.0 {
             Kind::Whole(values) => {
                 let end = (first + out.len()).min(values.len());
