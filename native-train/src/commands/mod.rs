@@ -13,9 +13,10 @@ use burn::tensor::Device;
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use refvlm_model::package::Quantisation;
+use refvlm_native::fetch::{FetchError, Pinned, Source, announcement};
 use refvlm_native::package::{LoadError, Package};
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What every command returns: an error is printed with its causes named in its text.
 pub type Outcome = Result<(), Box<dyn Error>>;
@@ -101,6 +102,25 @@ fn package(dir: Option<&Path>) -> Result<Package, LoadError> {
         Some(dir) => Package::read(dir, &device),
         None => Package::embedded(&device),
     }
+}
+
+/// The path of a pinned file, fetched with a bar if the cache does not have it.
+fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
+    let bar = ProgressBar::new(0);
+    let style = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    let path = Source::from_env()?.fetch(pinned, &mut |at, end| {
+        if bar.length() == Some(0) {
+            eprintln!("{}", announcement(pinned));
+            bar.reset();
+        }
+        bar.set_length(end.unwrap_or(at).max(1));
+        bar.set_position(at);
+    });
+    bar.finish_and_clear();
+    path
 }
 
 /// A bar for long work; silent where nobody looks.

