@@ -8,6 +8,7 @@ use refvlm_model::config::ModelConfig;
 use refvlm_model::package::by_name::visit_named;
 use refvlm_model::package::{Loader, MANIFEST_FILE, Manifest, Quantisation};
 use refvlm_model::refvlm::RefVlm;
+use refvlm_native::huggingface::Stored;
 use refvlm_native::import::{Import, ImportError, Ledger, Source, open};
 use refvlm_native::presets::preset;
 use safetensors::Dtype;
@@ -84,8 +85,8 @@ fn import(quantisation: Quantisation, allow: &[&str]) -> Import {
 }
 
 fn run(import: &Import, sources: &[Source], out: &Path) -> Result<(), ImportError> {
-    let assigned = import.assign(sources)?;
-    import.write(sources, &assigned, out, |_| ())
+    let assignment = import.assign(sources)?;
+    import.write(sources, &assignment, out, |_| ())
 }
 
 fn load(out: &Path) -> RefVlm {
@@ -275,4 +276,53 @@ fn an_adapter_is_merged() {
     }
     let other = "llm.model.layers.0.self_attn.q_proj.weight";
     assert_eq!(loaded[other], all[other]);
+}
+
+/// What a model is exported to in the reference's layout makes the same model again.
+#[test]
+fn an_export_in_the_references_layout_comes_back_equal() {
+    let folder = Folder::new("export");
+    let all = tensors(&RefVlm::new(&config(), &Device::flex()).unwrap());
+    let sources = sources(&reference_layout(&folder, &all));
+    for (quantisation, dtype) in [
+        (Quantisation::F32, Quantisation::F32),
+        (Quantisation::F32, Quantisation::Bf16),
+        (Quantisation::Q8, Quantisation::F32),
+    ] {
+        let name = format!("{quantisation:?}-{dtype:?}");
+        let (package, layout) = (folder.0.join(&name), folder.0.join(format!("{name}-hf")));
+        run(&import(quantisation, &[]), &sources, &package).unwrap();
+        let exported = Stored::open(&package).unwrap();
+        exported.export(dtype, &layout).unwrap();
+        for file in ["config.json", "model.safetensors", "projector/config.json"] {
+            assert!(layout.join(file).is_file(), "{file}");
+        }
+        let settings = std::fs::read_to_string(layout.join("box_decoder/config.json")).unwrap();
+        assert!(settings.contains(r#""model_type": "box_decoder""#), "{settings}");
+        assert!(settings.contains("quries_input_dim"), "{settings}");
+        let again = open(&layout.display().to_string()).unwrap();
+        let out = folder.0.join(format!("{name}-again"));
+        run(&import(dtype, &[]), &again, &out).unwrap();
+        let (before, after) = (tensors(&load(&package)), tensors(&load(&out)));
+        assert_eq!(before.len(), after.len());
+        for (name, (shape, values)) in before {
+            assert_eq!(after[&name].0, shape);
+            for (a, b) in after[&name].1.iter().zip(&values) {
+                // A packed matrix has a single NaN in place of its values; its dequantised form is
+                // held against the original's below.
+                let bound = if dtype == Quantisation::Bf16 { 4e-3 } else { 0.0 };
+                let original = &all[&name].1;
+                let near =
+                    if b.is_nan() { a.is_finite() } else { (a - b).abs() <= bound * b.abs() };
+                assert!(near, "{name}: {a} {b} {}", original.len());
+            }
+        }
+        let largest = |values: &[f32]| values.iter().fold(0f32, |most, x| most.max(x.abs()));
+        for (name, (_, values)) in tensors(&load(&out)) {
+            let original = &all[&name].1;
+            for (a, b) in values.iter().zip(original) {
+                assert!((a - b).abs() <= 0.01 * largest(original), "{name}: {a} {b}");
+            }
+        }
+    }
 }

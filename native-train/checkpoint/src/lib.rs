@@ -236,6 +236,14 @@ impl Checkpoint {
         Ok(out)
     }
 
+    /// The bytes of one of this checkpoint's tensors as they are stored.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn read_bytes(&self, tensor: &Tensor) -> Result<Vec<u8>, CheckpointError> {
+        self.files[tensor.file].read_vec(tensor.at, tensor.bytes)
+    }
+
     /// The numbers from the `first` on, as many as `out` takes. Both have to be multiples of the
     /// encoding's block, which rows are.
     ///

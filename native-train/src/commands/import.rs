@@ -79,11 +79,10 @@ impl ImportWeights {
             tokenizer,
             config,
         };
-        let assigned = import.assign(&sources)?;
-        let (assignment, _) = &assigned;
+        let assignment = import.assign(&sources)?;
         let plan = Plan::new(import.quantisation, &assignment.parameters, SHARD_BYTES);
         let bar = bytes_bar(plan.bytes());
-        import.write(&sources, &assigned, &self.out, |bytes| bar.inc(bytes))?;
+        import.write(&sources, &assignment, &self.out, |bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
 
         let fresh = assignment.origins.iter().filter(|origin| **origin == Origin::Fresh).count();

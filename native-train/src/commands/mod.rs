@@ -5,6 +5,7 @@ mod eval;
 mod export;
 mod import;
 mod infer;
+mod inspect;
 mod scenes;
 mod tokenizer;
 mod train;
@@ -45,6 +46,8 @@ enum Command {
     Export(export::Export),
     /// Make a package of published weights.
     Import(import::ImportWeights),
+    /// Print what a checkpoint, a package or a preset holds.
+    Inspect(inspect::Inspect),
     /// Train the vocabulary of a model on dialogues about scenes.
     Tokenizer(tokenizer::TrainTokenizer),
 }
@@ -63,6 +66,7 @@ impl Cli {
             Command::Eval(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Inspect(command) => command.run(),
             Command::Tokenizer(command) => command.run(),
         }
     }

@@ -4,7 +4,9 @@ use super::error::{ImportError, Key, Ledger};
 use super::layout::{is_unused, matches};
 use super::source::Source;
 use super::stream::Values;
+use burn::tensor::Device;
 use refvlm_checkpoint::{Format, Tensor, llama};
+use refvlm_model::config::ModelConfig;
 use refvlm_model::package::by_name::value_of;
 use refvlm_model::refvlm::RefVlm;
 use std::collections::HashMap;
@@ -141,20 +143,22 @@ fn position_table(sources: &[Source], name: &str, shape: &[usize]) -> Option<Ori
 }
 
 impl Assignment {
-    /// The values of a parameter; `fresh` is a model of the same configuration.
+    /// The values of a parameter. A fresh one is taken from a model made for it alone, which holds
+    /// nothing else, since parameters are initialised when they are asked for.
     ///
     /// # Errors
-    /// When a file can't be read.
+    /// When a file can't be read, or no model can be made.
     pub fn values<'a>(
         &'a self,
         place: usize,
         sources: &'a [Source],
-        fresh: &RefVlm,
+        config: &ModelConfig,
     ) -> Result<Values<'a>, ImportError> {
         if let Some(stored) = self.stored(place, sources)? {
             return Ok(stored);
         }
-        let data = value_of(fresh, &self.parameters[place].0).map(|data| data.convert::<f32>());
+        let fresh = RefVlm::new(config, &Device::flex())?;
+        let data = value_of(&fresh, &self.parameters[place].0).map(|data| data.convert::<f32>());
         let values = data.and_then(|data| data.try_to_vec::<f32>().ok());
         Ok(Values::whole(values.unwrap_or_default()))
     }

@@ -47,12 +47,12 @@ impl Import {
     ///
     /// # Errors
     /// When settings differ, or lists all keys that don't match.
-    pub fn assign(&self, sources: &[Source]) -> Result<(Assignment, RefVlm), ImportError> {
+    pub fn assign(&self, sources: &[Source]) -> Result<Assignment, ImportError> {
         for source in sources {
             check_settings(source, &self.config)?;
         }
         let model = RefVlm::new(&self.config, &Device::flex())?;
-        Ok((assign(sources, names(&model), &self.allow)?, model))
+        assign(sources, names(&model), &self.allow)
     }
 
     /// Writes the package; `progress` is told the bytes that were written.
@@ -63,7 +63,7 @@ impl Import {
     pub fn write(
         &self,
         sources: &[Source],
-        (assignment, model): &(Assignment, RefVlm),
+        assignment: &Assignment,
         folder: &Path,
         progress: impl FnMut(u64),
     ) -> Result<(), ImportError> {
@@ -74,7 +74,7 @@ impl Import {
         };
         let parameters = &assignment.parameters;
         let plan = Plan::new(self.quantisation, parameters, SHARD_BYTES);
-        let values = |place| assignment.values(place, sources, model);
+        let values = |place| assignment.values(place, sources, &self.config);
         let shards = write_shards(&plan, parameters, folder, values, progress)?;
         let config = serde_json::to_value(&self.config)
             .map_err(|e| refvlm_model::package::PackageError::Manifest(e.to_string()))?;
