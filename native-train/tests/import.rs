@@ -320,8 +320,9 @@ fn an_export_in_the_references_layout_comes_back_equal() {
         let largest = |values: &[f32]| values.iter().fold(0f32, |most, x| most.max(x.abs()));
         for (name, (_, values)) in tensors(&load(&out)) {
             let original = &all[&name].1;
+            let bound = 0.01 * largest(original);
             for (a, b) in values.iter().zip(original) {
-                assert!((a - b).abs() <= 0.01 * largest(original), "{name}: {a} {b}");
+                assert!((a - b).abs() <= bound, "{name}: {a} {b}");
             }
         }
     }
