@@ -11,10 +11,12 @@ mod wheel;
 
 use download::download;
 use indicatif::HumanBytes;
+use rustls::crypto::ring;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
@@ -169,7 +171,10 @@ impl Source {
     /// An index and a cache of one's own choice.
     pub fn new(index: url::Url, cache: PathBuf) -> Self {
         // The system's certificates, so that `SSL_CERT_FILE` and company proxies work.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .build();
         let agent = Agent::config_builder()
             .tls_config(tls)
             .timeout_connect(Some(std::time::Duration::from_secs(20)))
