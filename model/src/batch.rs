@@ -134,8 +134,8 @@ pub(crate) fn pixel_tensors(
         let values: Vec<f32> = examples.iter().flat_map(of).copied().collect();
         Tensor::from_data(TensorData::new(values, [examples.len(), 3, side, side]), device)
     };
-    let (size, tower) = (config.visual_encoder.image_size, config.tower_size);
-    (pixels(|e| &e.pixels, size), (tower != size).then(|| pixels(|e| &e.tower_pixels, tower)))
+    let (size, tower) = (config.visual_encoder.image_size(), config.tower_pixels_side());
+    (pixels(|e| &e.pixels, size), tower.map(|side| pixels(|e| &e.tower_pixels, side)))
 }
 
 /// The input of SAM, as [`Batch`] has it.

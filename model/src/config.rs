@@ -7,7 +7,7 @@ use crate::image::BoxDigits;
 use crate::language::{ConfigError, LlamaConfig};
 use crate::prompting::{RegionConfig, VptConfig};
 use crate::triplet::Template;
-use crate::vision::{ClipVitConfig, ConvNextConfig};
+use crate::vision::{ConvNextConfig, VisualEncoderConfig};
 use refvlm_record::Unit;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -19,14 +19,16 @@ pub struct ModelConfig {
     /// Name of the preset.
     pub preset: String,
     /// Side of the square picture the convolutional tower sees, in px.
+    #[serde(default)]
     pub tower_size: usize,
-    /// Transformer tower; its `image_size` is the side of the square picture it sees.
-    pub visual_encoder: ClipVitConfig,
-    /// Which hidden state of the transformer tower is used, counted from the end: -1 is the output
-    /// of the last block, -2 that of the block before it.
-    pub visual_select_layer: isize,
-    /// Convolutional tower.
-    pub visual_tower: ConvNextConfig,
+    /// Transformer tower.
+    pub visual_encoder: VisualEncoderConfig,
+    /// Which hidden states of the transformer tower are used, one or a list, counted from the end:
+    /// -1 is the output of the last block, -2 that of the block before it.
+    pub visual_select_layer: Layers,
+    /// Convolutional tower; a model without it has the transformer's maps alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visual_tower: Option<ConvNextConfig>,
     /// Maps that become the picture's rows in the language model, by index into the pyramid. They
     /// are resized to the first one's size, and their channels joined.
     pub image_features: Vec<usize>,
@@ -69,6 +71,26 @@ pub struct ModelConfig {
     pub pose_decoder: Option<DecoderConfig>,
     /// Depth decoder.
     pub depth_decoder: Option<DecoderConfig>,
+}
+
+/// Hidden states, counted from the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Layers {
+    /// One.
+    One(isize),
+    /// Several, each a map of its own.
+    Several(Vec<isize>),
+}
+
+impl Layers {
+    /// All of them.
+    pub fn as_slice(&self) -> &[isize] {
+        match self {
+            Layers::One(layer) => std::slice::from_ref(layer),
+            Layers::Several(layers) => layers,
+        }
+    }
 }
 
 /// Why no model can be built from a configuration.
@@ -124,11 +146,23 @@ pub enum ModelConfigError {
 }
 
 impl ModelConfig {
-    /// Channels of the pyramid: the tower's four maps, then the transformer's.
+    /// Channels of the pyramid: the convolutional tower's maps, then the transformer's.
     pub fn pyramid_channels(&self) -> Vec<usize> {
-        let mut channels = self.visual_tower.dims.clone();
-        channels.push(self.visual_encoder.hidden_size);
-        channels
+        let channels = self.visual_encoder.hidden_size();
+        let layers = self.visual_select_layer.as_slice().iter().map(|_| channels);
+        self.tower_channels().iter().copied().chain(layers).collect()
+    }
+
+    fn tower_channels(&self) -> &[usize] {
+        self.visual_tower.as_ref().map_or(&[], |tower| &tower.dims)
+    }
+
+    /// Side of the input that the convolutional tower has for itself, in px; none where there is no
+    /// such tower or it takes the transformer's.
+    pub fn tower_pixels_side(&self) -> Option<usize> {
+        let own =
+            self.visual_tower.is_some() && self.tower_size != self.visual_encoder.image_size();
+        own.then_some(self.tower_size)
     }
 
     /// The same as decoders see it: an adapter replaces the last map.
@@ -142,10 +176,10 @@ impl ModelConfig {
 
     /// Side of each map of the pyramid.
     pub fn pyramid_sides(&self) -> Vec<usize> {
-        let mut sides: Vec<usize> =
-            (0..self.visual_tower.dims.len()).map(|i| self.tower_size / (4 << i)).collect();
-        sides.push(self.visual_encoder.image_size / self.visual_encoder.patch_size.max(1));
-        sides
+        let side = self.visual_encoder.image_size() / self.visual_encoder.patch_size().max(1);
+        let layers = self.visual_select_layer.as_slice().iter().map(|_| side);
+        let tower = (0..self.tower_channels().len()).map(|i| self.tower_size / (4 << i));
+        tower.chain(layers).collect()
     }
 
     /// Channels of a selection once concatenated.
@@ -197,7 +231,20 @@ impl ModelConfig {
         self.llm.check()?;
         let part = |part| move |source| ModelConfigError::Part { part, source };
         self.visual_encoder.check().map_err(part("visual_encoder"))?;
-        self.visual_tower.check().map_err(part("visual_tower"))?;
+        if let Some(tower) = &self.visual_tower {
+            tower.check().map_err(part("visual_tower"))?;
+            let coarsest = 4usize << tower.dims.len().saturating_sub(1);
+            if self.tower_size == 0 || !self.tower_size.is_multiple_of(coarsest) {
+                let problem = format!("{} px must be a multiple of {coarsest}", self.tower_size);
+                return Err(ModelConfigError::Other { field: "tower_size", problem });
+            }
+        }
+        let blocks = self.visual_encoder.num_hidden_layers() as isize;
+        let layers = self.visual_select_layer.as_slice();
+        if layers.is_empty() || layers.iter().any(|&l| l >= 0 || blocks + 1 + l < 0) {
+            let problem = format!("must be -1 to -{}", blocks + 1);
+            return Err(ModelConfigError::Other { field: "visual_select_layer", problem });
+        }
         self.vpt_encoder.check().map_err(part("vpt_encoder"))?;
         let channels = self.pyramid_channels();
         for (field, select) in
@@ -258,24 +305,6 @@ impl ModelConfig {
         if self.row_positions && !self.llm.hidden_size.is_multiple_of(4) {
             let problem = "needs an llm.hidden_size that is a multiple of 4".into();
             return Err(ModelConfigError::Other { field: "row_positions", problem });
-        }
-        let coarsest = 4usize << self.visual_tower.dims.len().saturating_sub(1);
-        if self.tower_size == 0 || !self.tower_size.is_multiple_of(coarsest) {
-            let problem = format!("{} px must be a multiple of {coarsest}", self.tower_size);
-            return Err(ModelConfigError::Other { field: "tower_size", problem });
-        }
-        let vit = &self.visual_encoder;
-        if vit.patch_size == 0 || !vit.image_size.is_multiple_of(vit.patch_size) {
-            let problem = format!(
-                "image_size {} must be a multiple of patch_size {}",
-                vit.image_size, vit.patch_size
-            );
-            return Err(ModelConfigError::Other { field: "visual_encoder", problem });
-        }
-        let state = vit.num_hidden_layers as isize + 1 + self.visual_select_layer;
-        if self.visual_select_layer >= 0 || state < 0 {
-            let problem = format!("must be -1 to -{}", vit.num_hidden_layers + 1);
-            return Err(ModelConfigError::Other { field: "visual_select_layer", problem });
         }
         if !self.vpt_projector
             && self.selected_channels(&self.prompt_features)

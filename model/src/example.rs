@@ -245,9 +245,8 @@ pub fn pixel_tensors(
 
 /// What the two towers expect; the convolutional one nothing of its own where the sizes agree.
 fn inputs(config: &ModelConfig) -> (Preprocess, Option<Preprocess>) {
-    let size = config.visual_encoder.image_size;
-    let tower = (config.tower_size != size).then(|| Preprocess::clip(config.tower_size as u32));
-    (Preprocess::clip(size as u32), tower)
+    let tower = config.tower_pixels_side().map(|side| Preprocess::clip(side as u32));
+    (config.visual_encoder.preprocess(), tower)
 }
 
 /// The input of SAM; none where SAM is no part of the model.

@@ -7,7 +7,7 @@ use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecod
 use crate::language::Llama;
 use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
 use crate::prompting::VptEncoder;
-use crate::vision::{ClipVit, ConvNext, Projector, ProjectorConfig, Pyramid};
+use crate::vision::{ConvNext, Projector, ProjectorConfig, Pyramid, VisualEncoder};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use refvlm_record::Unit;
@@ -16,9 +16,9 @@ use refvlm_record::Unit;
 #[derive(Module, Debug)]
 pub struct RefVlm {
     /// Transformer tower.
-    pub visual_encoder: ClipVit,
-    /// Convolutional tower.
-    pub visual_tower: ConvNext,
+    pub visual_encoder: VisualEncoder,
+    /// Convolutional tower, where there is one.
+    pub visual_tower: Option<ConvNext>,
     /// Picture features to rows of the language model.
     pub projector: Projector,
     /// Position code to rows of the language model; absent where rows carry no place.
@@ -53,7 +53,7 @@ pub struct Decoders {
 /// Which features go where.
 #[derive(Debug, Clone)]
 struct Wiring {
-    select_layer: isize,
+    select_layer: Vec<isize>,
     image: Vec<usize>,
     prompt: Vec<usize>,
     decoders: [Vec<usize>; 4],
@@ -62,7 +62,7 @@ struct Wiring {
 /// What the model sees of a batch of pictures.
 #[derive(Debug, Clone)]
 pub struct Sight {
-    /// The tower's maps, then the transformer's.
+    /// The convolutional tower's maps, then the transformer's.
     pub pyramid: Pyramid,
     /// Rows of the language model, `[batch, rows, hidden]`.
     pub rows: Tensor<3>,
@@ -102,7 +102,7 @@ impl RefVlm {
         let prompt_width = config.vpt_encoder.out_size();
         Ok(Self {
             visual_encoder: config.visual_encoder.init(device),
-            visual_tower: config.visual_tower.init(device),
+            visual_tower: config.visual_tower.as_ref().map(|tower| tower.init(device)),
             projector: projector(config.selected_channels(&config.image_features)),
             row_position: config.row_positions.then(|| {
                 let width = config.llm.hidden_size;
@@ -139,7 +139,7 @@ impl RefVlm {
                     .map_err(failed(Unit::Depth))?,
             },
             wiring: Wiring {
-                select_layer: config.visual_select_layer,
+                select_layer: config.visual_select_layer.as_slice().to_vec(),
                 image: config.image_features.clone(),
                 prompt: config.prompt_features.clone(),
                 decoders: Unit::ALL.map(maps),
@@ -152,8 +152,8 @@ impl RefVlm {
     /// # Shapes
     /// - `pixels` `[batch, 3, size, size]`, normalised, the padded square at the size of the
     ///   transformer tower
-    /// - `tower_pixels` the same square at the size of the convolutional tower; none where the
-    ///   sizes agree
+    /// - `tower_pixels` the same square at the size of the convolutional tower; none where there is
+    ///   no such tower or the sizes agree
     /// - `sam_pixels` the same square at SAM's size, normalised for SAM; none where SAM is no part
     ///   of the model
     pub fn see(
@@ -162,8 +162,11 @@ impl RefVlm {
         tower_pixels: Option<Tensor<4>>,
         sam_pixels: Option<Tensor<4>>,
     ) -> Sight {
-        let mut maps = self.visual_tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()));
-        maps.push(self.visual_encoder.feature_map(pixels, self.wiring.select_layer));
+        let tower = self.visual_tower.as_ref();
+        let mut maps = tower.map_or_else(Vec::new, |tower| {
+            tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()))
+        });
+        maps.extend(self.visual_encoder.feature_maps(pixels, &self.wiring.select_layer));
         let pyramid = Pyramid { maps };
         let map = concat(&pyramid, &self.wiring.image);
         let [_, _, height, width] = map.dims();

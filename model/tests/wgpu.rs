@@ -47,7 +47,7 @@ async fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 async fn parts(device: &Device) -> Vec<(String, Vec<f32>)> {
     let (config, model) = model(device);
     let mut parts = Vec::new();
-    let side = config.visual_encoder.image_size;
+    let side = config.visual_encoder.image_size();
     let pixels = tensor([1, 3, side, side], device);
     let sight = model.see(pixels, None, None);
     for (i, map) in sight.pyramid.maps.iter().enumerate() {

@@ -8,6 +8,7 @@ use refvlm_model::image::Picture;
 use refvlm_model::losses::LossConfig;
 use refvlm_model::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
+use refvlm_model::vision::VisualEncoder;
 use refvlm_record::{Record, Unit};
 use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer};
 
@@ -108,8 +109,9 @@ fn pointing_teaches_without_a_language_model() {
     let moved =
         |x: Tensor<2>| x.grad(&gradients).is_some_and(|g| g.abs().sum().into_scalar::<f32>() > 0.0);
     let vpt = &model.vpt_encoder.model;
+    let VisualEncoder::Clip(vit) = &model.visual_encoder else { panic!("scenes has CLIP's tower") };
     assert!(moved(vpt.mask_embedding.as_ref().unwrap().weight.val()));
     assert!(moved(model.visual_decoder.boxes.as_ref().unwrap().in_proj_queries.weight.val()));
-    assert!(moved(model.visual_encoder.vision_model.embeddings.position_embedding.weight.val()));
+    assert!(moved(vit.vision_model.embeddings.position_embedding.weight.val()));
     assert!(!moved(model.llm.model.embed_tokens.weight.val()));
 }

@@ -95,6 +95,16 @@ fn published_records_come_out_byte_for_byte() {
         assert_eq!(per_turn(groups.iter().map(|g| json!(g)).collect()), expected["decode_seqs"]);
         let all = if all.is_empty() { Value::Null } else { json!(all) };
         assert_eq!(all, expected["sample_decode_seqs"], "{name}");
+        let unit = |rendered: &Rendered| rendered.refs.first().map(|r| r.unit.name());
+        let units: Vec<_> = turns.iter().map(|(_, rendered)| unit(rendered)).collect();
+        let listed = if units.iter().all(Option::is_none) { Value::Null } else { json!(units) };
+        assert_eq!(listed, expected["decode_units"], "{name}");
+        // The original refuses samples whose turns differ; each reference has its unit here.
+        let mut different = units;
+        different.dedup();
+        if different.len() < 2 {
+            assert_eq!(json!(different.first()), expected["sample_unit"], "{name}");
+        }
         for (turn, rendered) in &turns {
             for reference in &rendered.refs {
                 let command = turn.exchange.command.as_ref().unwrap();
@@ -151,6 +161,8 @@ fn references_are_grouped_as_in_the_reference() {
             refs: serde_json::from_value(want["ref_index"].clone()).unwrap(),
         });
         let want: Vec<Group> = want.collect();
+        let all: Vec<usize> = (0..tokens.len()).filter(|&i| tokens[i] == "<REF>").collect();
+        assert_eq!(json!(all), case["ref_positions"], "{name}");
         let found = group(tokens.iter().map(|token| mark(token)));
         if name.starts_with("random_damaged") {
             damaged += 1;

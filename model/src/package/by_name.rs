@@ -58,6 +58,14 @@ pub fn names<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
     lister.found
 }
 
+/// The value of one parameter, initialised if need be; none where there is no such parameter. Reads
+/// the device synchronously, so not on the web.
+pub fn value_of<M: Module>(module: &M, name: &str) -> Option<TensorData> {
+    let mut finder = Finder { path: Path::default(), name, found: None };
+    module.visit(&mut finder);
+    finder.found
+}
+
 #[derive(Default)]
 pub(super) struct Path(Vec<String>);
 
@@ -156,6 +164,28 @@ impl ModuleVisitor for Reader<'_> {
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         (self.each)(&self.path.key(), param.transform_for_save().val().into_data());
+    }
+}
+
+struct Finder<'a> {
+    path: Path,
+    name: &'a str,
+    found: Option<TensorData>,
+}
+
+impl ModuleVisitor for Finder<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.path.key() == self.name {
+            self.found = Some(param.val().into_data());
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Quantisation {
     F32,
     /// Everything rounded to f16.
     F16,
+    /// Everything rounded to bf16.
+    Bf16,
     /// Matrices with 8 bits per weight, the rest in f16.
     Q8,
     /// Matrices with 4 bits per weight, the rest in f16.
@@ -30,7 +32,7 @@ impl Quantisation {
     /// The packing of matrices, if they are packed.
     pub fn format(self) -> Option<Format> {
         match self {
-            Quantisation::F32 | Quantisation::F16 => None,
+            Quantisation::F32 | Quantisation::F16 | Quantisation::Bf16 => None,
             Quantisation::Q8 => Some(Format::Q8),
             Quantisation::Q4 => Some(Format::Q4),
         }

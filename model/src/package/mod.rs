@@ -6,13 +6,17 @@
 //! read) and `<name>.scales` (f16).
 
 pub mod by_name;
+mod encode;
 mod error;
 mod header;
 mod manifest;
+mod plan;
 mod reader;
 mod writer;
 
+pub use encode::encode;
 pub use error::PackageError;
 pub use manifest::{Description, FileEntry, Manifest, Quantisation};
+pub use plan::{Plan, PlannedShard};
 pub use reader::Loader;
-pub use writer::{INDEX_FILE, MANIFEST_FILE, TOKENIZER_FILE, Writer};
+pub use writer::{INDEX_FILE, MANIFEST_FILE, SHARD_BYTES, TOKENIZER_FILE, Writer};

@@ -1,10 +1,9 @@
 //! From named tensors to the files of a package.
 
+use super::encode::{Part, encode, parts};
 use super::error::PackageError;
 use super::manifest::{Description, FileEntry, Manifest, Quantisation};
 use burn::tensor::TensorData;
-use half::f16;
-use refvlm_shaders::{BLOCK, Packed};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,7 +14,7 @@ pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Name of the index that Hugging Face's readers follow.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
 /// What static hosts and browser caches take without trouble.
-const SHARD_BYTES: usize = 32 << 20;
+pub const SHARD_BYTES: usize = 32 << 20;
 
 /// Collects tensors into shards.
 ///
@@ -74,46 +73,20 @@ impl Writer {
         let shape = data.shape().to_vec();
         let values = data.clone().convert::<f32>();
         let Ok(values) = values.as_slice::<f32>() else { return fail("it holds no numbers") };
-        if values.iter().any(|x| !x.is_finite()) {
-            return fail("it holds NaN or infinity; check the training run");
-        }
-        if let (Some(format), &[out, width]) = (self.quantisation.format(), shape.as_slice())
-            && width > 0
-            && width % BLOCK == 0
-        {
-            let packed = Packed::pack(format, values, [out, width])
-                .map_err(|e| PackageError::packing(name, &e))?;
-            let words = packed.words().iter().flat_map(|w| w.to_le_bytes()).collect();
-            let scales = packed.scales().iter().flat_map(|&s| f16::from_f32(s).to_le_bytes());
-            // A reader needs both at once, so they share a shard.
-            self.push(vec![
-                (format!("{name}.qweight"), "U32", vec![out, width / format.per_word()], words),
-                (format!("{name}.scales"), "F16", vec![out, width / BLOCK], scales.collect()),
-            ]);
-            return Ok(());
-        }
-        let (dtype, bytes): (_, Vec<u8>) = match self.quantisation {
-            Quantisation::F32 => ("F32", values.iter().flat_map(|x| x.to_le_bytes()).collect()),
-            _ => {
-                if values.iter().any(|&x| !f16::from_f32(x).is_finite()) {
-                    return fail("a value is too large for f16; store the package in f32");
-                }
-                let bytes = values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes());
-                ("F16", bytes.collect())
-            }
-        };
-        self.push(vec![(name.to_string(), dtype, shape, bytes)]);
+        let bytes = encode(self.quantisation, name, &shape, values)?;
+        // A reader needs the parts of a matrix at once, so they share a shard.
+        self.push(parts(self.quantisation, name, &shape).into_iter().zip(bytes).collect());
         Ok(())
     }
 
-    fn push(&mut self, tensors: Vec<(String, &str, Vec<usize>, Vec<u8>)>) {
-        let size: usize = tensors.iter().map(|(.., bytes)| bytes.len()).sum();
+    fn push(&mut self, tensors: Vec<(Part, Vec<u8>)>) {
+        let size: usize = tensors.iter().map(|(_, bytes)| bytes.len()).sum();
         let full = |shard: &Shard| !shard.data.is_empty() && shard.data.len() + size > self.limit;
         if self.shards.last().is_none_or(full) {
             self.shards.push(Shard::default());
         }
         let Some(shard) = self.shards.last_mut() else { return };
-        for (name, dtype, shape, bytes) in tensors {
+        for (Part { name, dtype, shape, .. }, bytes) in tensors {
             let begin = shard.data.len();
             shard.data.extend(bytes);
             let offsets = [begin, shard.data.len()];
@@ -134,7 +107,7 @@ impl Writer {
         let (mut files, mut entries, mut weight_map, mut total) =
             (vec![], vec![], BTreeMap::new(), 0);
         for (k, shard) in self.shards.into_iter().enumerate() {
-            let file = format!("model-{:05}-of-{count:05}.safetensors", k + 1);
+            let file = shard_file(k, count);
             weight_map.extend(shard.header.keys().map(|name| (name.clone(), file.clone())));
             total += shard.data.len();
             let bytes = shard.into_bytes();
@@ -153,13 +126,24 @@ impl Writer {
     }
 }
 
+/// Name of shard `k`, counted from 0.
+pub(super) fn shard_file(k: usize, count: usize) -> String {
+    format!("model-{:05}-of-{count:05}.safetensors", k + 1)
+}
+
+/// What comes before the tensors of a safetensors file.
+pub(super) fn header_bytes(header: serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
+    let mut header = serde_json::Value::Object(header).to_string();
+    // Readers that map the file want the data on a boundary of eight bytes.
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.into_bytes());
+    bytes
+}
+
 impl Shard {
     fn into_bytes(self) -> Vec<u8> {
-        let mut header = serde_json::Value::Object(self.header).to_string();
-        // Readers that map the file want the data on a boundary of eight bytes.
-        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(header.into_bytes());
+        let mut bytes = header_bytes(self.header);
         bytes.extend(self.data);
         bytes
     }

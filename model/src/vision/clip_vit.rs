@@ -1,7 +1,8 @@
 //! CLIP's vision transformer, by the keys of a Hugging Face checkpoint (`vision_model.*`).
 
+use super::encoder::select_maps;
 use super::patch::PatchEmbed;
-use super::{ConfigError, require_vit, tokens_to_map};
+use super::{ConfigError, require_vit};
 use crate::layers::{Activation, Embedding, LayerNorm, Linear, attend, merge_heads, split_heads};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -196,17 +197,18 @@ impl ClipVit {
         states
     }
 
-    /// One hidden state without the class token, as a map.
+    /// Hidden states without the class token, as maps.
     ///
     /// # Shapes
-    /// `pixels` `[batch, 3, image_size, image_size]`, `layer` counted from the end (-1 is the
-    /// output of the last block, without the final norm) -> `[batch, dim, grid, grid]`
-    pub fn feature_map(&self, pixels: Tensor<4>, layer: isize) -> Tensor<4> {
-        let wanted = self.vision_model.encoder.layers.len().saturating_add_signed(layer + 1);
+    /// `pixels` `[batch, 3, image_size, image_size]`, `layers` counted from the end (-1 is the
+    /// output of the last block, without the final norm) -> `[batch, dim, grid, grid]` each
+    pub fn feature_maps(&self, pixels: Tensor<4>, layers: &[isize]) -> Vec<Tensor<4>> {
+        let blocks = self.vision_model.encoder.layers.len();
+        let last = layers.iter().map(|&l| blocks.saturating_add_signed(l + 1)).max();
         let [_, _, height, width] = pixels.dims();
         let [_, _, patch, _] = self.vision_model.embeddings.patch_embedding.weight.dims();
-        let mut states = self.forward_layers(pixels, wanted);
-        tokens_to_map(states.swap_remove(wanted), [height / patch, width / patch])
+        let states = self.forward_layers(pixels, last.unwrap_or(0));
+        select_maps(&states, blocks, layers, [height / patch, width / patch])
     }
 
     /// The normalised class token of the last hidden state.

@@ -1,5 +1,6 @@
 //! DINOv2 with layer scale, by the keys of a Hugging Face checkpoint.
 
+use super::encoder::select_maps;
 use super::patch::PatchEmbed;
 use super::{ConfigError, require, require_vit};
 use crate::layers::{Activation, LayerNorm, Linear, attend, merge_heads, split_heads};
@@ -23,6 +24,13 @@ pub struct Dinov2Config {
     pub image_size: usize,
     /// Side of a patch in pixels.
     pub patch_size: usize,
+    /// Side of the square picture that the tower is given, where it is another one: positions are
+    /// interpolated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_size: Option<usize>,
+    /// Added to the new grid's side when the positions are interpolated.
+    #[serde(default = "tenth")]
+    pub interpolate_offset: f64,
     /// Activation of the perceptrons.
     #[serde(default = "gelu")]
     pub hidden_act: Activation,
@@ -39,6 +47,11 @@ pub struct Dinov2Config {
 
 fn four() -> usize {
     4
+}
+
+/// What the published model was trained with, so that rounding could not lose a row.
+fn tenth() -> f64 {
+    0.1
 }
 
 fn one() -> f64 {
@@ -108,6 +121,7 @@ impl Dinov2Config {
                 patch_embeddings: PatchEmbeddings {
                     projection: PatchEmbed::new(3, dim, self.patch_size, true, device),
                 },
+                offset: self.interpolate_offset,
             },
             encoder: Encoder { layer: (0..self.num_hidden_layers).map(block).collect() },
             layernorm: norm(),
@@ -135,6 +149,8 @@ pub struct Embeddings {
     pub position_embeddings: Param<Tensor<3>>,
     /// The patches.
     pub patch_embeddings: PatchEmbeddings,
+    #[module(skip)]
+    offset: f64,
 }
 
 /// Cutting into patches, under the key checkpoints give it.
@@ -232,6 +248,20 @@ impl Dinov2 {
         states
     }
 
+    /// Normalised hidden states without the class token, as maps.
+    ///
+    /// # Shapes
+    /// `pixels` `[batch, 3, height, width]`, `layers` counted from the end (-1 is the output of the
+    /// last block) -> `[batch, dim, rows, columns]` each
+    pub fn feature_maps(&self, pixels: Tensor<4>, layers: &[isize]) -> Vec<Tensor<4>> {
+        let [_, _, height, width] = pixels.dims();
+        let [_, _, patch, _] = self.embeddings.patch_embeddings.projection.weight.dims();
+        let (blocks, grid) = (self.encoder.layer.len(), [height / patch, width / patch]);
+        let states: Vec<_> =
+            self.forward(pixels).into_iter().map(|state| self.normalise(state)).collect();
+        select_maps(&states, blocks, layers, grid)
+    }
+
     /// The final normalisation, which makes the last hidden state the model's output.
     ///
     /// # Shapes
@@ -257,9 +287,9 @@ impl Embeddings {
         let device = table.device();
         let class = table.clone().narrow(1, 0, 1);
         let patches = table.narrow(1, 1, length - 1).reshape([stored, stored * dim]);
-        let patches =
-            position_matrix(stored, rows, &device).matmul(patches).reshape([rows, stored, dim]);
-        let patches = position_matrix(stored, columns, &device).unsqueeze().matmul(patches);
+        let matrix = |to| position_matrix(stored, to, self.offset, &device);
+        let patches = matrix(rows).matmul(patches).reshape([rows, stored, dim]);
+        let patches = matrix(columns).unsqueeze().matmul(patches);
         Tensor::cat(vec![class, patches.reshape([1, rows * columns, dim])], 1)
     }
 
@@ -273,12 +303,11 @@ impl Embeddings {
 }
 
 /// Bicubic weights (a = -0.75, no antialiasing, border repeated) along one axis of the position
-/// table. The published model was trained with a scale of `(to + 0.1) / from`, so that rounding
-/// could not lose a row; the sampling step inherits it.
+/// table, at a scale of `(to + offset) / from`.
 ///
 /// # Shapes
 /// returns `[to, from]`
-fn position_matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
+fn position_matrix(from: usize, to: usize, offset: f64, device: &Device) -> Tensor<2> {
     const A: f64 = -0.75;
     let cubic = |distance: f64| {
         let x = distance.abs();
@@ -290,7 +319,7 @@ fn position_matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
             0.0
         }
     };
-    let step = from as f64 / (to as f64 + 0.1);
+    let step = from as f64 / (to as f64 + offset);
     let mut weights = vec![0.0f32; from * to];
     for (i, row) in weights.chunks_exact_mut(from).enumerate() {
         let at = (i as f64 + 0.5) * step - 0.5;

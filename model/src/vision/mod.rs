@@ -3,6 +3,7 @@
 mod clip_vit;
 mod convnext;
 mod dinov2;
+mod encoder;
 mod patch;
 mod projector;
 mod pyramid;
@@ -10,6 +11,7 @@ mod pyramid;
 pub use clip_vit::{ClipVit, ClipVitConfig};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use dinov2::{Dinov2, Dinov2Config};
+pub use encoder::{VisualEncoder, VisualEncoderConfig};
 pub use patch::{PatchEmbed, PatchSpread, tokens_to_map};
 pub use projector::{Projector, ProjectorConfig};
 pub use pyramid::{FeatureSelect, Pyramid, Transform};

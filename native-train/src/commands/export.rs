@@ -1,11 +1,12 @@
 //! `refvlm export`.
 
-use super::Outcome;
+use super::{Form, Outcome};
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use refvlm_model::package::{Description, Quantisation};
+use refvlm_model::package::{Description, MANIFEST_FILE};
 use refvlm_model::refvlm::RefVlm;
+use refvlm_native::huggingface::Stored;
 use refvlm_native::package::{pack, write};
 use refvlm_native::train::TrainFile;
 use refvlm_native::train::checkpoint::Checkpoint;
@@ -17,7 +18,8 @@ use std::path::PathBuf;
 /// Make a package of a run.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The configuration the run was trained with.
+    /// The configuration the run was trained with; or the folder of a package, for the other
+    /// layout.
     config: PathBuf,
     /// Folder of the run.
     #[arg(long, default_value = "runs/scenes")]
@@ -28,6 +30,12 @@ pub struct Export {
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = Form::Q8)]
     quantisation: Form,
+    /// What is written: our package, or the folders of the reference with Hugging Face's names.
+    #[arg(long, value_enum, default_value_t = Layout::Package)]
+    layout: Layout,
+    /// How the layout of Hugging Face stores weights: f32, f16 or bf16.
+    #[arg(long, value_enum, default_value_t = Form::F16)]
+    dtype: Form,
     /// JSON of `refvlm eval`, whose scores go into the manifest.
     #[arg(long)]
     scores: Option<PathBuf>,
@@ -36,22 +44,29 @@ pub struct Export {
     out: PathBuf,
 }
 
-/// How weights are stored.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
-    /// 32 bits.
-    F32,
-    /// 16 bits.
-    F16,
-    /// Matrices with 8 bits per weight.
-    Q8,
-    /// Matrices with 4 bits per weight.
-    Q4,
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    /// A package that this program and the page load.
+    Package,
+    /// The reference's folders: `projector`, `box_decoder`, ..., beside the language model.
+    Huggingface,
 }
 
 impl Export {
     /// Runs the command.
     pub fn run(self) -> Outcome {
+        if self.layout == Layout::Huggingface && matches!(self.dtype, Form::Q8 | Form::Q4) {
+            return Err("--dtype: this layout holds f32, f16 or bf16".into());
+        }
+        if self.config.join(MANIFEST_FILE).is_file() {
+            if self.layout == Layout::Package {
+                return Err("a package is one already; give --layout huggingface".into());
+            }
+            Stored::open(&self.config)?.export(self.dtype.into(), &self.out)?;
+            println!("{}", self.out.display());
+            return Ok(());
+        }
         let file = TrainFile::read(&self.config)?;
         let device = Device::flex();
         let dir = self.run.join("full");
@@ -63,6 +78,12 @@ impl Export {
         let student = student.load_record(checkpoint.record()?);
         let tokenizer = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
+        if self.layout == Layout::Huggingface {
+            let stored = Stored::of(file.model, student.model, Some(tokenizer));
+            stored.export(self.dtype.into(), &self.out)?;
+            println!("{}: step {}", self.out.display(), state.step);
+            return Ok(());
+        }
         let mut scores = BTreeMap::from([
             ("steps".to_string(), state.step as f64),
             ("pictures".to_string(), state.pictures as f64),
@@ -83,13 +104,7 @@ impl Export {
             training_command: format!("refvlm train {}", self.config.display()),
             scores,
         };
-        let form = match self.quantisation {
-            Form::F32 => Quantisation::F32,
-            Form::F16 => Quantisation::F16,
-            Form::Q8 => Quantisation::Q8,
-            Form::Q4 => Quantisation::Q4,
-        };
-        let files = pack(&student.model, tokenizer, form, description)?;
+        let files = pack(&student.model, tokenizer, self.quantisation.into(), description)?;
         write(&self.out, &files)?;
         let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
         println!(

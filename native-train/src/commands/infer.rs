@@ -1,17 +1,21 @@
 //! `refvlm infer`.
 
-use super::{Outcome, package};
+use super::{Outcome, fetched, package};
 use burn::tensor::Device;
-use clap::Args;
-use refvlm_model::engine::Ask;
+use clap::{Args, ValueEnum};
+use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Finish, Shape};
 use refvlm_model::image::Picture as View;
 use refvlm_model::language::Sampling;
+use refvlm_native::chat::Chat;
 use refvlm_native::draw::annotate;
+use refvlm_native::fetch::SMOLLM2_135M;
+use refvlm_native::photo;
 use refvlm_native::picture::{Picture, read_mask, read_picture, write_png};
 use refvlm_record::{Prompt, Task};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Ask about a picture. Point at things with `--point`, `--box`, `--scribble` and `--mask`, any
 /// number of times; the question mentions them as `[prompt 1]`, `[prompt 2]` in the order
@@ -19,7 +23,14 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Infer {
     /// PNG, JPEG, WebP or GIF.
-    picture: PathBuf,
+    #[arg(required_unless_present = "text_only")]
+    picture: Option<PathBuf>,
+    /// Ask the language model alone, without a picture; needs `--preset`.
+    #[arg(long, value_name = "QUESTION", requires = "preset", conflicts_with = "picture")]
+    text_only: Option<String>,
+    /// A model whose pretrained parts are fetched.
+    #[arg(long, value_enum, conflicts_with = "model")]
+    preset: Option<Preset>,
     /// The question.
     #[arg(long, default_value = "")]
     ask: String,
@@ -69,30 +80,32 @@ pub struct Infer {
     seed: u64,
 }
 
+/// Models whose pretrained parts are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Preset {
+    /// ViT-S/14 and SmolLM2-135M, for photos.
+    Photo,
+}
+
 impl Infer {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let picture = read_picture(&self.picture)?;
+        if let Some(question) = &self.text_only {
+            return self.text_only(question);
+        }
+        let path = self.picture.as_deref().ok_or("no picture given")?;
+        let picture = read_picture(path)?;
         let prompts = self.prompts(&picture)?;
         let text = match (self.ask.trim(), prompts.len()) {
             ("", 0) => default_question(self.task).to_string(),
             ("", _) => pointed_question(self.task).to_string(),
             (text, _) => text.to_string(),
         };
-        let package = package(self.model.as_deref())?;
-        if package.config.preset == "scenes" {
-            eprintln!("note: this model knows generated scenes, not photos");
-        }
-        let mut session = package.session(&Device::flex())?;
+        let mut session = self.session()?;
         let view = View::new(picture.width, picture.height, &picture.rgb)?;
         pollster::block_on(session.set_image(view))?;
         let ask = Ask {
-            sampling: Sampling {
-                temperature: self.temperature,
-                top_k: self.top_k,
-                top_p: self.top_p,
-                seed: self.seed,
-            },
+            sampling: self.sampling(),
             budget: self.budget,
             constrained: !self.unconstrained,
             ..Ask::new(self.task, text, prompts.clone())
@@ -118,6 +131,57 @@ impl Infer {
             write_png(out, &annotate(&picture, &prompts, &events))?;
             eprintln!("{}", out.display());
         }
+        Ok(())
+    }
+
+    /// The model that was asked for, and a word of warning.
+    fn session(&self) -> Result<Session, Box<dyn std::error::Error>> {
+        let device = Device::flex();
+        if self.preset == Some(Preset::Photo) {
+            let [language, tower] = photo::PARTS.map(|part| fetched(&part));
+            eprintln!(
+                "note: projector and decoders of this preset are untrained: answers mean nothing"
+            );
+            return Ok(photo::session(&language?, &tower?, &device)?);
+        }
+        let package = package(self.model.as_deref())?;
+        if package.config.preset == "scenes" {
+            eprintln!("note: this model knows generated scenes, not photos");
+        }
+        Ok(package.session(&device)?)
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            seed: self.seed,
+        }
+    }
+
+    /// The language model's answer, as it is written.
+    fn text_only(&self, question: &str) -> Outcome {
+        let path = fetched(&SMOLLM2_135M)?;
+        let start = Instant::now();
+        let chat = Chat::read(&path, &Device::flex())?;
+        let loaded = start.elapsed().as_secs_f64();
+        let prompt = chat.prompt(question)?;
+        let start = Instant::now();
+        let mut first = None;
+        let answer = chat.answer(&prompt, self.budget, self.sampling(), |text| {
+            first.get_or_insert_with(|| start.elapsed().as_secs_f64());
+            let mut out = std::io::stdout().lock();
+            write!(out, "{text}")?;
+            out.flush()
+        })?;
+        println!();
+        eprintln!(
+            "{} tokens: loaded in {loaded:.2} s, first token {:.2} s, answer {:.2} s",
+            answer.len(),
+            first.unwrap_or_default(),
+            start.elapsed().as_secs_f64()
+        );
         Ok(())
     }
 

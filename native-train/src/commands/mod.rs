@@ -3,17 +3,21 @@
 mod data;
 mod eval;
 mod export;
+mod import;
 mod infer;
+mod inspect;
 mod scenes;
 mod tokenizer;
 mod train;
 
 use burn::tensor::Device;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use refvlm_model::package::Quantisation;
+use refvlm_native::fetch::{FetchError, Pinned, Source, announcement};
 use refvlm_native::package::{LoadError, Package};
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What every command returns: an error is printed with its causes named in its text.
 pub type Outcome = Result<(), Box<dyn Error>>;
@@ -40,6 +44,10 @@ enum Command {
     Eval(eval::Eval),
     /// Make a package of a run.
     Export(export::Export),
+    /// Make a package of published weights.
+    Import(import::ImportWeights),
+    /// Print what a checkpoint, a package or a preset holds.
+    Inspect(inspect::Inspect),
     /// Train the vocabulary of a model on dialogues about scenes.
     Tokenizer(tokenizer::TrainTokenizer),
 }
@@ -57,7 +65,36 @@ impl Cli {
             Command::Train(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Import(command) => command.run(),
+            Command::Inspect(command) => command.run(),
             Command::Tokenizer(command) => command.run(),
+        }
+    }
+}
+
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// 32 bits.
+    F32,
+    /// 16 bits.
+    F16,
+    /// 16 bits with the range of 32.
+    Bf16,
+    /// Matrices with 8 bits per weight.
+    Q8,
+    /// Matrices with 4 bits per weight.
+    Q4,
+}
+
+impl From<Form> for Quantisation {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::F32 => Quantisation::F32,
+            Form::F16 => Quantisation::F16,
+            Form::Bf16 => Quantisation::Bf16,
+            Form::Q8 => Quantisation::Q8,
+            Form::Q4 => Quantisation::Q4,
         }
     }
 }
@@ -69,6 +106,25 @@ fn package(dir: Option<&Path>) -> Result<Package, LoadError> {
         Some(dir) => Package::read(dir, &device),
         None => Package::embedded(&device),
     }
+}
+
+/// The path of a pinned file, fetched with a bar if the cache does not have it.
+fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
+    let bar = ProgressBar::new(0);
+    let style = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    let path = Source::from_env()?.fetch(pinned, &mut |at, end| {
+        if bar.length() == Some(0) {
+            eprintln!("{}", announcement(pinned));
+            bar.reset();
+        }
+        bar.set_length(end.unwrap_or(at).max(1));
+        bar.set_position(at);
+    });
+    bar.finish_and_clear();
+    path
 }
 
 /// A bar for long work; silent where nobody looks.

@@ -1,0 +1,105 @@
+//! The files of a package whose weights are written as they come, since sizes are known before.
+
+use super::encode::{Part, parts};
+use super::error::PackageError;
+use super::manifest::{Description, FileEntry, Manifest, Quantisation};
+use super::writer::{TOKENIZER_FILE, header_bytes, shard_file};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A shard to be written: header, then the tensors in order.
+#[derive(Debug, Clone)]
+pub struct PlannedShard {
+    /// Its name.
+    pub file: String,
+    /// What comes before the tensors.
+    pub header: Vec<u8>,
+    /// Its parameters, by their place in the list the plan was made of.
+    pub parameters: Vec<usize>,
+    /// Names of its tensors.
+    tensors: Vec<String>,
+    /// Bytes of the tensors.
+    bytes: u64,
+}
+
+/// Which parameter goes into which shard.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How parameters are stored.
+    pub quantisation: Quantisation,
+    /// The shards in order.
+    pub shards: Vec<PlannedShard>,
+}
+
+impl Plan {
+    /// Fills shards of at most `limit` bytes; a parameter larger than that gets one of its own.
+    pub fn new(
+        quantisation: Quantisation,
+        parameters: &[(String, Vec<usize>)],
+        limit: usize,
+    ) -> Self {
+        let mut groups: Vec<(Vec<usize>, Vec<Part>, usize)> = vec![];
+        for (place, (name, shape)) in parameters.iter().enumerate() {
+            let parts = parts(quantisation, name, shape);
+            let size: usize = parts.iter().map(|part| part.bytes).sum();
+            match groups.last_mut() {
+                Some((places, tensors, held)) if *held + size <= limit => {
+                    places.push(place);
+                    tensors.extend(parts);
+                    *held += size;
+                }
+                _ => groups.push((vec![place], parts, size)),
+            }
+        }
+        let count = groups.len();
+        let shards = groups.into_iter().enumerate().map(|(k, (parameters, parts, bytes))| {
+            let mut at = 0;
+            let mut header = serde_json::Map::new();
+            for Part { name, dtype, shape, bytes } in &parts {
+                let offsets = [at, at + bytes];
+                let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});
+                header.insert(name.clone(), entry);
+                at += bytes;
+            }
+            PlannedShard {
+                file: shard_file(k, count),
+                header: header_bytes(header),
+                parameters,
+                tensors: parts.into_iter().map(|part| part.name).collect(),
+                bytes: bytes as u64,
+            }
+        });
+        Self { quantisation, shards: shards.collect() }
+    }
+
+    /// Bytes of all shards.
+    pub fn bytes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.header.len() as u64 + shard.bytes).sum()
+    }
+
+    /// The index that Hugging Face's readers follow.
+    pub fn index(&self) -> Vec<u8> {
+        let total: u64 = self.shards.iter().map(|shard| shard.bytes).sum();
+        let names = |shard: &PlannedShard| {
+            let file = shard.file.clone();
+            shard.tensors.clone().into_iter().map(move |name| (name, file.clone()))
+        };
+        let weight_map: BTreeMap<String, String> = self.shards.iter().flat_map(names).collect();
+        json!({"metadata": {"total_size": total}, "weight_map": weight_map}).to_string().into()
+    }
+
+    /// The manifest, once the shards are written; `tokenizer` is the content of its file.
+    ///
+    /// # Errors
+    /// When it can't be put into words.
+    pub fn manifest(
+        &self,
+        description: Description,
+        tokenizer: Option<&[u8]>,
+        shards: Vec<FileEntry>,
+    ) -> Result<Vec<u8>, PackageError> {
+        let tokenizer = tokenizer.map(|json| FileEntry::new(TOKENIZER_FILE, json));
+        let manifest = Manifest::new(description, self.quantisation, tokenizer, shards);
+        serde_json::to_vec_pretty(&manifest).map_err(|e| PackageError::Manifest(e.to_string()))
+    }
+}

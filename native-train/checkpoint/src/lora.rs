@@ -1,0 +1,176 @@
+//! Low-rank adapters of PEFT, added to the weights they were trained on.
+
+use crate::{Checkpoint, CheckpointError, Source, Tensor};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Larger than any configuration.
+const MAX_CONFIG: u64 = 1 << 20;
+/// What PEFT puts before the names of the base model.
+const PREFIX: &str = "base_model.model.";
+/// Name of the configuration in an adapter's folder.
+pub const CONFIG_FILE: &str = "adapter_config.json";
+
+#[derive(Debug, Deserialize)]
+struct Config {
+    #[serde(default)]
+    peft_type: Option<String>,
+    r: usize,
+    lora_alpha: f32,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    use_dora: bool,
+    #[serde(default)]
+    fan_in_fan_out: bool,
+    #[serde(default)]
+    rank_pattern: BTreeMap<String, usize>,
+    #[serde(default)]
+    alpha_pattern: BTreeMap<String, f32>,
+}
+
+/// An adapter: `weight + scale B A` for some weights, and other values for some.
+#[derive(Debug)]
+pub struct Adapter {
+    file: String,
+    checkpoint: Checkpoint,
+    config: Config,
+    changes: BTreeMap<String, Change>,
+}
+
+#[derive(Debug, Default)]
+struct Change {
+    /// `[rank, in]`.
+    a: Option<Tensor>,
+    /// `[out, rank]`.
+    b: Option<Tensor>,
+    /// Trained as a whole.
+    whole: Option<Tensor>,
+}
+
+impl Adapter {
+    /// Opens a folder with `adapter_config.json` and `adapter_model.safetensors` or `.bin`.
+    ///
+    /// # Errors
+    /// When it is incomplete or of a kind that isn't a plain low-rank sum.
+    pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
+        let config = Source::open(&folder.join(CONFIG_FILE))?;
+        let weights = ["adapter_model.safetensors", "adapter_model.bin"]
+            .map(|name| folder.join(name))
+            .into_iter()
+            .find(|path| path.is_file())
+            .ok_or_else(|| CheckpointError::Unknown { file: folder.display().to_string() })?;
+        Self::new(&config, Checkpoint::open(&weights)?)
+    }
+
+    /// An adapter from its two parts.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`].
+    pub fn new(config: &Source, checkpoint: Checkpoint) -> Result<Self, CheckpointError> {
+        let file = config.name().to_string();
+        if config.length() > MAX_CONFIG {
+            let count = config.length();
+            return Err(CheckpointError::too_much(&file, "bytes of settings", count, MAX_CONFIG));
+        }
+        let config: Config = serde_json::from_slice(&config.read_vec(0, config.length())?)
+            .map_err(|e| CheckpointError::damaged(&file, e))?;
+        let wrong = |reason: String| CheckpointError::Adapter { file: file.clone(), reason };
+        if config.peft_type.as_deref().is_some_and(|kind| kind != "LORA")
+            || config.use_dora
+            || config.fan_in_fan_out
+            || config.r == 0
+        {
+            return Err(wrong("not a plain LORA: its weights are no sum with B A".into()));
+        }
+        let mut changes: BTreeMap<String, Change> = BTreeMap::new();
+        for tensor in checkpoint.tensors() {
+            let name = tensor.name.strip_prefix(PREFIX).unwrap_or(&tensor.name);
+            // While training, PEFT puts the adapter's name into each key.
+            let name = name.replace(".default.", ".");
+            let (target, part): (_, fn(&mut Change) -> &mut Option<Tensor>) =
+                if let Some(module) = name.strip_suffix(".lora_A.weight") {
+                    (format!("{module}.weight"), |change| &mut change.a)
+                } else if let Some(module) = name.strip_suffix(".lora_B.weight") {
+                    (format!("{module}.weight"), |change| &mut change.b)
+                } else if name.contains("lora_") {
+                    return Err(wrong(format!("{} is no part of a linear map", tensor.name)));
+                } else {
+                    (name.replace("modules_to_save.", ""), |change| &mut change.whole)
+                };
+            if part(changes.entry(target).or_default()).replace(tensor.clone()).is_some() {
+                return Err(wrong(format!("{} stands for a weight that another has", tensor.name)));
+            }
+        }
+        for (target, change) in &changes {
+            let fits = match change {
+                Change { a: Some(a), b: Some(b), whole: None } => {
+                    matches!((&*a.shape, &*b.shape), (&[rank, _], &[_, same]) if rank == same)
+                        && (a.shape[0] == config.r || !config.rank_pattern.is_empty())
+                }
+                Change { a: None, b: None, whole: Some(_) } => true,
+                _ => false,
+            };
+            if !fits {
+                return Err(wrong(format!("the parts for {target} don't belong together")));
+            }
+        }
+        Ok(Self { file, checkpoint, config, changes })
+    }
+
+    /// The weights it changes, by the base model's names.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.changes.keys().map(String::as_str)
+    }
+
+    /// Changes the weight `name` of the base model, if the adapter does.
+    ///
+    /// # Errors
+    /// When the shape is not the one the adapter was trained on, or its file can't be read.
+    pub fn merge(
+        &self,
+        name: &str,
+        shape: &[usize],
+        values: &mut [f32],
+    ) -> Result<bool, CheckpointError> {
+        let Some(change) = self.changes.get(name) else { return Ok(false) };
+        let misfit = || CheckpointError::Adapter {
+            file: self.file.clone(),
+            reason: format!("{name} is {shape:?}, which is not what the adapter was trained on"),
+        };
+        if let Some(whole) = &change.whole {
+            if whole.shape != shape || whole.numel() != values.len() {
+                return Err(misfit());
+            }
+            values.copy_from_slice(&self.checkpoint.read(whole)?);
+            return Ok(true);
+        }
+        let (Some(a), Some(b), &[out, width]) = (&change.a, &change.b, shape) else {
+            return Err(misfit());
+        };
+        let rank = a.shape[0];
+        if a.shape[1] != width || b.shape[0] != out || values.len() != out * width || width == 0 {
+            return Err(misfit());
+        }
+        let scale = self.scale(name.trim_end_matches(".weight"), rank);
+        let (a, b) = (self.checkpoint.read(a)?, self.checkpoint.read(b)?);
+        for (row, factors) in values.chunks_mut(width).zip(b.chunks(rank.max(1))) {
+            for (factor, a) in factors.iter().zip(a.chunks(width)) {
+                let factor = scale * factor;
+                row.iter_mut().zip(a).for_each(|(x, a)| *x += factor * a);
+            }
+        }
+        Ok(true)
+    }
+
+    fn scale(&self, module: &str, rank: usize) -> f32 {
+        let Config { lora_alpha, alpha_pattern, use_rslora, .. } = &self.config;
+        let own = |(pattern, _): &(&String, &f32)| {
+            module.strip_suffix(pattern.as_str()).is_some_and(|m| m.is_empty() || m.ends_with('.'))
+        };
+        let alpha = alpha_pattern.iter().find(own).map_or(*lora_alpha, |(_, &alpha)| alpha);
+        let rank = rank as f32;
+        alpha / if *use_rslora { rank.sqrt() } else { rank }
+    }
+}

@@ -1,0 +1,173 @@
+//! One damage at a time, and the error it has to give.
+
+#![allow(clippy::unwrap_used)]
+
+use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    std::fs::read(path).unwrap()
+}
+
+fn open(bytes: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
+    Checkpoint::from_source(Source::memory("test", bytes))
+}
+
+fn error(bytes: Vec<u8>) -> CheckpointError {
+    open(bytes).map(drop).unwrap_err()
+}
+
+fn safetensors(header: &str, data: usize) -> Vec<u8> {
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], header.as_bytes(), &vec![0; data]].concat()
+}
+
+/// Puts `new` where `old` first stands.
+fn replaced(mut bytes: Vec<u8>, old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    bytes[at..at + new.len()].copy_from_slice(new);
+    bytes
+}
+
+/// A folder of its own, removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, files: &[(&str, &[u8])]) -> Self {
+        let path = std::env::temp_dir().join(format!("refvlm-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        for (file, bytes) in files {
+            std::fs::write(path.join(file), bytes).unwrap();
+        }
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_truncated_shard() {
+    let mut shard = fixture("torch.safetensors");
+    shard.pop();
+    let index = br#"{"weight_map": {"a.weight": "a.safetensors"}}"#;
+    let files: [(&str, &[u8]); 2] =
+        [("model.safetensors.index.json", index), ("a.safetensors", &shard)];
+    let folder = Folder::new("truncated", &files);
+    let error = Checkpoint::open(&folder.0).unwrap_err();
+    assert!(matches!(error, CheckpointError::Truncated { .. }), "{error}");
+    assert!(error.to_string().contains("a.safetensors"), "{error}");
+}
+
+#[test]
+fn an_index_that_names_a_missing_file_or_a_missing_tensor() {
+    let shard = fixture("torch.safetensors");
+    let index = br#"{"weight_map": {"a.weight": "a.safetensors", "x": "b.safetensors"}}"#;
+    let files: [(&str, &[u8]); 2] =
+        [("model.safetensors.index.json", index), ("a.safetensors", &shard)];
+    let folder = Folder::new("missing", &files);
+    let error = Checkpoint::open(&folder.0).unwrap_err();
+    assert!(
+        matches!(&error, CheckpointError::MissingShard { shard, .. } if shard == "b.safetensors")
+    );
+    std::fs::write(folder.0.join("b.safetensors"), safetensors("{}", 0)).unwrap();
+    let error = Checkpoint::open(&folder.0).unwrap_err();
+    assert!(matches!(error, CheckpointError::Index { .. }), "{error}");
+    let outside = br#"{"weight_map": {"a.weight": "../a.safetensors"}}"#;
+    std::fs::write(folder.0.join("model.safetensors.index.json"), outside).unwrap();
+    let error = Checkpoint::open(&folder.0).unwrap_err();
+    assert!(matches!(error, CheckpointError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_wrong_dtype() {
+    let header = r#"{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}"#;
+    let error = error(safetensors(header, 4));
+    assert!(
+        matches!(&error, CheckpointError::Dtype { dtype, .. } if dtype == "F8_E4M3"),
+        "{error}"
+    );
+    // Of GGML's types 36 is not read.
+    let gguf = fixture("all.gguf");
+    let at = gguf.windows(4).position(|w| w == b"q4_1").unwrap() + 4 + 4 + 16;
+    let mut other = gguf.clone();
+    assert_eq!(other[at], 3);
+    other[at] = 36;
+    let error = self::error(other);
+    assert!(matches!(&error, CheckpointError::Dtype { tensor, .. } if tensor == "q4_1"), "{error}");
+}
+
+#[test]
+fn a_wrong_shape() {
+    for shape in ["[5]", "[3]", "[18446744073709551615,2]"] {
+        let header = format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":[0,16]}}}}"#);
+        let error = error(safetensors(&header, 16));
+        assert!(matches!(error, CheckpointError::Shape { .. }), "{error}");
+    }
+    // 24 numbers are stored: 25 of them are no view.
+    let pickle = replaced(fixture("nested.pth"), b"K\x04K\x06", b"K\x05K\x06");
+    let error = error(pickle);
+    assert!(matches!(error, CheckpointError::Shape { .. }), "{error}");
+}
+
+#[test]
+fn a_duplicate_key() {
+    let entry = |range| format!(r#""a":{{"dtype":"U8","shape":[1],"data_offsets":{range}}}"#);
+    let header = format!("{{{},{}}}", entry("[0,1]"), entry("[1,2]"));
+    let error = error(safetensors(&header, 2));
+    assert!(
+        matches!(&error, CheckpointError::Duplicate { tensor, .. } if tensor == "a"),
+        "{error}"
+    );
+    let gguf = replaced(fixture("all.gguf"), b"\x04\0\0\0\0\0\0\0q4_1", b"\x04\0\0\0\0\0\0\0q4_0");
+    let error = self::error(gguf);
+    assert!(matches!(error, CheckpointError::Duplicate { .. }), "{error}");
+}
+
+#[test]
+fn a_header_that_claims_two_to_the_sixty() {
+    let mut file = safetensors("{}", 0);
+    file[..8].copy_from_slice(&(1u64 << 60).to_le_bytes());
+    assert!(matches!(error(file), CheckpointError::Truncated { .. }));
+    // Counts of tensors and settings in GGUF.
+    for at in [8, 16] {
+        let mut file = fixture("all.gguf");
+        file[at..at + 8].copy_from_slice(&(1u64 << 60).to_le_bytes());
+        assert!(matches!(error(file), CheckpointError::TooMuch { .. }));
+    }
+}
+
+#[test]
+fn a_pickle_with_a_foreign_opcode_or_global() {
+    // INST would make an object of any class.
+    let pickle = replaced(fixture("nested.pth"), b"\x80\x02}", b"\x80\x02i");
+    let error = error(pickle);
+    assert!(matches!(error, CheckpointError::Opcode { opcode: b'i', at: 2, .. }), "{error}");
+    let pickle = replaced(fixture("nested.pth"), b"torch\nHalfStorage", b"posix\nHalfStorage");
+    let error = self::error(pickle);
+    let named = |global: &str| global == "posix.HalfStorage";
+    assert!(matches!(&error, CheckpointError::Global { global, .. } if named(global)), "{error}");
+}
+
+#[test]
+fn values_outside_of_an_onnx_file() {
+    // Field 14 of a tensor is where its values are; 1 stands for another file.
+    let tensor = b"\x08\x01\x10\x01\x42\x01w\x70\x01";
+    let graph = [&[0x2a, tensor.len() as u8][..], tensor].concat();
+    let model = [&[0x08, 7, 0x3a, graph.len() as u8][..], &graph].concat();
+    let error = error(model);
+    assert!(matches!(error, CheckpointError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("another file"), "{error}");
+}
+
+#[test]
+fn what_is_no_checkpoint() {
+    for bytes in [&b""[..], b"x", b"<html>not found</html>"] {
+        assert!(matches!(error(bytes.to_vec()), CheckpointError::Unknown { .. }));
+    }
+}

@@ -1,0 +1,81 @@
+//! Files that the formats' own writers made, read back to the number.
+
+#![allow(clippy::unwrap_used)]
+
+use refvlm_checkpoint::{Checkpoint, llama};
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+#[test]
+fn gguf_is_dequantised_as_its_own_package_does() {
+    let gguf = Checkpoint::open(&fixture("all.gguf")).unwrap();
+    let expected = Checkpoint::open(&fixture("gguf.safetensors")).unwrap();
+    assert_eq!(gguf.tensors().len(), 9);
+    for tensor in gguf.tensors() {
+        let wanted = expected.require(&tensor.name).unwrap();
+        assert_eq!(tensor.shape, wanted.shape, "{}", tensor.name);
+        let (found, wanted) = (gguf.read(tensor).unwrap(), expected.read(wanted).unwrap());
+        for (i, (a, b)) in found.iter().zip(&wanted).enumerate() {
+            // One rounding of a product and a sum, which the package orders differently.
+            assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "{} {i}: {a} {b}", tensor.name);
+        }
+        let block = tensor.encoding.block();
+        let mut part = vec![0.0; found.len() - block];
+        gguf.read_range(tensor, block, &mut part).unwrap();
+        assert_eq!(part, found[block..], "{}", tensor.name);
+    }
+}
+
+#[test]
+fn gguf_settings_have_their_types() {
+    let gguf = Checkpoint::open(&fixture("all.gguf")).unwrap();
+    let metadata = &gguf.metadata;
+    assert_eq!(metadata.text("general.architecture").unwrap(), "llama");
+    assert_eq!(metadata.float("llama.rope.freq_base").unwrap(), 10000.0);
+    assert_eq!(metadata.texts("tokenizer.ggml.tokens").unwrap()[3], "▁Hello");
+    assert_eq!(metadata.floats("tokenizer.ggml.scores").unwrap(), [0.0, -1.0, -2.5, 0.25]);
+    assert_eq!(metadata.integers("tokenizer.ggml.token_type").unwrap(), [2, 3, 3, 1]);
+    assert_eq!(llama::heads(metadata).unwrap(), (2, 1));
+    let error = metadata.text("llama.rope.freq_base").unwrap_err().to_string();
+    assert!(error.contains("llama.rope.freq_base: is not a text"), "{error}");
+}
+
+#[test]
+fn query_rows_come_back_to_hugging_faces_order() {
+    let gguf = Checkpoint::open(&fixture("all.gguf")).unwrap();
+    let expected = Checkpoint::open(&fixture("gguf.safetensors")).unwrap();
+    let tensor = gguf.require("blk.0.attn_q.weight").unwrap();
+    let name = llama::hugging_face_name(&tensor.name).unwrap();
+    let plain = expected.read(expected.require(&name).unwrap()).unwrap();
+    assert_eq!(llama::read(&gguf, tensor).unwrap(), plain);
+    assert_ne!(gguf.read(tensor).unwrap(), plain);
+}
+
+/// Every tensor of `file` is in `expected`, shape and numbers, and the other way round.
+fn equal(file: &str, expected: &str) {
+    let (found, expected) =
+        (Checkpoint::open(&fixture(file)).unwrap(), Checkpoint::open(&fixture(expected)).unwrap());
+    assert_eq!(found.tensors().len(), expected.tensors().len());
+    for wanted in expected.tensors() {
+        let tensor = found.require(&wanted.name).unwrap();
+        assert_eq!(tensor.shape, wanted.shape, "{}", tensor.name);
+        let (values, wanted) = (found.read(tensor).unwrap(), expected.read(wanted).unwrap());
+        assert_eq!(values, wanted, "{}", tensor.name);
+        let mut part = vec![0.0; values.len().saturating_sub(1)];
+        found.read_range(tensor, values.len() - part.len(), &mut part).unwrap();
+        assert_eq!(part, values[values.len() - part.len()..], "{}", tensor.name);
+    }
+}
+
+#[test]
+fn a_nested_pickle_with_views_is_read() {
+    equal("nested.pth", "torch.safetensors");
+}
+
+#[test]
+fn an_exported_graph_gets_its_modules_names_back() {
+    equal("graph.onnx", "onnx.safetensors");
+}

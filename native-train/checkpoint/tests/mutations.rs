@@ -1,0 +1,240 @@
+//! Damaged files: each reader is given 10,000 and has to answer with values or a typed error,
+//! without a panic and without allocating much more than the file has.
+
+#![allow(clippy::unwrap_used)]
+
+use refvlm_checkpoint::lora::Adapter;
+use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+
+const MUTATIONS: u64 = 10_000;
+const ALLOWANCE: isize = 64 << 20;
+
+/// Counts what each thread holds.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(change: isize) {
+    // A thread that is ending has no counters any more.
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + change);
+        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
+    });
+}
+
+// SAFETY: every call is handed to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Old and new may both be held while the contents are copied.
+        count(size as isize);
+        count(-(layout.size() as isize));
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A generator of numbers that is the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+}
+
+/// Flips, cuts, splices, and lengths blown up to 2^60, mostly in the `header` first bytes.
+fn mutate(file: &[u8], header: usize, random: &mut Random) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for _ in 0..=random.below(3) {
+        if bytes.is_empty() {
+            break;
+        }
+        let reach = if random.below(4) > 0 { header.min(bytes.len()) } else { bytes.len() };
+        let at = random.below(reach);
+        match random.below(8) {
+            0 | 1 => bytes[at] ^= 1 << random.below(8),
+            2 => bytes[at] = random.next() as u8,
+            3 => bytes.truncate(at),
+            4 => {
+                let end = (at + random.below(64)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            5 => {
+                let from = random.below(bytes.len());
+                let piece = bytes[from..(from + random.below(64)).min(bytes.len())].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            6 => {
+                let end = (at + 8).min(bytes.len());
+                bytes[at..end].copy_from_slice(&(1u64 << 60).to_le_bytes()[..end - at]);
+            }
+            _ => {
+                let end = (at + 4).min(bytes.len());
+                bytes[at..end].copy_from_slice(&u32::MAX.to_le_bytes()[..end - at]);
+            }
+        }
+    }
+    bytes
+}
+
+/// Runs `read` on damaged copies of `file`, and says how many were still read to the end.
+fn survives(
+    file: &[u8],
+    header: usize,
+    read: impl Fn(Vec<u8>) -> Result<(), CheckpointError>,
+) -> u64 {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut whole = 0;
+    for k in 0..MUTATIONS {
+        let bytes = mutate(file, header, &mut random);
+        let (length, before) = (bytes.len() as isize, HELD.get());
+        MOST.set(before);
+        let outcome = read(bytes);
+        let more = MOST.get() - before;
+        assert!(more <= length + ALLOWANCE, "mutation {k}: {more} bytes for a file of {length}");
+        match outcome {
+            Ok(()) => whole += 1,
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    println!("{whole} of {MUTATIONS} were still read");
+    assert!(whole > 0 && whole < MUTATIONS);
+    whole
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    std::fs::read(path).unwrap()
+}
+
+fn read_all(bytes: Vec<u8>) -> Result<(), CheckpointError> {
+    let checkpoint = Checkpoint::from_source(Source::memory("mutated", bytes))?;
+    for tensor in checkpoint.tensors() {
+        checkpoint.read(tensor)?;
+        refvlm_checkpoint::llama::read(&checkpoint, tensor)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = HELD.get();
+    MOST.set(before);
+    drop(vec![0u8; 1 << 20]);
+    assert!(MOST.get() - before >= 1 << 20);
+    assert_eq!(HELD.get(), before);
+}
+
+#[test]
+fn gguf() {
+    survives(&fixture("all.gguf"), 1100, read_all);
+}
+
+#[test]
+fn safetensors() {
+    survives(&fixture("gguf.safetensors"), 900, read_all);
+}
+
+#[test]
+fn torch() {
+    // The pickle lies at the front, the archive's directory at the end: all of it is header.
+    let file = fixture("nested.pth");
+    survives(&file, file.len(), read_all);
+}
+
+#[test]
+fn onnx() {
+    let file = fixture("graph.onnx");
+    survives(&file, file.len(), read_all);
+}
+
+/// An index beside a sound shard.
+#[test]
+fn index() {
+    let folder = std::env::temp_dir().join(format!("refvlm-index-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.safetensors"), fixture("torch.safetensors")).unwrap();
+    let index = r#"{"metadata": {"total_size": 210}, "weight_map": {"a.weight": "a.safetensors",
+        "a.bias": "a.safetensors", "b.bf16": "a.safetensors"}}"#;
+    let path = folder.join("model.safetensors.index.json");
+    survives(index.as_bytes(), index.len(), |bytes| {
+        std::fs::write(&path, bytes).unwrap();
+        Checkpoint::open(&folder).map(drop)
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Tensors of a safetensors file, all f32.
+fn safetensors_of(tensors: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+    let (mut header, mut data) = (vec![], vec![]);
+    for (name, shape, values) in tensors {
+        let begin = data.len();
+        data.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+        header.push(format!(
+            r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{begin},{}]}}"#,
+            data.len()
+        ));
+    }
+    let header = format!("{{{}}}", header.join(","));
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+}
+
+fn adapter() -> Vec<u8> {
+    let name =
+        |part| format!("base_model.model.model.layers.0.self_attn.q_proj.lora_{part}.weight");
+    safetensors_of(&[
+        (&name("A"), &[1, 3], &[1.0, 2.0, 3.0]),
+        (&name("B"), &[2, 1], &[1.0, -1.0]),
+        ("base_model.model.lm_head.weight", &[2], &[5.0, 6.0]),
+    ])
+}
+
+const ADAPTER_CONFIG: &str = r#"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "bias": "none",
+    "target_modules": ["q_proj"], "alpha_pattern": {}, "rank_pattern": {}}"#;
+const TARGET: &str = "model.layers.0.self_attn.q_proj.weight";
+
+fn merge(config: &[u8], weights: Vec<u8>) -> Result<[f32; 6], CheckpointError> {
+    let checkpoint = Checkpoint::from_source(Source::memory("adapter", weights))?;
+    let adapter = Adapter::new(&Source::memory("config", config.to_vec()), checkpoint)?;
+    let mut values = [10.0; 6];
+    adapter.merge(TARGET, &[2, 3], &mut values)?;
+    let mut whole = [0.0; 2];
+    adapter.merge("lm_head.weight", &[2], &mut whole)?;
+    Ok(values)
+}
+
+#[test]
+fn adapter_weights_and_config() {
+    let merged = merge(ADAPTER_CONFIG.as_bytes(), adapter()).unwrap();
+    assert_eq!(merged, [12.0, 14.0, 16.0, 8.0, 6.0, 4.0]);
+    let file = adapter();
+    survives(&file, file.len(), |bytes| merge(ADAPTER_CONFIG.as_bytes(), bytes).map(drop));
+    survives(ADAPTER_CONFIG.as_bytes(), ADAPTER_CONFIG.len(), |bytes| {
+        merge(&bytes, adapter()).map(drop)
+    });
+}

@@ -1,0 +1,117 @@
+//! `refvlm import`.
+
+use super::{Form, Outcome};
+use clap::Args;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use refvlm_model::package::{MANIFEST_FILE, Plan, SHARD_BYTES};
+use refvlm_native::import::{Import, Origin, attach, is_adapter, open, tokenizer_beside};
+use refvlm_native::presets;
+use refvlm_native::vocabulary;
+use std::path::{Path, PathBuf};
+
+/// Make a package of published weights.
+#[derive(Debug, Args)]
+pub struct ImportWeights {
+    /// Files or folders: safetensors, PyTorch, GGUF, ONNX, a folder of Hugging Face, of the
+    /// reference, or of a PEFT adapter, which is merged. PART=PATH says what it is where the keys
+    /// don't (llm, visual_encoder, projector, ...).
+    #[arg(required = true)]
+    sources: Vec<String>,
+    /// Sizes of the model, by the name of a preset.
+    #[arg(long, required_unless_present = "config", conflicts_with = "config")]
+    preset: Option<String>,
+    /// Sizes of the model, from a configuration file.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// How weights are stored.
+    #[arg(long, value_enum, default_value_t = Form::F16)]
+    quantisation: Form,
+    /// Names that need not match, with * for anything; can be given several times. What is missing
+    /// is initialised as for training, what is unexpected left out.
+    #[arg(long, value_name = "PATTERN")]
+    allow: Vec<String>,
+    /// The vocabulary: a tokenizer.json, a SentencePiece model or a GGUF; else the one in or beside
+    /// the weights.
+    #[arg(long)]
+    tokenizer: Option<PathBuf>,
+    /// Licence of the weights, for the manifest.
+    #[arg(long, default_value = "see the source of the weights")]
+    licence: String,
+    /// Folder of the package.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl ImportWeights {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        if self.out.join(MANIFEST_FILE).exists() {
+            let place = self.out.display();
+            return Err(
+                format!("{place} holds a package already; remove it or name another").into()
+            );
+        }
+        let config = match (&self.preset, &self.config) {
+            (Some(name), _) => presets::preset(name)?,
+            (None, Some(path)) => presets::read(path)?,
+            (None, None) => return Err("--preset or --config is needed".into()),
+        };
+        let (adapters, weights): (Vec<_>, Vec<_>) =
+            self.sources.iter().partition(|source| is_adapter(Path::new(source)));
+        let mut sources = vec![];
+        for argument in &weights {
+            sources.extend(open(argument)?);
+        }
+        for folder in adapters {
+            attach(&mut sources, "llm.", Path::new(folder))?;
+        }
+        let tokenizer =
+            self.tokenizer.clone().or_else(|| weights.iter().find_map(|w| tokenizer_beside(w)));
+        let tokenizer = tokenizer.as_deref().map(vocabulary::read).transpose()?;
+        let import = Import {
+            quantisation: self.quantisation.into(),
+            allow: self.allow.clone(),
+            licence: self.licence.clone(),
+            command: format!("refvlm import {}", self.sources.join(" ")),
+            tokenizer,
+            config,
+        };
+        let assignment = import.assign(&sources)?;
+        let plan = Plan::new(import.quantisation, &assignment.parameters, SHARD_BYTES);
+        let bar = bytes_bar(plan.bytes());
+        import.write(&sources, &assignment, &self.out, |bytes| bar.inc(bytes))?;
+        bar.finish_and_clear();
+
+        let fresh = assignment.origins.iter().filter(|origin| **origin == Origin::Fresh).count();
+        println!(
+            "{}: {} in {} shards, {} tensors",
+            self.out.display(),
+            HumanBytes(plan.bytes()),
+            plan.shards.len(),
+            assignment.parameters.len()
+        );
+        if fresh > 0 {
+            println!("{fresh} of them are new: initialised as for training");
+        }
+        if !assignment.unused.is_empty() {
+            let count = assignment.unused.len();
+            println!(
+                "{count} tensors of the sources are not needed, such as {}",
+                assignment.unused[0].0
+            );
+        }
+        if import.tokenizer.is_none() {
+            println!("no vocabulary was found beside the weights; give one with --tokenizer");
+        }
+        Ok(())
+    }
+}
+
+fn bytes_bar(length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length).with_message("writing");
+    let template = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

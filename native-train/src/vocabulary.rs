@@ -1,0 +1,190 @@
+//! Vocabularies of other programs as a `tokenizer.json`, the one form that everything here reads:
+//! SentencePiece's `tokenizer.model`, and what a GGUF file carries in its settings.
+//!
+//! The ten tokens of the referring language are not added here: `Tokenizer::from_json` puts them
+//! behind whatever vocabulary it reads.
+
+mod charsmap;
+mod gguf;
+mod protobuf;
+mod scored;
+mod sentencepiece;
+
+pub use gguf::from_gguf;
+pub use sentencepiece::from_sentencepiece;
+
+use refvlm_checkpoint::{Checkpoint, CheckpointError};
+use refvlm_model::triplet::tokens::{MAX_FILE_BYTES, MAX_VOCABULARY};
+use serde_json::{Value, json};
+use std::path::Path;
+use thiserror::Error;
+
+/// Bytes of a piece.
+const MAX_PIECE_BYTES: usize = 1024;
+/// Bytes of all merges that follow from scores.
+const MAX_MERGE_BYTES: usize = 32 << 20;
+
+/// Why a vocabulary cannot be taken over.
+#[derive(Debug, Error)]
+pub enum VocabularyError {
+    /// A file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A GGUF file.
+    #[error(transparent)]
+    Gguf(#[from] CheckpointError),
+    /// The bytes are no message of the kind expected.
+    #[error("{place}: {problem}; this is no complete tokenizer.model, copy it again")]
+    Damaged {
+        /// Where in the file.
+        place: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// More of something than any vocabulary has.
+    #[error("vocabulary: {what} {found} exceeds the limit of {limit}")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// How much.
+        found: usize,
+        /// How much is accepted.
+        limit: usize,
+    },
+    /// A token that stands twice.
+    #[error("vocabulary: token {0:?} stands twice; the file is damaged")]
+    Twice(String),
+    /// A kind of vocabulary that is not known here.
+    #[error("vocabulary: {what} is not supported; {remedy}")]
+    Unsupported {
+        /// What.
+        what: String,
+        /// What would do.
+        remedy: &'static str,
+    },
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Unknown,
+    /// Never written by text: begins or ends it.
+    Control,
+    /// Cut out of a text before anything else.
+    UserDefined,
+    Unused,
+    /// Stands for a byte.
+    Byte,
+}
+
+impl Kind {
+    /// SentencePiece and GGUF count alike.
+    fn from_number(number: i64) -> Option<Self> {
+        let kinds = [
+            Kind::Normal,
+            Kind::Unknown,
+            Kind::Control,
+            Kind::UserDefined,
+            Kind::Unused,
+            Kind::Byte,
+        ];
+        usize::try_from(number).ok()?.checked_sub(1).and_then(|i| kinds.get(i).copied())
+    }
+}
+
+/// A token; its place is its id.
+#[derive(Debug, Clone, PartialEq)]
+struct Piece {
+    text: String,
+    score: f32,
+    kind: Kind,
+}
+
+/// The `tokenizer.json` of a vocabulary file, recognised by its content: a `tokenizer.json` itself,
+/// a GGUF, or else a SentencePiece model.
+///
+/// # Errors
+/// When the file cannot be read or its vocabulary not be taken over.
+pub fn read(path: &Path) -> Result<Vec<u8>, VocabularyError> {
+    let file = |source| VocabularyError::File { path: path.display().to_string(), source };
+    let mut start = [0; 4];
+    let opened = std::fs::File::open(path).map_err(file)?;
+    let length = opened.metadata().map_err(file)?.len();
+    if std::io::Read::read_exact(&mut &opened, &mut start).is_ok() && start == *b"GGUF" {
+        return from_gguf(&Checkpoint::open(path)?.metadata);
+    }
+    check("file of bytes", usize::try_from(length).unwrap_or(usize::MAX), MAX_FILE_BYTES)?;
+    let bytes = std::fs::read(path).map_err(file)?;
+    if start[0] == b'{' { Ok(bytes) } else { from_sentencepiece(&bytes) }
+}
+
+fn check(what: &'static str, found: usize, limit: usize) -> Result<(), VocabularyError> {
+    if found > limit { Err(VocabularyError::TooLarge { what, found, limit }) } else { Ok(()) }
+}
+
+/// Sizes are sane and no token stands twice; returns the ids by text.
+fn ids(pieces: &[Piece]) -> Result<std::collections::HashMap<&str, usize>, VocabularyError> {
+    check("tokens", pieces.len(), MAX_VOCABULARY)?;
+    let mut ids = std::collections::HashMap::with_capacity(pieces.len());
+    for (id, piece) in pieces.iter().enumerate() {
+        check("length of a token", piece.text.len(), MAX_PIECE_BYTES)?;
+        if ids.insert(piece.text.as_str(), id).is_some() {
+            return Err(VocabularyError::Twice(piece.text.clone()));
+        }
+    }
+    Ok(ids)
+}
+
+/// The tokens that are cut out of a text before it is encoded.
+fn added_tokens(pieces: &[Piece]) -> Value {
+    let cut = pieces.iter().enumerate().filter_map(|(id, piece)| {
+        let special = match piece.kind {
+            Kind::Control | Kind::Unknown => true,
+            Kind::UserDefined => false,
+            _ => return None,
+        };
+        Some(json!({
+            "id": id, "content": piece.text, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": special,
+        }))
+    });
+    cut.collect()
+}
+
+/// The file itself.
+fn tokenizer_json(
+    pieces: &[Piece],
+    normalizer: Value,
+    pre_tokenizer: Value,
+    decoder: Value,
+    model: Value,
+) -> Vec<u8> {
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": added_tokens(pieces), "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": decoder,
+        "model": model,
+    });
+    file.to_string().into_bytes()
+}
+
+/// The model of a vocabulary whose merges are given.
+fn bpe(pieces: &[Piece], merges: Vec<Value>, options: Value) -> Value {
+    let vocabulary: serde_json::Map<String, Value> =
+        pieces.iter().enumerate().map(|(id, piece)| (piece.text.clone(), id.into())).collect();
+    let mut model = json!({
+        "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+        "ignore_merges": false, "vocab": vocabulary, "merges": merges,
+    });
+    if let (Some(model), Value::Object(options)) = (model.as_object_mut(), options) {
+        model.extend(options);
+    }
+    model
+}
