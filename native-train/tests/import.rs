@@ -1,6 +1,6 @@
 //! Packages made of checkpoints in published layouts.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use burn::module::Module;
 use burn::tensor::{Device, TensorData};

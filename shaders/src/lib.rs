@@ -1,7 +1,7 @@
 //! Kernels of REF-VLM: block-quantised weights and the product with them, straight from the
 //! packed form; the resize of a picture; masks at a picture's size.
 //!
-//! Each has a form for the CPU. With the feature `wgpu`, [`gpu`] has the same in WGSL, for every
+//! Each has a form for the CPU. With the feature `wgpu`, the module `gpu` has the same in WGSL, for every
 //! device that burn reaches through wgpu.
 
 #[cfg(feature = "wgpu")]

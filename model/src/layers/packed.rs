@@ -72,39 +72,46 @@ impl PackedWeight {
     /// # Shapes
     /// `[..., in] -> [..., out]`
     pub(super) fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let packed = match &self.matrix {
-            Matrix::Host(packed) => packed,
+        match &self.matrix {
+            Matrix::Host(packed) => host_product(packed, x),
             #[cfg(feature = "wgpu")]
-            Matrix::Device(matrix) => return matrix.matmul(x),
-        };
-        let (device, dtype, mut shape) = (x.device(), x.dtype(), x.dims());
-        let y = x.into_data().convert::<f32>().as_slice::<f32>().map(|x| packed.matmul(x));
-        shape[D - 1] = packed.shape()[0];
-        // Elements are f32 here, so the slice is never refused.
-        Tensor::from_data(TensorData::new(y.unwrap_or_default(), shape), (&device, dtype))
+            Matrix::Device(matrix) => matrix.matmul(x),
+        }
     }
 
     /// # Shapes
     /// ids `[batch, length]` -> `[batch, length, in]`
     pub(super) fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let ([batch, length], device) = (ids.dims(), ids.device());
-        let packed = match &self.matrix {
-            Matrix::Host(packed) => packed,
+        match &self.matrix {
+            Matrix::Host(packed) => host_rows(packed, ids),
             #[cfg(feature = "wgpu")]
             Matrix::Device(matrix) => {
+                let [batch, length] = ids.dims();
                 let rows = matrix.rows(ids.reshape([batch * length]));
-                return rows.reshape([batch, length, matrix.shape()[1]]);
+                rows.reshape([batch, length, matrix.shape()[1]])
             }
-        };
-        let width = packed.shape()[1];
-        let mut rows = Vec::with_capacity(batch * length * width);
-        for id in ids.into_data().iter::<i64>() {
-            let row = usize::try_from(id).ok().and_then(|id| packed.unpack_row(id));
-            // An id beyond the table shows as NaN instead of as another token.
-            rows.extend(row.unwrap_or_else(|| vec![f32::NAN; width]));
         }
-        Tensor::from_data(TensorData::new(rows, [batch, length, width]), &device)
     }
+}
+
+fn host_product<const D: usize>(packed: &Packed, x: Tensor<D>) -> Tensor<D> {
+    let (device, dtype, mut shape) = (x.device(), x.dtype(), x.dims());
+    let y = x.into_data().convert::<f32>().as_slice::<f32>().map(|x| packed.matmul(x));
+    shape[D - 1] = packed.shape()[0];
+    // Elements are f32 here, so the slice is never refused.
+    Tensor::from_data(TensorData::new(y.unwrap_or_default(), shape), (&device, dtype))
+}
+
+fn host_rows(packed: &Packed, ids: Tensor<2, Int>) -> Tensor<3> {
+    let ([batch, length], device) = (ids.dims(), ids.device());
+    let width = packed.shape()[1];
+    let mut rows = Vec::with_capacity(batch * length * width);
+    for id in ids.into_data().iter::<i64>() {
+        let row = usize::try_from(id).ok().and_then(|id| packed.unpack_row(id));
+        // An id beyond the table shows as NaN instead of as another token.
+        rows.extend(row.unwrap_or_else(|| vec![f32::NAN; width]));
+    }
+    Tensor::from_data(TensorData::new(rows, [batch, length, width]), &device)
 }
 
 /// Puts packed matrices in place of the parameters with these ids. Each must have the shape of its

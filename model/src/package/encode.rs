@@ -48,7 +48,7 @@ pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Par
     vec![part(name.into(), dtype, size, shape.to_vec())]
 }
 
-/// The bytes of each of [`parts`] for some rows of a parameter, or all.
+/// The bytes of each of `parts` for some rows of a parameter, or all.
 ///
 /// # Errors
 /// When a value is not finite or too large for the form.

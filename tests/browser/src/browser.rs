@@ -185,8 +185,8 @@ impl Browser {
         let start = Instant::now();
         let folder = self.folder.join("downloads");
         loop {
-            let files = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path());
-            let found = files.filter(|path| path.to_string_lossy().ends_with(ending)).next();
+            let mut files = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path());
+            let found = files.find(|path| path.to_string_lossy().ends_with(ending));
             if let Some(path) = found {
                 let bytes = std::fs::read(&path).unwrap();
                 std::fs::remove_file(path).unwrap();
