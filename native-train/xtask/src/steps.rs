@@ -36,7 +36,11 @@ const STEPS: &[Step] = &[
         what: "scenes are the same natively and in WebAssembly",
         run: wasm_scenes::check,
     },
-    Step { name: "wasm-kernels", what: "the kernels' tests as WebAssembly", run: wasm_kernels },
+    Step {
+        name: "wasm-kernels",
+        what: "kernels, and the model on WebGPU, as WebAssembly",
+        run: wasm_kernels,
+    },
     Step { name: "browser", what: "the site in a real browser", run: browser },
     Step { name: "cuda", what: "the CUDA build compiles", run: cuda },
 ];
@@ -120,9 +124,9 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
     let flags = site::wasm_flags(workspace)?;
     let test = |test: &str| {
         // Beside the engine, for its features: a smaller set would build burn once more.
-        let args = ["test", "--release", "--locked", "-p", "refvlm-web", "-p", "refvlm-shaders"];
-        let mut command = workspace.cargo(&args);
-        command.args(["--features", "refvlm-shaders/wgpu", "--test", test, "--target", WASM]);
+        let mut command = workspace.cargo(&["test", "--release", "--locked"]);
+        command.args(["-p", "refvlm-web", "-p", "refvlm-shaders", "-p", "refvlm-model"]);
+        command.args(["--features", "refvlm-model/wgpu", "--test", test, "--target", WASM]);
         command.args(["--config", &flags, "--config", &runner]);
         command
     };
@@ -132,11 +136,12 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
             "chromedriver is not installed; those in WGSL did not run".into(),
         ));
     };
-    // A browser without a graphics card compiles and runs shaders on the processor.
-    let mut command = test("gpu");
-    succeed(
-        command.envs([("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")]),
-    )?;
+    // A browser without a graphics card compiles and runs shaders on the processor. The kernels
+    // first, then the model's parts on a device with them.
+    for name in ["gpu", "wgpu"] {
+        let variables = [("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")];
+        succeed(test(name).envs(variables))?;
+    }
     Ok(Outcome::Passed)
 }
 

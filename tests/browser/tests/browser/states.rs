@@ -27,6 +27,13 @@ fn nothing_keeps_people_out() {
                 let feature = json!({"name": "prefers-color-scheme", "value": theme});
                 page.browser.devtools("Emulation.setEmulatedMedia", json!({"features": [feature]}));
                 let name = format!("{screen:?}-{state}-{theme}").to_lowercase();
+                // Colours fade when the theme changes: looked at is what they become.
+                let settled = "
+                    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+                    const ends = (a) => a.effect?.getComputedTiming().endTime !== Infinity;
+                    const fading = document.getAnimations().filter(ends);
+                    await Promise.allSettled(fading.map((animation) => animation.finished));";
+                page.browser.get(settled, json!(null));
                 page.browser.shot(&name);
                 let script = "
                     const { violations } = await axe.run(document, { resultTypes: ['violations'] });
