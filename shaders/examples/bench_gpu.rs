@@ -82,7 +82,7 @@ fn products(device: &Device) {
 }
 
 fn pictures(device: &Device) {
-    println!("\n{:>12} {:>22} {:>10} {:>10}", "picture", "", "GPU ms", "CPU ms");
+    println!("{:>12} {:>22} {:>10} {:>10}", "picture", "", "GPU ms", "CPU ms");
     for [width, height] in [[640, 480], [2048, 1536]] {
         let name = format!("{width} x {height}");
         let rgb: Vec<u8> = (0..width * height * 3).map(|i| (i * 31 % 251) as u8).collect();
@@ -119,8 +119,8 @@ fn main() {
     match Device::wgpu_options().init_with_setup() {
         Ok((device, setup)) => {
             println!("{:?}", setup.adapter.get_info().name);
-            products(&device);
             pictures(&device);
+            products(&device);
         }
         Err(error) => println!("no adapter for wgpu here: {error}"),
     }
