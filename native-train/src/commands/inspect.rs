@@ -93,13 +93,13 @@ fn print_modules(found: &Inspection) {
 }
 
 fn print_memory(found: &Inspection) {
-    println!("{:<10} {:>12} {:>14} {:>14}", "as", "files", "memory, CPU", "memory, GPU");
+    println!("{:<10} {:>12} {:>14} {:>14}", "as", "files", "on CPU, WebGPU", "on CUDA");
     let memory = found.memory();
     let dense = memory.first().map_or(0, |memory| memory.cpu);
     for Memory { quantisation, files, cpu } in memory {
         let form = format!("{quantisation:?}").to_lowercase();
-        let [files, cpu, gpu] = [files, cpu, dense].map(|bytes| BinaryBytes(bytes).to_string());
-        println!("{form:<10} {files:>12} {cpu:>14} {gpu:>14}");
+        let [files, packed, cuda] = [files, cpu, dense].map(|bytes| BinaryBytes(bytes).to_string());
+        println!("{form:<10} {files:>12} {packed:>14} {cuda:>14}");
     }
     if let Some((positions, bytes)) = found.cache_bytes() {
         println!("and {} for keys and values of {positions} positions", BinaryBytes(bytes));
