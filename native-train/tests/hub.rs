@@ -7,15 +7,18 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// A path, and the byte that the answer is to begin with.
+type Asked = (String, Option<usize>);
+
 struct Server {
     address: String,
     /// Paths and ranges that were asked for.
-    asked: Arc<Mutex<Vec<(String, Option<usize>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 /// Serves these bodies by path. The first answer with `cut` stops after so many bytes.
@@ -91,8 +94,8 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-fn hub(server: &Server, cache: &PathBuf) -> Hub {
-    Hub::new(server.address.parse().unwrap(), cache.clone())
+fn hub(server: &Server, cache: &Path) -> Hub {
+    Hub::new(server.address.parse().unwrap(), cache.to_path_buf())
 }
 
 fn snapshot() -> Snapshot {
