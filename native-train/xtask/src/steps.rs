@@ -94,6 +94,11 @@ fn check_licences(workspace: &Workspace) -> Fallible<Outcome> {
 fn clippy(workspace: &Workspace) -> Fallible<Outcome> {
     let args = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--keep-going"];
     succeed(workspace.cargo(&args).args(["--", "-D", "warnings"]))?;
+    // Natively nothing turns the kernels for a GPU on.
+    let args = ["clippy", "--release", "--locked", "-p", "refvlm-shaders", "-p", "refvlm-model"];
+    let mut command = workspace.cargo(&args);
+    command.args(["--features", "refvlm-model/wgpu", "--all-targets", "--", "-D", "warnings"]);
+    succeed(&mut command)?;
     Ok(Outcome::Passed)
 }
 
