@@ -6,7 +6,10 @@ use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{CubeCount, CubeDim, KernelId};
 use cubecl::server::{KernelArguments, MetadataBindingInfo};
 
-/// Threads of every workgroup: what each WGSL file declares.
+/// In front of every kernel.
+const THREAD: &str = include_str!("../wgsl/thread.wgsl");
+
+/// Threads of every workgroup.
 pub(super) const THREADS: u32 = 64;
 
 /// A kernel: files that make one module, with constants in front.
@@ -18,8 +21,10 @@ pub(super) struct Wgsl {
 
 impl KernelSource for Wgsl {
     fn source(&self) -> SourceTemplate {
-        let constants = self.constants.iter().map(|(name, v)| format!("const {name} = {v}u;\n"));
-        SourceTemplate::new(constants.collect::<String>() + &self.files.join("\n"))
+        let constants = self.constants.iter().chain(&[("THREADS", THREADS)]);
+        let constants = constants.map(|(name, v)| format!("const {name} = {v}u;\n"));
+        let files = [&[THREAD], self.files].concat();
+        SourceTemplate::new(constants.collect::<String>() + &files.join("\n"))
     }
 
     fn id(&self) -> KernelId {
@@ -31,8 +36,8 @@ impl KernelSource for Wgsl {
     }
 }
 
-/// Runs a kernel in so many workgroups; they are folded into two dimensions, of which the kernel
-/// makes one number again. `sizes` is its uniform, in whole vectors of four.
+/// Runs a kernel in so many workgroups; they are folded into two dimensions, of which
+/// `thread.wgsl` makes one number again. `sizes` is its uniform, in whole vectors of four.
 pub(super) fn launch(
     kernel: Wgsl,
     workgroups: usize,

@@ -17,13 +17,9 @@ struct Tap {
 // h, w, width and height of the picture; then words per map, maps, the threshold's bits
 @group(0) @binding(3) var<uniform> sizes: array<vec4<u32>, 2>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = (group.x + group.y * groups.x) * 64u + local;
+@compute @workgroup_size(THREADS)
+fn main(thread: Thread) {
+    let at = number_of(thread);
     let words = sizes[1].x;
     if (at >= words * sizes[1].y) {
         return;

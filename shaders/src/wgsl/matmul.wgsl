@@ -15,16 +15,13 @@ const STRIDE = 9u;
 var<workgroup> inputs: array<vec4<f32>, 32u * STRIDE>;
 var<workgroup> weights: array<vec4<f32>, 32u * STRIDE>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+@compute @workgroup_size(THREADS)
+fn main(thread: Thread) {
+    let local = thread.local;
     let blocks = sizes.x;
     let outputs = sizes.y;
     let rows = sizes.z;
-    let tile = group.x + group.y * groups.x;
+    let tile = workgroup_of(thread);
     let first_output = (tile % sizes.w) * 32u;
     let first_row = (tile / sizes.w) * 32u;
     // Rows and outputs of a thread lie 8 apart: threads side by side write side by side.

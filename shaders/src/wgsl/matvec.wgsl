@@ -1,6 +1,6 @@
 // y = x Wᵀ for ROWS (1 to 4) rows of x: decoding, where reading the weights is what takes time.
 //
-// A workgroup makes 64 / LANES outputs. The lanes of an output take its blocks in turn, so
+// A workgroup makes THREADS / LANES outputs. The lanes of an output take its blocks in turn, so
 // neighbouring lanes read neighbouring words, and each block is unpacked once for all rows.
 // Constants put in front: ROWS, LANES (a power of two).
 
@@ -9,19 +9,16 @@
 // blocks, outputs
 @group(0) @binding(4) var<uniform> sizes: vec4<u32>;
 
-const OUTPUTS = 64u / LANES;
+const OUTPUTS = THREADS / LANES;
 
-var<workgroup> partial: array<f32, 64u * ROWS>;
+var<workgroup> partial: array<f32, THREADS * ROWS>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+@compute @workgroup_size(THREADS)
+fn main(thread: Thread) {
+    let local = thread.local;
     let blocks = sizes.x;
     let outputs = sizes.y;
-    let output = (group.x + group.y * groups.x) * OUTPUTS + local / LANES;
+    let output = workgroup_of(thread) * OUTPUTS + local / LANES;
     let lane = local % LANES;
     var sums = array<f32, ROWS>();
     if (output < outputs) {
@@ -43,20 +40,20 @@ fn main(
         }
     }
     for (var r = 0u; r < ROWS; r++) {
-        partial[r * 64u + local] = sums[r];
+        partial[r * THREADS + local] = sums[r];
     }
     workgroupBarrier();
     for (var step = LANES / 2u; step > 0u; step /= 2u) {
         if (lane < step) {
             for (var r = 0u; r < ROWS; r++) {
-                partial[r * 64u + local] += partial[r * 64u + local + step];
+                partial[r * THREADS + local] += partial[r * THREADS + local + step];
             }
         }
         workgroupBarrier();
     }
     if (lane == 0u && output < outputs) {
         for (var r = 0u; r < ROWS; r++) {
-            y[r * outputs + output] = partial[r * 64u + local];
+            y[r * outputs + output] = partial[r * THREADS + local];
         }
     }
 }

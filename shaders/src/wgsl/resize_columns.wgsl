@@ -9,13 +9,9 @@
 // width, height, left and top of the picture in the square; then side and size
 @group(0) @binding(4) var<uniform> frame: array<vec4<u32>, 2>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = (group.x + group.y * groups.x) * 64u + local;
+@compute @workgroup_size(THREADS)
+fn main(thread: Thread) {
+    let at = number_of(thread);
     let size = frame[1].y;
     if (at >= frame[1].x * size) {
         return;

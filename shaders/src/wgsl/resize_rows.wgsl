@@ -11,13 +11,9 @@
 // size
 @group(0) @binding(5) var<uniform> sizes: vec4<u32>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let at = (group.x + group.y * groups.x) * 64u + local;
+@compute @workgroup_size(THREADS)
+fn main(thread: Thread) {
+    let at = number_of(thread);
     let size = sizes.x;
     if (at >= size * size) {
         return;

@@ -8,14 +8,10 @@
 // blocks, rows of the matrix, count, the bits of NaN (which WGSL has no word for)
 @group(0) @binding(4) var<uniform> sizes: vec4<u32>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
+@compute @workgroup_size(THREADS)
+fn main(thread: Thread) {
     let blocks = sizes.x;
-    let at = (group.x + group.y * groups.x) * 64u + local;
+    let at = number_of(thread);
     let i = at / (8u * blocks);
     let quad = at % (8u * blocks);
     if (i >= sizes.z) {
