@@ -12,12 +12,12 @@ mod wheel;
 
 pub use hub::{Hub, Snapshot};
 
+use crate::files::sha256;
 use download::download;
 use indicatif::HumanBytes;
 use rustls::crypto::ring;
-use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -251,21 +251,6 @@ fn is_pinned(path: &Path, pinned: &Pinned) -> bool {
     let length = fs::metadata(path).map(|m| m.len());
     length.is_ok_and(|length| length == pinned.bytes)
         && File::open(path).and_then(sha256).is_ok_and(|found| found == pinned.sha256)
-}
-
-fn sha256(mut file: impl Read) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(&buffer[..n]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn cache(path: &Path) -> impl FnOnce(io::Error) -> FetchError {

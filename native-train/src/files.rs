@@ -1,8 +1,9 @@
-//! Files that are either complete or absent.
+//! Files that are either complete or absent, and their hashes.
 
+use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path` under a temporary name beside it, syncs, and renames, so that what
@@ -37,6 +38,26 @@ pub fn write_atomic_with(
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// The sha-256 of what a reader gives, in lower-case hexadecimal.
+///
+/// # Errors
+/// When it can't be read.
+pub fn sha256(mut reader: impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The process id keeps two runs that write the same target apart.

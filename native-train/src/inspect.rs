@@ -1,5 +1,6 @@
 //! What a checkpoint, a package or a preset holds, without reading a weight.
 
+use crate::files;
 use crate::import::ImportError;
 use burn::tensor::Device;
 use refvlm_checkpoint::{Checkpoint, gguf};
@@ -8,10 +9,8 @@ use refvlm_model::language::LlamaConfig;
 use refvlm_model::package::by_name::names;
 use refvlm_model::package::{MANIFEST_FILE, Manifest, Plan, Quantisation};
 use refvlm_model::refvlm::RefVlm;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// A tensor, or a parameter that has none yet.
@@ -194,16 +193,11 @@ impl Inspection {
         let parameters = self.parameters();
         let forms = [Quantisation::F32, Quantisation::F16, Quantisation::Q8, Quantisation::Q4];
         let of = |quantisation: Quantisation| {
-            let packed = |shape: &[usize]| {
-                quantisation.format().filter(
-                    |_| matches!(*shape, [_, width] if width > 0 && width.is_multiple_of(32)),
-                )
-            };
             let cpu = parameters.iter().map(|(_, shape)| {
                 let count = shape.iter().product::<usize>() as u64;
-                match packed(shape) {
+                match quantisation.packing(shape) {
                     // Scales are widened to f32.
-                    Some(format) => count / format.per_word() as u64 * 4 + count / 32 * 4,
+                    Some((format, _)) => count / format.per_word() as u64 * 4 + count / 32 * 4,
                     None => count * 4,
                 }
             });
@@ -253,14 +247,7 @@ fn in_words(value: &gguf::Value) -> String {
 /// When it can't be read.
 pub fn sha256(path: &str) -> Result<String, ImportError> {
     let failed = |source| ImportError::File { path: path.into(), source };
-    let mut file = File::open(path).map_err(failed)?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            n => hash.update(&buffer[..n]),
-        }
-    }
+    File::open(path).and_then(files::sha256).map_err(failed)
 }
 
 #[cfg(test)]

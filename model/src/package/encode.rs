@@ -3,7 +3,7 @@
 use super::error::PackageError;
 use super::manifest::Quantisation;
 use half::{bf16, f16};
-use refvlm_shaders::{BLOCK, Format, Packed};
+use refvlm_shaders::{BLOCK, Packed};
 
 /// A tensor of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,23 +18,13 @@ pub struct Part {
     pub bytes: usize,
 }
 
-/// The packing of a parameter of this shape: matrices whose rows are whole blocks have one.
-fn packing(quantisation: Quantisation, shape: &[usize]) -> Option<(Format, [usize; 2])> {
-    match (quantisation.format(), shape) {
-        (Some(format), &[out, width]) if width > 0 && width.is_multiple_of(BLOCK) => {
-            Some((format, [out, width]))
-        }
-        _ => None,
-    }
-}
-
 /// The tensors that store a parameter, before any value is known.
 pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Part> {
     let part = |name: String, dtype, size, shape: Vec<usize>| {
         let bytes = shape.iter().product::<usize>() * size;
         Part { name, dtype, shape, bytes }
     };
-    if let Some((format, [out, width])) = packing(quantisation, shape) {
+    if let Some((format, [out, width])) = quantisation.packing(shape) {
         return vec![
             part(format!("{name}.qweight"), "U32", 4, vec![out, width / format.per_word()]),
             part(format!("{name}.scales"), "F16", 2, vec![out, width / BLOCK]),
@@ -63,7 +53,7 @@ pub fn encode(
     if values.iter().any(|x| !x.is_finite()) {
         return Err(fail("it holds NaN or infinity; check where it comes from"));
     }
-    if let Some((format, shape)) = packing(quantisation, shape) {
+    if let Some((format, shape)) = quantisation.packing(shape) {
         let packed = Packed::pack(format, values, shape)
             .map_err(|error| PackageError::packing(name, &error))?;
         let words = packed.words().iter().flat_map(|w| w.to_le_bytes()).collect();

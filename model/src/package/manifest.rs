@@ -1,7 +1,7 @@
 //! `refvlm.json`: what a package is.
 
 use super::error::PackageError;
-use refvlm_shaders::Format;
+use refvlm_shaders::{BLOCK, Format};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -35,6 +35,16 @@ impl Quantisation {
             Quantisation::F32 | Quantisation::F16 | Quantisation::Bf16 => None,
             Quantisation::Q8 => Some(Format::Q8),
             Quantisation::Q4 => Some(Format::Q4),
+        }
+    }
+
+    /// The packing of a parameter of this shape: matrices whose rows are whole blocks have one.
+    pub fn packing(self, shape: &[usize]) -> Option<(Format, [usize; 2])> {
+        match (self.format(), shape) {
+            (Some(format), &[out, width]) if width > 0 && width.is_multiple_of(BLOCK) => {
+                Some((format, [out, width]))
+            }
+            _ => None,
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The files of a package whose weights are written as they come, since sizes are known before.
+//! The layout of a package's files. Sizes are known before any value, so weights can be written as
+//! they come.
 
 use super::encode::{Part, parts};
 use super::error::PackageError;
 use super::manifest::{Description, FileEntry, Manifest, Quantisation};
-use super::writer::{TOKENIZER_FILE, header_bytes, shard_file};
+use super::writer::TOKENIZER_FILE;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -102,4 +103,19 @@ impl Plan {
         let manifest = Manifest::new(description, self.quantisation, tokenizer, shards);
         serde_json::to_vec_pretty(&manifest).map_err(|e| PackageError::Manifest(e.to_string()))
     }
+}
+
+/// Name of shard `k`, counted from 0.
+fn shard_file(k: usize, count: usize) -> String {
+    format!("model-{:05}-of-{count:05}.safetensors", k + 1)
+}
+
+/// What comes before the tensors of a safetensors file.
+fn header_bytes(header: serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
+    let mut header = serde_json::Value::Object(header).to_string();
+    // Readers that map the file want the data on a boundary of eight bytes.
+    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.into_bytes());
+    bytes
 }

@@ -1,11 +1,11 @@
 //! From named tensors to the files of a package.
 
-use super::encode::{Part, encode, parts};
+use super::encode::encode;
 use super::error::PackageError;
-use super::manifest::{Description, FileEntry, Manifest, Quantisation};
+use super::manifest::{Description, FileEntry, Quantisation};
+use super::plan::Plan;
 use burn::tensor::TensorData;
-use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// Name of the manifest within a package.
 pub const MANIFEST_FILE: &str = "refvlm.json";
@@ -26,13 +26,9 @@ pub struct Writer {
     limit: usize,
     tokenizer: Option<Vec<u8>>,
     names: HashSet<String>,
-    shards: Vec<Shard>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    header: serde_json::Map<String, serde_json::Value>,
-    data: Vec<u8>,
+    parameters: Vec<(String, Vec<usize>)>,
+    /// Of each parameter, the bytes that store it.
+    data: Vec<Vec<u8>>,
 }
 
 impl Writer {
@@ -43,7 +39,8 @@ impl Writer {
             limit: SHARD_BYTES,
             tokenizer: None,
             names: HashSet::new(),
-            shards: vec![],
+            parameters: vec![],
+            data: vec![],
         }
     }
 
@@ -73,26 +70,9 @@ impl Writer {
         let shape = data.shape().to_vec();
         let values = data.clone().convert::<f32>();
         let Ok(values) = values.as_slice::<f32>() else { return fail("it holds no numbers") };
-        let bytes = encode(self.quantisation, name, &shape, values)?;
-        // A reader needs the parts of a matrix at once, so they share a shard.
-        self.push(parts(self.quantisation, name, &shape).into_iter().zip(bytes).collect());
+        self.data.push(encode(self.quantisation, name, &shape, values)?.concat());
+        self.parameters.push((name.to_string(), shape));
         Ok(())
-    }
-
-    fn push(&mut self, tensors: Vec<(Part, Vec<u8>)>) {
-        let size: usize = tensors.iter().map(|(_, bytes)| bytes.len()).sum();
-        let full = |shard: &Shard| !shard.data.is_empty() && shard.data.len() + size > self.limit;
-        if self.shards.last().is_none_or(full) {
-            self.shards.push(Shard::default());
-        }
-        let Some(shard) = self.shards.last_mut() else { return };
-        for (Part { name, dtype, shape, .. }, bytes) in tensors {
-            let begin = shard.data.len();
-            shard.data.extend(bytes);
-            let offsets = [begin, shard.data.len()];
-            let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});
-            shard.header.insert(name, entry);
-        }
     }
 
     /// The files of the package: shards, index, vocabulary, and the manifest last.
@@ -100,51 +80,24 @@ impl Writer {
     /// # Errors
     /// When nothing was added.
     pub fn finish(self, description: Description) -> Result<Vec<(String, Vec<u8>)>, PackageError> {
-        if self.shards.is_empty() {
+        if self.parameters.is_empty() {
             return Err(PackageError::Missing(vec!["any tensor".into()]));
         }
-        let count = self.shards.len();
-        let (mut files, mut entries, mut weight_map, mut total) =
-            (vec![], vec![], BTreeMap::new(), 0);
-        for (k, shard) in self.shards.into_iter().enumerate() {
-            let file = shard_file(k, count);
-            weight_map.extend(shard.header.keys().map(|name| (name.clone(), file.clone())));
-            total += shard.data.len();
-            let bytes = shard.into_bytes();
-            entries.push(FileEntry::new(file.clone(), &bytes));
-            files.push((file, bytes));
+        let plan = Plan::new(self.quantisation, &self.parameters, self.limit);
+        let (mut files, mut entries) = (vec![], vec![]);
+        for shard in &plan.shards {
+            let data = shard.parameters.iter().map(|&place| &self.data[place]);
+            let bytes = data.fold(shard.header.clone(), |mut bytes, data| {
+                bytes.extend(data);
+                bytes
+            });
+            entries.push(FileEntry::new(shard.file.clone(), &bytes));
+            files.push((shard.file.clone(), bytes));
         }
-        let index = json!({"metadata": {"total_size": total}, "weight_map": weight_map});
-        let tokenizer = self.tokenizer.as_ref().map(|json| FileEntry::new(TOKENIZER_FILE, json));
-        let manifest = Manifest::new(description, self.quantisation, tokenizer, entries);
-        let manifest = serde_json::to_vec_pretty(&manifest)
-            .map_err(|e| PackageError::Manifest(e.to_string()))?;
-        files.push((INDEX_FILE.into(), index.to_string().into_bytes()));
+        let manifest = plan.manifest(description, self.tokenizer.as_deref(), entries)?;
+        files.push((INDEX_FILE.into(), plan.index()));
         files.extend(self.tokenizer.map(|json| (TOKENIZER_FILE.into(), json)));
         files.push((MANIFEST_FILE.into(), manifest));
         Ok(files)
-    }
-}
-
-/// Name of shard `k`, counted from 0.
-pub(super) fn shard_file(k: usize, count: usize) -> String {
-    format!("model-{:05}-of-{count:05}.safetensors", k + 1)
-}
-
-/// What comes before the tensors of a safetensors file.
-pub(super) fn header_bytes(header: serde_json::Map<String, serde_json::Value>) -> Vec<u8> {
-    let mut header = serde_json::Value::Object(header).to_string();
-    // Readers that map the file want the data on a boundary of eight bytes.
-    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(header.into_bytes());
-    bytes
-}
-
-impl Shard {
-    fn into_bytes(self) -> Vec<u8> {
-        let mut bytes = header_bytes(self.header);
-        bytes.extend(self.data);
-        bytes
     }
 }

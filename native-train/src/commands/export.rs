@@ -75,7 +75,7 @@ impl Export {
         let state = checkpoint.state()?;
         let heads = DenseHeads::new(&file.model.pyramid_channels(), &Legend::new(), &device);
         let student = Student { model: RefVlm::new(&file.model, &device)?, heads };
-        let student = student.load_record(checkpoint.record()?);
+        let student = checkpoint.weights(student)?;
         let tokenizer = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         if self.layout == Layout::Huggingface {

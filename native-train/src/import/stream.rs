@@ -2,7 +2,7 @@
 //! unless its rows have to be rearranged.
 
 use super::error::{ImportError, Key};
-use crate::files::write_atomic_with;
+use crate::files::{hex, write_atomic_with};
 use refvlm_checkpoint::{Checkpoint, Tensor};
 use refvlm_model::package::{FileEntry, Plan, Quantisation, encode};
 use sha2::{Digest, Sha256};
@@ -132,7 +132,7 @@ pub fn write_shards<'a>(
             return Err(error);
         }
         written.map_err(|source| ImportError::File { path: path.display().to_string(), source })?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&hash.finalize());
         entries.push(FileEntry { file: shard.file.clone(), bytes, sha256 });
     }
     Ok(entries)

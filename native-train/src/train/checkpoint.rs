@@ -109,7 +109,7 @@ impl Checkpoint {
         module: M,
         optim: ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer, State), CheckpointError> {
-        let module = module.load_record(self.record()?);
+        let module = self.weights(module)?;
         let path = self.path.join(OPTIM);
         let optim = optim.from_bytes(read(&path)?).map_err(content(&path))?;
         let path = self.path.join(STATE);
@@ -117,13 +117,14 @@ impl Checkpoint {
         Ok((module, optim, state))
     }
 
-    /// The weights alone.
+    /// A module with the checkpoint's weights, and nothing else.
     ///
     /// # Errors
-    /// When the file is missing or damaged.
-    pub fn record(&self) -> Result<ModuleRecord, CheckpointError> {
+    /// When the file is missing or damaged, or of a module with other parts.
+    pub fn weights<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
         let path = self.path.join(MODEL);
-        ModuleRecord::from_bytes(read(&path)?).map_err(content(&path))
+        let record = ModuleRecord::from_bytes(read(&path)?).map_err(content(&path))?;
+        module.try_load_record(record).map_err(content(&path))
     }
 
     /// Where the run stood.

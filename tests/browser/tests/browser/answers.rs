@@ -1,8 +1,8 @@
 //! The browser's answers are those of the native engine.
 
-use crate::known::native;
+use crate::known::{events, native};
 use crate::{LOAD, blank};
-use refvlm_browser_tests::Server;
+use refvlm_browser_tests::{Browser, Server};
 use refvlm_protocol::{Ask, Event, Shape};
 use refvlm_record::{QuestionPart, Record, Rle, Task, Turn};
 use serde_json::{from_value, json};
@@ -49,18 +49,7 @@ fn five_scenes_are_answered_as_natively() {
         // Other kinds of question for each scene.
         let turns = record.turns.iter().cycle().skip(seed as usize * 3).take(QUESTIONS);
         for ask in turns.map(|turn| ask_of(&record, turn)) {
-            let mut expected = Vec::new();
-            let keep = async |event: &Event| {
-                expected.push(event.clone());
-                true
-            };
-            assert!(pollster::block_on(engine.ask(&ask, keep)).unwrap());
-            let script = "
-                const events = [];
-                for await (const event of model.ask(args)) events.push(event);
-                return events;";
-            let found = browser.get(script, serde_json::to_value(&ask).unwrap());
-            let found: Vec<Event> = from_value(found).unwrap();
+            let (found, expected) = (asked(&browser, &ask), events(&mut engine, &ask));
             shapes += same(&format!("seed {seed}, {ask:?}"), &found, &expected);
             tasks.push(ask.task);
         }
@@ -75,6 +64,15 @@ fn five_scenes_are_answered_as_natively() {
 /// What JSON does not hold.
 fn without_depth(record: &Record) -> Record {
     from_value(serde_json::to_value(record).unwrap()).unwrap()
+}
+
+/// The answer of the page's `model`.
+pub fn asked(browser: &Browser, ask: &Ask) -> Vec<Event> {
+    let script = "
+        const events = [];
+        for await (const event of model.ask(args)) events.push(event);
+        return events;";
+    from_value(browser.get(script, serde_json::to_value(ask).unwrap())).unwrap()
 }
 
 /// Holds two answers against each other; returns how many shapes there were.

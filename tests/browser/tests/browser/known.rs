@@ -87,15 +87,22 @@ impl Known {
 }
 
 fn masks(engine: &mut Engine, ask: &Ask) -> Vec<Mask> {
-    let mut masks = Vec::new();
+    let mask = |event| match event {
+        Event::Unit { shape: Shape::Mask { mask, .. }, .. } => Some(mask.to_mask().unwrap()),
+        _ => None,
+    };
+    events(engine, ask).into_iter().filter_map(mask).collect()
+}
+
+/// The native answer.
+pub fn events(engine: &mut Engine, ask: &Ask) -> Vec<Event> {
+    let mut events = Vec::new();
     let keep = async |event: &Event| {
-        if let Event::Unit { shape: Shape::Mask { mask, .. }, .. } = event {
-            masks.push(mask.to_mask().unwrap());
-        }
+        events.push(event.clone());
         true
     };
     assert!(pollster::block_on(engine.ask(ask, keep)).unwrap());
-    masks
+    events
 }
 
 /// The place of a mask with the most px around it along rows and columns, and how many.

@@ -1,8 +1,8 @@
 //! The engine on WebGPU. A machine without a graphics card computes shaders on the processor
 //! (SwiftShader): slowly, but what is computed is the same.
 
-use crate::answers::{ask_of, same};
-use crate::known::native;
+use crate::answers::{ask_of, asked, same};
+use crate::known::{events, native};
 use refvlm_browser_tests::{Browser, Screen, Server};
 use refvlm_protocol::Event;
 use refvlm_record::{Task, Unit};
@@ -46,20 +46,10 @@ fn a_question_on_webgpu_is_answered_as_natively() {
     );
     let of_mask = |turn: &&refvlm_record::Turn| turn.task == Task::GroundingSegmentation;
     let ask = ask_of(record, record.turns.iter().find(of_mask).unwrap());
-    let mut expected = Vec::new();
-    let keep = async |event: &Event| {
-        expected.push(event.clone());
-        true
-    };
-    assert!(pollster::block_on(engine.ask(&ask, keep)).unwrap());
-    let script = "
-        const events = [];
-        for await (const event of model.ask(args)) events.push(event);
-        return events;";
+    let expected = events(&mut engine, &ask);
     // The second time no shader has to be compiled any more.
     for _ in 0..2 {
-        let found = browser.get(script, serde_json::to_value(&ask).unwrap());
-        let found: Vec<Event> = from_value(found).unwrap();
+        let found = asked(&browser, &ask);
         let shapes = same(&format!("{ask:?}"), &found, &expected);
         assert!(shapes > 0 && ask.task.units().contains(&Unit::Mask));
         if let Some(Event::Done { timings, .. }) = found.last() {
