@@ -158,7 +158,7 @@ impl Inspection {
             };
             // 32 weights have one scale, whatever the words hold.
             let scales = self.entries.iter().find(|e| e.name == format!("{name}.scales"))?;
-            if let (Some(width), Some(&blocks)) = (shape.last_mut(), scales.shape.last()) {
+            if let (Some(width), Some(&blocks)) = (shape.last_mut(), scales.shape.get(1)) {
                 *width = blocks * 32;
             }
             Some((name.to_string(), shape))
@@ -196,8 +196,11 @@ impl Inspection {
             let cpu = parameters.iter().map(|(_, shape)| {
                 let count = shape.iter().product::<usize>() as u64;
                 match quantisation.packing(shape) {
-                    // Scales are widened to f32.
-                    Some((format, _)) => count / format.per_word() as u64 * 4 + count / 32 * 4,
+                    // Scales and minima are widened to f32.
+                    Some((format, _)) => {
+                        let per_block = format.words_per_block() + format.scales_per_block();
+                        count / 32 * per_block as u64 * 4
+                    }
                     None => count * 4,
                 }
             });

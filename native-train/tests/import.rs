@@ -2,106 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use burn::module::Module;
-use burn::tensor::{Device, TensorData};
-use refvlm_model::config::ModelConfig;
+use burn::tensor::Device;
 use refvlm_model::package::by_name::visit_named;
-use refvlm_model::package::{Loader, MANIFEST_FILE, Manifest, Quantisation};
+use refvlm_model::package::{MANIFEST_FILE, Quantisation};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_native::huggingface::Stored;
 use refvlm_native::import::{Import, ImportError, Ledger, Source, open};
-use refvlm_native::presets::preset;
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
-
-/// A folder of its own, removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("refvlm-import-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn config() -> ModelConfig {
-    preset("scenes").unwrap()
-}
-
-fn tensors(model: &RefVlm) -> Tensors {
-    let mut all = Tensors::new();
-    visit_named(model, &mut |name, data: TensorData| {
-        all.insert(name.into(), (data.shape().to_vec(), data.try_to_vec::<f32>().unwrap()));
-    });
-    all
-}
-
-/// Those whose name begins so, with another beginning.
-fn part(all: &Tensors, prefix: &str, other: &str) -> Tensors {
-    let inner = |name: &String| name.strip_prefix(prefix).map(|rest| format!("{other}{rest}"));
-    all.iter().filter_map(|(name, tensor)| Some((inner(name)?, tensor.clone()))).collect()
-}
-
-fn save(path: &Path, tensors: &Tensors) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, values))| {
-            (name.clone(), shape.clone(), values.iter().flat_map(|x| x.to_le_bytes()).collect())
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-    });
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
-}
-
-fn import(quantisation: Quantisation, allow: &[&str]) -> Import {
-    Import {
-        config: config(),
-        quantisation,
-        allow: allow.iter().map(ToString::to_string).collect(),
-        licence: "MIT".into(),
-        command: "test".into(),
-        tokenizer: None,
-    }
-}
-
-fn run(import: &Import, sources: &[Source], out: &Path) -> Result<(), ImportError> {
-    let assignment = import.assign(sources)?;
-    import.write(sources, &assignment, out, |_| ())
-}
-
-fn load(out: &Path) -> RefVlm {
-    let manifest = Manifest::parse(&std::fs::read(out.join(MANIFEST_FILE)).unwrap()).unwrap();
-    let model = RefVlm::new(&config(), &Device::flex()).unwrap();
-    let mut loader = Loader::new(manifest, model);
-    for shard in loader.waiting().to_vec() {
-        loader.shard(&shard, &std::fs::read(out.join(&shard)).unwrap()).unwrap();
-    }
-    loader.finish().unwrap()
-}
-
-fn sources(arguments: &[String]) -> Vec<Source> {
-    arguments.iter().flat_map(|argument| open(argument).unwrap()).collect()
-}
+use support::{Folder, Tensors, config, import, load, part, run, save, sources, tensors};
 
 /// The parts of the model where the reference's converter puts them.
 const PARTS: [(&str, &str); 9] = [

@@ -1,20 +1,20 @@
 //! Block-quantised matrices.
 //!
-//! A row is cut into blocks of 32 along the input. A weight is `q * scale` with one scale per
-//! block, rounded to f16, and `q` a signed integer: 8 bits in -127..=127 (`q8`, 8.5 bits per
-//! weight) or 4 bits in -8..=7 (`q4`, 4.5 bits per weight).
+//! A row is cut into blocks of 32 along the input. In `q8` a weight is `q * scale` with `q` in
+//! -127..=127 (8.5 bits per weight), in `q4` it is `q * scale + minimum` with `q` in 0..=15 (5 bits
+//! per weight). Each block has its own scale and minimum, rounded to f16.
 //!
 //! **Layout.** A block is `W` words of 32 bits, 8 for q8 and 4 for q4. Field `j` of word `w`,
 //! counted from the low bits, holds element `j * W + w` of the block. So the same field of
 //! neighbouring words are neighbouring elements: a kernel loads the words as a vector, shifts all
 //! of them alike, and multiplies with a plain run of the input, on a GPU (`vec4<u32>` against
-//! `vec4<f32>`) as with SIMD. Nibbles are stored with 8 added, bytes as two's complement.
+//! `vec4<f32>`) as with SIMD. Bytes are two's complement. Scales are stored `[out, in / 32]` for
+//! q8 and `[out, in / 32, 2]` for q4, the scale before the minimum.
 //!
 //! **Scales.** q8 takes the largest magnitude over 127 (relative error of normal weights 0.54 %).
-//! q4 searches a symmetric scale: least squares over trial scales of both signs, as only one side
-//! has the level 8. Measured on normal weights: largest magnitude over 7 gives 9.6 %, the search
-//! 8.1 %, both at 4.5 bits per weight; a scale and a minimum 7.8 % at 5 bits. The search was
-//! chosen because it needs no third tensor and keeps products free of a sum over the input.
+//! q4 tries scales, fits scale and minimum to the levels of each by least squares, and keeps the
+//! best (7.2 %). The pairs of ggml's Q4_0 and Q4_1 are among what is tried: weights that come from
+//! such a file are found again to the bit.
 
 use half::f16;
 use thiserror::Error;
@@ -27,7 +27,7 @@ pub const BLOCK: usize = 32;
 pub enum Format {
     /// 8 bits and an f16 scale per 32 weights.
     Q8,
-    /// 4 bits and an f16 scale per 32 weights.
+    /// 4 bits, and a scale and a minimum in f16, per 32 weights.
     Q4,
 }
 
@@ -42,6 +42,14 @@ impl Format {
         match self {
             Format::Q8 => 4,
             Format::Q4 => 8,
+        }
+    }
+
+    /// Numbers in f16 per block: a scale, and the minimum if it has one.
+    pub const fn scales_per_block(self) -> usize {
+        match self {
+            Format::Q8 => 1,
+            Format::Q4 => 2,
         }
     }
 }
@@ -78,6 +86,8 @@ pub struct Packed {
     words: Vec<u32>,
     // Widened from f16 once: most CPUs, and wasm, widen slowly.
     scales: Vec<f32>,
+    // None for q8.
+    minima: Vec<f32>,
 }
 
 impl Packed {
@@ -93,22 +103,24 @@ impl Packed {
             return Err(PackError::Length { what: "weights", found: weights.len(), expected });
         }
         let mut words = Vec::with_capacity(blocks * format.words_per_block());
-        let mut scales = Vec::with_capacity(blocks);
+        let mut scales = Vec::with_capacity(blocks * format.scales_per_block());
         for (i, block) in weights.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let (scale, levels) = match format {
+            let (found, levels) = match format {
                 Format::Q8 => quantise_q8(block),
                 Format::Q4 => quantise_q4(block),
             };
-            if !scale.is_finite() || block.iter().any(|w| !w.is_finite()) {
+            let found = &found[..format.scales_per_block()];
+            if found.iter().chain(block).any(|value| !value.is_finite()) {
                 return Err(PackError::NotFinite { row: i * BLOCK / width });
             }
-            scales.push(scale);
+            scales.extend(found);
             push_words(format, &levels, &mut words);
         }
-        Ok(Self { format, shape, words, scales })
+        Ok(Self::joined(format, shape, words, scales))
     }
 
-    /// A matrix from its stored parts: `words` `[out, in / (4 or 8)]`, `scales` `[out, in / 32]`.
+    /// A matrix from its stored parts: `words` `[out, in / (4 or 8)]` and `scales` `[out, in / 32]`,
+    /// or `[out, in / 32, 2]` where there are minima.
     ///
     /// # Errors
     /// When lengths don't agree with the shape or a scale is not finite.
@@ -120,7 +132,10 @@ impl Packed {
     ) -> Result<Self, PackError> {
         let blocks = blocks(shape)?;
         let per_block = format.words_per_block();
-        let lengths = [("words", words.len(), per_block), ("scales", scales.len(), 1)];
+        let lengths = [
+            ("words", words.len(), per_block),
+            ("scales", scales.len(), format.scales_per_block()),
+        ];
         for (what, found, per_block) in lengths {
             // Compared by division: a hostile shape may overflow a product.
             if found / per_block != blocks || found % per_block != 0 {
@@ -129,10 +144,21 @@ impl Packed {
             }
         }
         if let Some(i) = scales.iter().position(|s| !s.is_finite()) {
-            return Err(PackError::NotFinite { row: i * BLOCK / shape[1] });
+            let row = i / format.scales_per_block() * BLOCK / shape[1];
+            return Err(PackError::NotFinite { row });
         }
         let scales = scales.iter().map(|s| s.to_f32()).collect();
-        Ok(Self { format, shape, words, scales })
+        Ok(Self::joined(format, shape, words, scales))
+    }
+
+    fn joined(format: Format, shape: [usize; 2], words: Vec<u32>, scales: Vec<f32>) -> Self {
+        let (scales, minima) = match format {
+            Format::Q8 => (scales, Vec::new()),
+            Format::Q4 => {
+                scales.as_chunks().0.iter().map(|&[scale, minimum]| (scale, minimum)).unzip()
+            }
+        };
+        Self { format, shape, words, scales, minima }
     }
 
     /// How the weights are packed.
@@ -155,6 +181,23 @@ impl Packed {
         &self.scales
     }
 
+    /// The minima of q4, `[out, in / 32]`, exact in f16; empty for q8.
+    pub fn minima(&self) -> &[f32] {
+        &self.minima
+    }
+
+    /// Scales and minima as [`from_parts`](Self::from_parts) takes them.
+    pub fn stored_scales(&self) -> Vec<f16> {
+        let half = |&value: &f32| f16::from_f32(value);
+        match self.format {
+            Format::Q8 => self.scales.iter().map(half).collect(),
+            Format::Q4 => {
+                let pairs = self.scales.iter().zip(&self.minima);
+                pairs.flat_map(|(scale, minimum)| [half(scale), half(minimum)]).collect()
+            }
+        }
+    }
+
     /// The matrix in f32, row-major.
     pub fn unpack(&self) -> Vec<f32> {
         let mut weights = vec![0.0; self.scales.len() * BLOCK];
@@ -175,13 +218,18 @@ impl Packed {
 
     fn unpack_blocks(&self, first: usize, weights: &mut [f32]) {
         let per_block = self.format.words_per_block();
-        let words = self.words.chunks_exact(per_block).skip(first);
-        let scales = self.scales.iter().skip(first);
         let bits = 32 / self.format.per_word();
-        for ((block, words), scale) in weights.chunks_exact_mut(BLOCK).zip(words).zip(scales) {
+        let words = self.words.chunks_exact(per_block).skip(first);
+        for (b, (block, words)) in weights.chunks_exact_mut(BLOCK).zip(words).enumerate() {
+            let scale = self.scales[first + b];
             for (j, run) in block.chunks_exact_mut(per_block).enumerate() {
                 for (weight, &word) in run.iter_mut().zip(words) {
-                    *weight = level(self.format, word >> (j * bits)) as f32 * scale;
+                    let field = word >> (j * bits);
+                    *weight = match self.format {
+                        Format::Q8 => f32::from(field as u8 as i8) * scale,
+                        // The product is exact, so that fused or not it is the same sum.
+                        Format::Q4 => (field & 15) as f32 * scale + self.minima[first + b],
+                    };
                 }
             }
         }
@@ -197,71 +245,78 @@ fn blocks([out, width]: [usize; 2]) -> Result<usize, PackError> {
     out.checked_mul(width).map(|weights| weights / BLOCK).ok_or(too_large)
 }
 
-/// The integer in the lowest field of a word.
-fn level(format: Format, word: u32) -> i32 {
-    match format {
-        Format::Q8 => i32::from(word as u8 as i8),
-        Format::Q4 => (word & 15) as i32 - 8,
-    }
-}
-
 fn push_words(format: Format, levels: &[i8; BLOCK], words: &mut Vec<u32>) {
     let per_block = format.words_per_block();
     let bits = 32 / format.per_word();
     for w in 0..per_block {
-        let mut word = 0;
-        for (j, &level) in levels.iter().skip(w).step_by(per_block).enumerate() {
-            let field = match format {
-                Format::Q8 => u32::from(level as u8),
-                Format::Q4 => (i32::from(level) + 8) as u32,
-            };
-            word |= field << (j * bits);
-        }
-        words.push(word);
+        let fields = levels.iter().skip(w).step_by(per_block).enumerate();
+        words.push(fields.fold(0, |word, (j, &level)| word | u32::from(level as u8) << (j * bits)));
     }
-}
-
-fn largest(block: &[f32; BLOCK]) -> f32 {
-    block.iter().fold(0.0, |m, w| m.max(w.abs()))
 }
 
 fn round_to_f16(x: f32) -> f32 {
     f16::from_f32(x).to_f32()
 }
 
-/// Nearest levels at a scale; all zero at scale 0.
-fn levels(block: &[f32; BLOCK], scale: f32, low: f32, high: f32) -> [i8; BLOCK] {
+/// Nearest levels; all zero at scale 0.
+fn levels(block: &[f32; BLOCK], scale: f32, minimum: f32, low: f32, high: f32) -> [i8; BLOCK] {
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    block.map(|w| (w * inverse).round().clamp(low, high) as i8)
+    block.map(|w| ((w - minimum) * inverse).round().clamp(low, high) as i8)
 }
 
-fn quantise_q8(block: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
-    let scale = round_to_f16(largest(block) / 127.0);
-    (scale, levels(block, scale, -127.0, 127.0))
+fn quantise_q8(block: &[f32; BLOCK]) -> ([f32; 2], [i8; BLOCK]) {
+    let top = block.iter().fold(0.0f32, |m, w| m.max(w.abs()));
+    let scale = round_to_f16(top / 127.0);
+    ([scale, 0.0], levels(block, scale, 0.0, -127.0, 127.0))
 }
 
-fn quantise_q4(block: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
-    let top = largest(block);
-    let mut best = (f32::INFINITY, 0.0, [0; BLOCK]);
-    // Levels for the largest weight: beyond 8 it is clipped in favour of the others.
-    for step in 0..12 {
-        for sign in [1.0, -1.0] {
-            let trial = sign * top / (6.0 + 0.25 * step as f32);
-            let first = levels(block, trial, -8.0, 7.0);
-            let (mut wq, mut qq) = (0.0f32, 0.0f32);
-            for (&w, &q) in block.iter().zip(&first) {
-                wq += w * f32::from(q);
-                qq += f32::from(q) * f32::from(q);
-            }
-            let scale = round_to_f16(if qq > 0.0 { wq / qq } else { trial });
-            let found = levels(block, scale, -8.0, 7.0);
-            let error: f32 =
-                block.iter().zip(&found).map(|(w, &q)| (w - f32::from(q) * scale).powi(2)).sum();
-            if error < best.0 {
-                best = (error, scale, found);
-            }
+fn quantise_q4(block: &[f32; BLOCK]) -> ([f32; 2], [i8; BLOCK]) {
+    let low = block.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = block.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = if high > -low { high } else { low };
+    // Nothing is better than infinitely bad only if a weight or a scale overflows.
+    let mut best = (f32::INFINITY, [f32::INFINITY; 2], [0; BLOCK]);
+    let mut attempt = |[scale, minimum]: [f32; 2]| {
+        let pair @ [scale, minimum] = [round_to_f16(scale), round_to_f16(minimum)];
+        let levels = levels(block, scale, minimum, 0.0, 15.0);
+        let off = |(w, &q): (&f32, &i8)| (w - (f32::from(q) * scale + minimum)).powi(2);
+        let error: f32 = block.iter().zip(&levels).map(off).sum();
+        if error < best.0 {
+            best = (error, pair, levels);
+        }
+        levels
+    };
+    // The whole range in 15 steps, as Q4_1 has it, and the largest weight at the level 0 that
+    // stands for -8, as Q4_0 has it.
+    let steps = |n: f32| (high - low) / n;
+    let symmetric = [-largest / 8.0, largest];
+    let mut trials = vec![[steps(15.0), low], symmetric];
+    // Fewer steps leave levels unused; more cut off both ends in favour of what is between.
+    trials.extend((0..12).map(|k| {
+        let scale = steps(13.0 + 0.5 * k as f32);
+        [scale, (low + high) / 2.0 - 7.5 * scale]
+    }));
+    for trial in trials {
+        let levels = attempt(trial);
+        if let Some(fitted) = fit(block, &levels) {
+            attempt(fitted);
         }
     }
-    // No trial is better than infinitely bad only if a weight or a scale overflows.
-    if best.0.is_finite() { (best.1, best.2) } else { (f32::INFINITY, best.2) }
+    (best.1, best.2)
+}
+
+/// Scale and minimum with the least squared error at given levels; none where all are equal.
+fn fit(block: &[f32; BLOCK], levels: &[i8; BLOCK]) -> Option<[f32; 2]> {
+    let (mut q1, mut q2, mut w1, mut wq) = (0.0, 0.0, 0.0, 0.0);
+    for (&w, &q) in block.iter().zip(levels) {
+        let q = f32::from(q);
+        q1 += q;
+        q2 += q * q;
+        w1 += w;
+        wq += w * q;
+    }
+    let count = BLOCK as f32;
+    let spread = count * q2 - q1 * q1;
+    let scale = (count * wq - w1 * q1) / spread;
+    (spread > 0.0).then(|| [scale, (w1 - scale * q1) / count])
 }

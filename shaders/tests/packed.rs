@@ -18,13 +18,12 @@ fn relative_rms(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn words_hold_the_levels_where_the_layout_says() {
-    // Every level times the scale 0.5: representable, so packing must find exactly these.
-    let q4: Vec<f32> = (0..BLOCK).map(|i| ((i * 5 % 16) as f32 - 8.0) * 0.5).collect();
+    // Representable, so packing must find exactly these.
+    let q4: Vec<f32> = (0..BLOCK).map(|i| (i * 5 % 16) as f32 * 0.5 - 1.25).collect();
     let packed = Packed::pack(Format::Q4, &q4, [1, BLOCK]).unwrap();
-    let scale = packed.scales()[0];
     for (i, &w) in q4.iter().enumerate() {
         let field = packed.words()[i % 4] >> (4 * (i / 4)) & 15;
-        assert_eq!((field as f32 - 8.0) * scale, w, "element {i}");
+        assert_eq!(field as f32 * packed.scales()[0] + packed.minima()[0], w, "element {i}");
     }
     let q8: Vec<f32> = (0..BLOCK).map(|i| ((i * 37 % 255) as f32 - 127.0) * 0.5).collect();
     let packed = Packed::pack(Format::Q8, &q8, [1, BLOCK]).unwrap();
@@ -41,7 +40,8 @@ fn parts_make_the_same_matrix_and_packing_again_changes_nothing() {
         for shape in [[1, 32], [3, 96], [17, 64], [5, 416]] {
             let weights = numbers.normal(shape[0] * shape[1], 0.02);
             let packed = Packed::pack(format, &weights, shape).unwrap();
-            let scales: Vec<f16> = packed.scales().iter().map(|&s| f16::from_f32(s)).collect();
+            let scales = packed.stored_scales();
+            assert_eq!(scales.len(), packed.scales().len() * format.scales_per_block());
             let same = Packed::from_parts(format, shape, packed.words().to_vec(), &scales).unwrap();
             assert_eq!(same, packed);
             let unpacked = packed.unpack();
@@ -56,10 +56,43 @@ fn parts_make_the_same_matrix_and_packing_again_changes_nothing() {
     }
 }
 
+/// Blocks of a file with 4 bits per weight, as ggml rounds them: with a minimum (Q4_1) and without
+/// (Q4_0).
+fn rounded(weights: &[f32], minimum: bool) -> Vec<f32> {
+    let half = |x: f32| f16::from_f32(x).to_f32();
+    let block = |block: &[f32; BLOCK]| {
+        let low = block.iter().copied().fold(f32::INFINITY, f32::min);
+        let high = block.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let (scale, zero) = match minimum {
+            true => ((high - low) / 15.0, low),
+            false => (if high > -low { high } else { low } / -8.0, 0.0),
+        };
+        let first = if minimum { 0.0 } else { -8.0 };
+        block.map(|w| {
+            let level = ((w - zero) / scale).round().clamp(first, first + 15.0);
+            level * half(scale) + half(zero)
+        })
+    };
+    weights.as_chunks().0.iter().flat_map(block).collect()
+}
+
+#[test]
+fn weights_of_a_four_bit_file_are_found_again_to_the_bit() {
+    let weights = Numbers(4).normal(64 * 1024, 0.02);
+    for minimum in [true, false] {
+        let weights = rounded(&weights, minimum);
+        let packed = Packed::pack(Format::Q4, &weights, [64, 1024]).unwrap();
+        assert_eq!(packed.unpack(), weights, "with a minimum: {minimum}");
+    }
+    // One value in all places needs no level.
+    let packed = Packed::pack(Format::Q4, &[0.75; 32], [1, 32]).unwrap();
+    assert_eq!(packed.unpack(), [0.75; 32]);
+}
+
 #[test]
 fn the_error_is_what_the_documentation_says() {
     let weights = Numbers(2).normal(512 * 1024, 0.02);
-    for (format, low, high) in [(Format::Q8, 0.0050, 0.0058), (Format::Q4, 0.078, 0.083)] {
+    for (format, low, high) in [(Format::Q8, 0.0050, 0.0058), (Format::Q4, 0.070, 0.074)] {
         let packed = Packed::pack(format, &weights, [512, 1024]).unwrap();
         let error = relative_rms(&packed.unpack(), &weights);
         assert!((low..high).contains(&error), "{format:?}: {error}");
@@ -107,12 +140,13 @@ fn what_cannot_be_packed_is_an_error() {
         let parts = |shape, words: usize, scales: &[f16]| {
             Packed::from_parts(format, shape, vec![0; words], scales).map(|_| ())
         };
-        let words = format.words_per_block();
-        assert_eq!(parts([1, 32], words, &[f16::ONE]), Ok(()));
-        assert!(parts([1, 32], words + 1, &[f16::ONE]).is_err());
-        assert!(parts([1, 32], words, &[f16::ONE; 2]).is_err());
-        assert!(parts([usize::MAX, 32], words, &[f16::ONE]).is_err());
-        let nan = parts([2, 32], 2 * words, &[f16::ONE, f16::NAN]);
-        assert_eq!(nan, Err(PackError::NotFinite { row: 1 }));
+        let (words, count) = (format.words_per_block(), format.scales_per_block());
+        let ones = vec![f16::ONE; count];
+        assert_eq!(parts([1, 32], words, &ones), Ok(()));
+        assert!(parts([1, 32], words + 1, &ones).is_err());
+        assert!(parts([1, 32], words, &vec![f16::ONE; count + 1]).is_err());
+        assert!(parts([usize::MAX, 32], words, &ones).is_err());
+        let nan = [ones.clone(), vec![f16::NAN; count]].concat();
+        assert_eq!(parts([2, 32], 2 * words, &nan), Err(PackError::NotFinite { row: 1 }));
     }
 }

@@ -6,16 +6,7 @@ use refvlm_model::language::{
     CacheFull, KvCache, Llama, LlamaConfig, LlamaError, Positions, Sampler, Sampling,
     SamplingError, argmax, distribution,
 };
-use refvlm_tests::{Fixture, close, load_weights};
-
-const CASES: [&str; 3] = ["llama_gqa", "llama_tied", "llama_linear_rope"];
-
-fn llama(fixture: &Fixture, device: &Device) -> (LlamaConfig, Llama) {
-    let config: LlamaConfig = fixture.config();
-    config.check().unwrap();
-    let model = load_weights(Llama::new(&config, device), fixture);
-    (config, model)
-}
+use refvlm_tests::{Fixture, cases, close};
 
 fn ids(values: &[i64], device: &Device) -> Tensor<2, Int> {
     let shape = [1, values.len()];
@@ -28,34 +19,12 @@ fn floats<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 
 #[test]
 fn states_scores_and_gradients_are_the_references() {
-    for name in CASES {
+    for name in cases::LLAMAS {
         let rest = |key: &str| !key.starts_with("out.greedy");
         let Some(fixture) = Fixture::open_for(name, rest) else { continue };
         let device = Device::flex().autodiff();
-        let (_, model) = llama(&fixture, &device);
-        let [batch, length]: [usize; 2] = fixture.shape("in.input_ids").try_into().unwrap();
-        let tokens = TensorData::new(fixture.ints("in.input_ids"), [batch, length]);
-        fixture
-            .assert_close("out.hidden_states.0", model.embed(Tensor::from_data(tokens, &device)));
-
-        let embeds = fixture.tensor::<3>("in.inputs_embeds", &device).require_grad();
-        let positions = Positions::sequence(batch, 0, length);
-        let hidden = model.forward(embeds.clone(), &positions, None, None).unwrap();
-        fixture.assert_close("out.last_hidden", hidden.clone());
-        for i in 1..model.model.layers.len() {
-            let key = format!("out.hidden_states.{i}");
-            if fixture.has(&key) {
-                // A model of the first layers alone normalises the state that the next one reads.
-                let mut short = model.clone();
-                short.model.layers.truncate(i);
-                let state = short.forward(embeds.clone(), &positions, None, None).unwrap();
-                let stored = model.model.norm.forward(fixture.tensor::<3>(&key, &device));
-                close(&floats(state), &floats(stored), fixture.tolerance("out")).unwrap();
-            }
-        }
-        let logits = model.logits(hidden);
-        fixture.assert_close("out.logits", logits.clone());
-
+        let (model, [embeds, logits]) = cases::llama_states(&fixture, &device);
+        let [batch, length]: [usize; 2] = fixture.shape("in.labels").try_into().unwrap();
         let vocab = logits.dims()[2];
         let labels = fixture.ints("in.labels");
         let (rows, targets): (Vec<i64>, Vec<i64>) = (0..labels.len() - 1)
@@ -80,10 +49,10 @@ fn states_scores_and_gradients_are_the_references() {
 #[test]
 fn greedy_continuation_with_the_cache_is_the_references() {
     let device = Device::flex();
-    for name in CASES {
+    for name in cases::LLAMAS {
         let greedy = |key: &str| key.starts_with("out.greedy");
         let Some(fixture) = Fixture::open_for(name, greedy) else { continue };
-        let (config, model) = llama(&fixture, &device);
+        let (config, model) = cases::llama(&fixture, &device);
         for k in 0.. {
             let key = format!("in.prompt_ids.{k}");
             if !fixture.has(&key) {

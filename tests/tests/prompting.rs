@@ -1,101 +1,28 @@
 //! Regions and the visual prompt encoder, against reference tensors and by their identities.
 use burn::tensor::{Device, Distribution, Tensor};
 use refvlm_model::image::Frame;
-use refvlm_model::prompting::region::{MAX_SCRIBBLE_POINTS, set_cells};
+use refvlm_model::prompting::region::MAX_SCRIBBLE_POINTS;
 use refvlm_model::prompting::vpt::normalise;
 use refvlm_model::prompting::{
     Layout, MaskToken, PromptError, Radius, RegionConfig, RegionMode, Strategy, VptConfig,
     VptEncoder, regions_to_tensor,
 };
-use refvlm_model::vision::tokens_to_map;
 use refvlm_record::{Counts, Mask, Prompt, Rle};
-use refvlm_tests::{Fixture, close, load_weights, probe_loss};
-
-/// A stored mask and its side.
-fn decode(runs: &[i64]) -> (Vec<u8>, usize) {
-    let cells = runs.iter().sum::<i64>() as usize;
-    let mut mask = Vec::with_capacity(cells);
-    for (k, &run) in runs.iter().enumerate() {
-        mask.extend(std::iter::repeat_n((k % 2) as u8, run as usize));
-    }
-    assert_eq!(cells.isqrt().pow(2), cells);
-    (mask, cells.isqrt())
-}
+use refvlm_tests::{Fixture, cases, close, probe_loss};
 
 fn check(name: &str) {
     let Some(fixture) = Fixture::open(name) else { return };
-    let device = Device::flex().autodiff();
-    let config: VptConfig = fixture.config();
-    config.check().unwrap();
-    let grid = [config.grid(); 2];
-    let cells = grid[0] * grid[1];
-    let encoder: VptEncoder = load_weights(config.init(&device), &fixture);
-
-    // The reference pads every picture to the largest number of regions with empty ones.
-    let counts: Vec<usize> = fixture.setting("regions_per_sample");
-    let most = counts.iter().copied().max().unwrap();
-    let (mut regions, mut sample) = (Vec::new(), Vec::new());
-    for (b, &count) in counts.iter().enumerate() {
-        for k in 0..most {
-            let region = if k < count {
-                let (mask, side) = decode(&fixture.ints(&format!("in.region.{b}.{k}")));
-                set_cells(&mask, side, grid)
-            } else {
-                vec![0.0; cells]
-            };
-            regions.push(region);
-            sample.push(b);
-        }
-    }
-    let flat: Vec<u8> = regions.concat().into_iter().map(|v| v as u8).collect();
-    assert_eq!(flat, fixture.bytes("out.masks01"));
-    let regions = regions_to_tensor(&regions, grid, &device);
-    let weights = normalise(regions.clone());
-    fixture.assert_close("out.masks_norm", weights.clone());
-
-    let x = fixture.tensor::<3>("in.x", &device).require_grad();
-    let map = tokens_to_map(x.clone(), grid);
-    fixture.assert_close("out.pooled", encoder.content(map.clone(), weights, &sample));
-    let tokens = encoder.forward(map, regions, &sample);
-    assert_eq!(tokens.dims(), [sample.len(), config.tokens(), config.out_size()]);
-    fixture.assert_close("out.vpt_feats", tokens.clone());
-    let regions: Vec<i64> = counts.iter().map(|&count| count as i64).collect();
-    assert_eq!(regions, fixture.ints("out.vpt_count"));
-    if fixture.has("out.mask_token") {
-        let last = config.tokens() - 1;
-        let own = tokens.clone().narrow(1, last, 1);
-        fixture.assert_close(
-            "out.mask_token",
-            match &encoder.model.position_embedding {
-                Some(table) => own - table.weight.val().narrow(0, last, 1).unsqueeze(),
-                None => own,
-            },
-        );
-    }
-
+    let (encoder, [x, tokens]) = cases::vpt_encoder(&fixture, &Device::flex().autodiff());
     let gradients = probe_loss(tokens).backward();
     fixture.assert_close("grad.x", x.grad(&gradients).unwrap());
     fixture.assert_weight_gradients(&encoder, &gradients);
 }
 
 #[test]
-fn pooling_agrees_with_the_reference() {
-    check("vpt_pooling");
-}
-
-#[test]
-fn pooling_without_mask_token_agrees_with_the_reference() {
-    check("vpt_pooling_ragged");
-}
-
-#[test]
-fn embedding_agrees_with_the_reference() {
-    check("vpt_embedding");
-}
-
-#[test]
-fn the_older_form_agrees_with_the_reference() {
-    check("vpt_legacy");
+fn every_strategy_agrees_with_the_reference() {
+    for name in cases::VPT_ENCODERS {
+        check(name);
+    }
 }
 
 fn config(text: &str) -> VptConfig {

@@ -2,19 +2,14 @@
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use refvlm_model::layers::resize_bilinear;
 use refvlm_model::vision::{
-    ClipVitConfig, ConvNextConfig, Dinov2Config, FeatureSelect, ProjectorConfig, Pyramid,
-    Transform, tokens_to_map,
+    ClipVitConfig, ConvNextConfig, Dinov2Config, FeatureSelect, Pyramid, Transform, tokens_to_map,
 };
-use refvlm_tests::{Fixture, load_weights, probe_loss};
+use refvlm_tests::{Fixture, cases, probe_loss};
 
 #[test]
 fn projector_outputs_and_gradients() {
     let Some(fixture) = Fixture::open("projector") else { return };
-    let device = Device::flex().autodiff();
-    let projector = load_weights(fixture.config::<ProjectorConfig>().init(&device), &fixture);
-    let x = fixture.tensor::<3>("in.x", &device).require_grad();
-    let y = projector.forward(x.clone());
-    fixture.assert_close("out.y", y.clone());
+    let (projector, [x, y]) = cases::projector(&fixture, &Device::flex().autodiff());
     let gradients = probe_loss(y).backward();
     fixture.assert_close("grad.x", x.grad(&gradients).unwrap());
     fixture.assert_weight_gradients(&projector, &gradients);
@@ -23,23 +18,7 @@ fn projector_outputs_and_gradients() {
 #[test]
 fn clip_hidden_states_and_gradients() {
     let Some(fixture) = Fixture::open("clip_vit") else { return };
-    let device = Device::flex().autodiff();
-    let config: ClipVitConfig = fixture.config();
-    config.check().unwrap();
-    let vit = load_weights(config.init(&device), &fixture);
-    let pixels = fixture.tensor::<4>("in.pixel_values", &device).require_grad();
-    let states = vit.forward(pixels.clone());
-    assert_eq!(states.len(), config.num_hidden_layers + 1);
-    for (i, state) in states.iter().enumerate() {
-        fixture.assert_close(&format!("out.hidden_states.{i}"), state.clone());
-    }
-    fixture.assert_close("out.pooled", vit.pooled(states[states.len() - 1].clone()));
-
-    let layers = config.num_hidden_layers - 1;
-    let fewer = vit.forward_layers(pixels.clone(), layers);
-    assert_eq!(fewer.len(), layers + 1);
-    let selected = fewer[layers].clone();
-    fixture.assert_close(&format!("out.hidden_states.{layers}"), selected.clone());
+    let (vit, pixels, selected) = cases::clip_vit(&fixture, &Device::flex().autodiff());
     let gradients = probe_loss(selected).backward();
     fixture.assert_close("grad.pixel_values", pixels.grad(&gradients).unwrap());
     fixture.assert_weight_gradients(&vit, &gradients);
@@ -48,27 +27,12 @@ fn clip_hidden_states_and_gradients() {
 #[test]
 fn dinov2_states_positions_and_gradients() {
     let Some(fixture) = Fixture::open("dinov2_vit") else { return };
-    let device = Device::flex().autodiff();
-    let config: Dinov2Config = fixture.config();
-    config.check().unwrap();
-    let vit = load_weights(config.init(&device), &fixture);
-    let sizes: std::collections::BTreeMap<String, [usize; 2]> = fixture.setting("sizes");
-    assert!(!sizes.is_empty());
-    for (size, [height, width]) in &sizes {
-        let grid = [height / config.patch_size, width / config.patch_size];
-        fixture.assert_close(&format!("out.pos_embed.{size}"), vit.embeddings.positions(grid));
-        let key = format!("pixel_values.{size}");
-        let pixels = fixture.tensor::<4>(&format!("in.{key}"), &device).require_grad();
-        let states = vit.forward(pixels.clone());
-        for (i, state) in states.iter().enumerate() {
-            fixture.assert_close(&format!("out.hidden_states.{size}.{i}"), state.clone());
-        }
-        let last = vit.normalise(states[states.len() - 1].clone());
-        fixture.assert_close(&format!("out.last_hidden_state.{size}"), last.clone());
-        fixture.assert_close(&format!("out.pooled.{size}"), last.clone().narrow(1, 0, 1));
-        if fixture.has(&format!("grad.{key}")) {
+    let (vit, sizes) = cases::dinov2_vit(&fixture, &Device::flex().autodiff());
+    for (size, pixels, last) in sizes {
+        let key = format!("grad.pixel_values.{size}");
+        if fixture.has(&key) {
             let gradients = probe_loss(last).backward();
-            fixture.assert_close(&format!("grad.{key}"), pixels.grad(&gradients).unwrap());
+            fixture.assert_close(&key, pixels.grad(&gradients).unwrap());
             fixture.assert_weight_gradients(&vit, &gradients);
         }
     }
@@ -77,17 +41,7 @@ fn dinov2_states_positions_and_gradients() {
 #[test]
 fn convnext_maps() {
     let Some(fixture) = Fixture::open("convnext") else { return };
-    let device = Device::flex();
-    let config: ConvNextConfig = fixture.config();
-    config.check().unwrap();
-    let trunk = load_weights(config.init(&device), &fixture);
-    let pixels = fixture.tensor::<4>("in.pixel_values", &device);
-    fixture.assert_close("out.stem", trunk.stem(pixels.clone()).permute([0, 3, 1, 2]));
-    let maps = trunk.forward(pixels);
-    assert_eq!(maps.len(), config.dims.len());
-    for (i, map) in maps.into_iter().enumerate() {
-        fixture.assert_close(&format!("out.stage.{i}"), map);
-    }
+    cases::convnext(&fixture, &Device::flex());
 }
 
 #[test]

@@ -25,9 +25,13 @@ pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Par
         Part { name, dtype, shape, bytes }
     };
     if let Some((format, [out, width])) = quantisation.packing(shape) {
+        let scales = match format.scales_per_block() {
+            1 => vec![out, width / BLOCK],
+            several => vec![out, width / BLOCK, several],
+        };
         return vec![
             part(format!("{name}.qweight"), "U32", 4, vec![out, width / format.per_word()]),
-            part(format!("{name}.scales"), "F16", 2, vec![out, width / BLOCK]),
+            part(format!("{name}.scales"), "F16", 2, scales),
         ];
     }
     let (dtype, size) = match quantisation {
@@ -57,8 +61,8 @@ pub fn encode(
         let packed = Packed::pack(format, values, shape)
             .map_err(|error| PackageError::packing(name, &error))?;
         let words = packed.words().iter().flat_map(|w| w.to_le_bytes()).collect();
-        let scales = packed.scales().iter().flat_map(|&s| f16::from_f32(s).to_le_bytes());
-        return Ok(vec![words, scales.collect()]);
+        let scales = packed.stored_scales().iter().flat_map(|s| s.to_le_bytes()).collect();
+        return Ok(vec![words, scales]);
     }
     let bytes: Vec<u8> = match quantisation {
         Quantisation::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),

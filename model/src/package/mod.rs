@@ -3,7 +3,7 @@
 //!
 //! Everything here turns bytes into values and back; who reads files or a network hands the bytes
 //! in. A quantised tensor `<name>` is stored as `<name>.qweight` (u32, in the order the kernels
-//! read) and `<name>.scales` (f16).
+//! read) and `<name>.scales` (f16, with the minima of q4).
 
 pub mod by_name;
 mod encode;

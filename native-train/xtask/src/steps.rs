@@ -97,7 +97,8 @@ fn clippy(workspace: &Workspace) -> Fallible<Outcome> {
     // Natively nothing turns the kernels for a GPU on.
     let args = ["clippy", "--release", "--locked", "-p", "refvlm-shaders", "-p", "refvlm-model"];
     let mut command = workspace.cargo(&args);
-    command.args(["--features", "refvlm-model/wgpu", "--all-targets", "--", "-D", "warnings"]);
+    command.args(["-p", "refvlm-tests", "--features", "refvlm-tests/wgpu"]);
+    command.args(["--all-targets", "--", "-D", "warnings"]);
     succeed(&mut command)?;
     Ok(Outcome::Passed)
 }
@@ -131,7 +132,8 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
         // Beside the engine, for its features: a smaller set would build burn once more.
         let mut command = workspace.cargo(&["test", "--release", "--locked"]);
         command.args(["-p", "refvlm-web", "-p", "refvlm-shaders", "-p", "refvlm-model"]);
-        command.args(["--features", "refvlm-model/wgpu", "--test", test, "--target", WASM]);
+        command.args(["-p", "refvlm-tests", "--features", "refvlm-tests/wgpu"]);
+        command.args(["--test", test, "--target", WASM]);
         command.args(["--config", &flags, "--config", &runner]);
         command
     };
@@ -142,8 +144,8 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
         ));
     };
     // A browser without a graphics card compiles and runs shaders on the processor. The kernels
-    // first, then the model's parts on a device with them.
-    for name in ["gpu", "wgpu"] {
+    // first, then the shipped model's parts, then the modules of the reference.
+    for name in ["gpu", "wgpu", "webgpu"] {
         let variables = [("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "300")];
         succeed(test(name).envs(variables))?;
     }

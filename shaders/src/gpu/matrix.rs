@@ -39,12 +39,14 @@ impl PackedMatrix {
         let shape @ [out, width] = packed.shape();
         let (format, blocks) = (packed.format(), width / BLOCK);
         let row_words = blocks * format.words_per_block();
+        let row_scales = blocks * format.scales_per_block();
+        let stored = packed.stored_scales();
         // A part of an even number of rows begins with a whole word of scales.
         let rows = (limit / (row_words * 4)).max(2) / 2 * 2;
         let part = |first: usize| {
             let outputs = rows.min(out - first);
             let words = &packed.words()[first * row_words..][..outputs * row_words];
-            let scales = &packed.scales()[first * blocks..][..outputs * blocks];
+            let scales = &stored[first * row_scales..][..outputs * row_scales];
             let words: Vec<i32> = words.iter().map(|w| w.cast_signed()).collect();
             let scales: Vec<i32> = scales.chunks(2).map(pair_of_halves).collect();
             let tensor = |data: Vec<i32>| {
@@ -135,9 +137,7 @@ fn concatenate(tensors: impl Iterator<Item = Tensor<2>>, dim: usize) -> Tensor<2
     }
 }
 
-/// Scales are exact in f16.
-fn pair_of_halves(scales: &[f32]) -> i32 {
-    let bits = |scale: f32| u32::from(f16::from_f32(scale).to_bits());
-    let word = scales.iter().rev().fold(0, |word, &scale| word << 16 | bits(scale));
+fn pair_of_halves(scales: &[f16]) -> i32 {
+    let word = scales.iter().rev().fold(0, |word, scale| word << 16 | u32::from(scale.to_bits()));
     word.cast_signed()
 }

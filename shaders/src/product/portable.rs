@@ -1,5 +1,6 @@
 //! The innermost loops for every processor, left to the compiler to vectorise.
 
+use super::MIDDLE;
 use crate::packed::{BLOCK, Packed};
 
 const LANES: usize = 8;
@@ -68,7 +69,7 @@ pub(super) fn unpack_q4(words: &[u32; 4]) -> [f32; BLOCK] {
     let mut weights = [0.0; BLOCK];
     for j in 0..4 {
         for l in 0..LANES {
-            weights[j * LANES + l] = ((pair[l] >> (8 * j) & 15) as i32 - 8) as f32;
+            weights[j * LANES + l] = ((pair[l] >> (8 * j) & 15) as i32 - MIDDLE) as f32;
         }
     }
     weights

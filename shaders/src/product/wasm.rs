@@ -1,6 +1,7 @@
 //! The innermost loops with wasm's 128-bit vectors. For four rows of `x` the portable ones are as
 //! fast; for a single one, which is what decoding takes, the compiler may lose half of the speed.
 
+use super::MIDDLE;
 use crate::packed::{BLOCK, Packed};
 use core::arch::wasm32::{
     f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, f32x4_splat, i32x4_add,
@@ -72,7 +73,7 @@ pub(super) fn unpack_q8(&[a, b, c, d, e, f, g, h]: &[u32; 8]) -> [v128; VECTORS]
 #[inline(always)]
 pub(super) fn unpack_q4(&[a, b, c, d]: &[u32; 4]) -> [v128; VECTORS] {
     let words = u32x4(a, b, c, d);
-    let (mask, offset) = (i32x4_splat(15), i32x4_splat(-8));
+    let (mask, offset) = (i32x4_splat(15), i32x4_splat(-MIDDLE));
     let nibble =
         |j: u32| f32x4_convert_i32x4(i32x4_add(v128_and(u32x4_shr(words, 4 * j), mask), offset));
     [nibble(0), nibble(1), nibble(2), nibble(3), nibble(4), nibble(5), nibble(6), nibble(7)]

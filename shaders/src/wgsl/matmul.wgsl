@@ -35,11 +35,9 @@ fn main(thread: Thread) {
         let row = first_row + shared_row;
         let output = first_output + shared_row;
         if (output < outputs) {
-            let at = output * blocks + b;
-            let block = load(at);
-            let scale = scale_of(at);
+            let block = load(output * blocks + b);
             for (var k = half; k < half + 4u; k++) {
-                weights[shared_row * STRIDE + k] = scale * levels(block, k);
+                weights[shared_row * STRIDE + k] = weights_of(block, k);
             }
         } else {
             for (var k = half; k < half + 4u; k++) {

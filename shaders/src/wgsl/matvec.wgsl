@@ -23,19 +23,12 @@ fn main(thread: Thread) {
     var sums = array<f32, ROWS>();
     if (output < outputs) {
         for (var b = lane; b < blocks; b += LANES) {
-            let at = output * blocks + b;
-            let block = load(at);
-            let scale = scale_of(at);
-            // Written out: without a value, Chromium on SwiftShader kept that of the last round.
-            var parts = array<f32, ROWS>();
+            let block = load(output * blocks + b);
             for (var k = 0u; k < 8u; k++) {
-                let weights = levels(block, k);
+                let weights = weights_of(block, k);
                 for (var r = 0u; r < ROWS; r++) {
-                    parts[r] += dot(weights, x[(r * blocks + b) * 8u + k]);
+                    sums[r] += dot(weights, x[(r * blocks + b) * 8u + k]);
                 }
-            }
-            for (var r = 0u; r < ROWS; r++) {
-                sums[r] += scale * parts[r];
             }
         }
     }

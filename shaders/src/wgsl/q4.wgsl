@@ -1,12 +1,17 @@
-// Blocks of 32 weights in 4 bits. Field j of word w holds element 4 j + w, with 8 added.
+// Blocks of 32 weights in 4 bits. Field j of word w holds element 4 j + w.
 
-alias Block = vec4<u32>;
-
-fn load(block: u32) -> Block {
-    return words[block];
+struct Block {
+    fields: vec4<u32>,
+    scale: f32,
+    minimum: f32,
 }
 
-// Elements 4 k to 4 k + 3, without their scale.
-fn levels(block: Block, k: u32) -> vec4<f32> {
-    return vec4<f32>((block >> vec4<u32>(4u * k)) & vec4<u32>(15u)) - 8.0;
+fn load(block: u32) -> Block {
+    let pair = unpack2x16float(scales[block]);
+    return Block(words[block], pair.x, pair.y);
+}
+
+fn weights_of(block: Block, k: u32) -> vec4<f32> {
+    let levels = vec4<f32>((block.fields >> vec4<u32>(4u * k)) & vec4<u32>(15u));
+    return levels * block.scale + block.minimum;
 }

@@ -21,7 +21,7 @@ fn main(thread: Thread) {
     var value = vec4<f32>(bitcast<f32>(sizes.w));
     if (id >= 0 && u32(id) < sizes.y) {
         let block = u32(id) * blocks + quad / 8u;
-        value = scale_of(block) * levels(load(block), quad % 8u);
+        value = weights_of(load(block), quad % 8u);
     }
     y[at] = value;
 }
