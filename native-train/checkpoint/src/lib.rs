@@ -42,7 +42,7 @@ pub enum Format {
     Safetensors,
     /// llama.cpp's.
     Gguf,
-    /// PyTorch's archive of a pickle and storages.
+    /// PyTorch's pickle and storages, in an archive or, before 1.6, one after the other.
     Torch,
     /// A graph with its weights.
     Onnx,
@@ -131,15 +131,16 @@ impl Checkpoint {
             let tensors = safetensors::read(&source, 0)?;
             return Self::new(Format::Safetensors, Metadata::default(), vec![source], tensors);
         }
-        let (format, tensors) = if start.starts_with(b"PK\x03\x04") {
-            (Format::Torch, torch::read(&source)?)
+        let (format, tensors) = if let Some(form) = torch::Form::of(&start) {
+            (Format::Torch, torch::read(&source, form)?)
         } else if onnx::is_one(&start) {
             (Format::Onnx, onnx::read(&source)?)
-        } else if start.starts_with(b"\x80\x02\x8a\x0a") {
+        } else if torch::is_tar(&source) {
             return Err(CheckpointError::Unsupported {
                 file: source.name().into(),
-                what: "a file of PyTorch before 1.6".into(),
-                remedy: "load it and save it again with a newer torch.save",
+                what: "a tar archive, which PyTorch wrote before 0.1.10".into(),
+                remedy: "load it with torch.load and save it again with torch.save; \
+                         any other archive has to be unpacked",
             });
         } else {
             return Err(CheckpointError::Unknown { file: source.name().into() });

@@ -215,9 +215,14 @@ impl<'a> Cursor<'a> {
         if count > limit {
             return Err(CheckpointError::too_much(self.file(), "bytes of text", count, limit));
         }
+        String::from_utf8(self.bytes(count)?).map_err(|e| CheckpointError::damaged(self.file(), e))
+    }
+
+    /// `count` bytes, for which nothing is allocated unless they are there.
+    pub fn bytes(&mut self, count: u64) -> Result<Vec<u8>, CheckpointError> {
         self.need(count)?;
         let mut bytes = vec![0; count as usize];
         self.fill(&mut bytes)?;
-        String::from_utf8(bytes).map_err(|e| CheckpointError::damaged(self.file(), e))
+        Ok(bytes)
     }
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{LIST, PICKLE, legacy, storage};
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use std::path::{Path, PathBuf};
 
@@ -152,6 +155,72 @@ fn a_pickle_with_a_foreign_opcode_or_global() {
     let error = self::error(pickle);
     let named = |global: &str| global == "posix.HalfStorage";
     assert!(matches!(&error, CheckpointError::Global { global, .. } if named(global)), "{error}");
+}
+
+#[test]
+fn a_form_of_torch_save_that_is_not_read() {
+    let sound = || legacy(PICKLE, LIST, &storage());
+    open(sound()).unwrap();
+    let mut tar = vec![0; 512];
+    tar[257..262].copy_from_slice(b"ustar");
+    // An empty tuple where a whole storage has nothing.
+    let part = replaced(sound(), b"K\x03Nt", b"K\x03)t");
+    for (file, said) in [
+        (replaced(sound(), b"\x50\x19.", b"\x50\x18."), "torch.save did not write"),
+        (replaced(sound(), b"M\xe9\x03", b"M\xea\x03"), "not 1001"),
+        (replaced(sound(), b"endian\x88", b"endian\x89"), "little-endian machine"),
+        (part, "clone its tensors"),
+        (tar, "before 0.1.10; load it with torch.load"),
+    ] {
+        let error = error(file);
+        assert!(matches!(error, CheckpointError::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let error = error(replaced(sound(), b"little_endian", b"little_endiam"));
+    assert!(matches!(error, CheckpointError::Damaged { .. }), "{error}");
+    let error = self::error(replaced(sound(), b"\x02ccoll", b"\x02icoll"));
+    assert!(matches!(error, CheckpointError::Opcode { opcode: b'i', at: 2, .. }), "{error}");
+}
+
+#[test]
+fn storages_that_are_not_as_the_pickle_says() {
+    let counted = |numbers: u64| {
+        let number = &numbers.to_le_bytes();
+        let at = PICKLE.windows(3).position(|window| window == b"K\x03N").unwrap();
+        let pickle = [&PICKLE[..at], b"\x8a\x08", number, &PICKLE[at + 2..]].concat();
+        legacy(&pickle, LIST, &[number, &storage()[8..]].concat())
+    };
+    open(counted(3)).unwrap();
+    let short = |numbers| matches!(error(counted(numbers)), CheckpointError::Truncated { .. });
+    assert!(short(4));
+    assert!(short(1 << 60));
+    let mut cut = storage();
+    cut.pop();
+    assert!(matches!(error(legacy(PICKLE, LIST, &cut)), CheckpointError::Truncated { .. }));
+    assert!(matches!(error(legacy(PICKLE, LIST, b"\x03")), CheckpointError::Truncated { .. }));
+    // A second tensor in the same storage.
+    let at = PICKLE.windows(4).position(|window| window == b"]U\x01w").unwrap();
+    let end = PICKLE.len() - b"\x85R.".len();
+    let pair = replaced(PICKLE[at..end].to_vec(), b"U\x01w", b"U\x01v");
+    let two = |old: &[u8], new: &[u8]| {
+        let pair = replaced(pair.clone(), old, new);
+        legacy(&[&PICKLE[..end], &pair, &PICKLE[end..]].concat(), LIST, &storage())
+    };
+    assert_eq!(open(two(b"U", b"U")).unwrap().tensors().len(), 2);
+    for (file, said) in [
+        (counted(1 << 62), "storage 8"),
+        (legacy(PICKLE, LIST, &[&[4][..], &storage()[1..]].concat()), "4 numbers instead of 3"),
+        (legacy(PICKLE, b"\x80\x02].", &storage()), "storage 8 is not in the list"),
+        (legacy(PICKLE, b"\x80\x02]U\x019a.", &storage()), "not that of its tensors"),
+        (legacy(PICKLE, b"\x80\x02]U\x018aU\x018a.", &storage().repeat(2)), "not that of its"),
+        (legacy(PICKLE, b"\x80\x02}.", &storage()), "no list of storages"),
+        (two(b"FloatStorage", b"ShortStorage"), "in two ways"),
+        (two(b"K\x03N", b"K\x02N"), "in two ways"),
+    ] {
+        let error = error(file);
+        assert!(matches!(error, CheckpointError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 #[test]

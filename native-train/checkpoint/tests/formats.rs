@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use refvlm_checkpoint::{Checkpoint, llama};
+mod common;
+
+use refvlm_checkpoint::{Checkpoint, Source, llama};
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -73,6 +75,37 @@ fn equal(file: &str, expected: &str) {
 #[test]
 fn a_nested_pickle_with_views_is_read() {
     equal("nested.pth", "torch.safetensors");
+}
+
+#[test]
+fn both_forms_of_torch_save_say_the_same() {
+    let archive = Checkpoint::open(&fixture("archive.pth")).unwrap();
+    assert_eq!(archive.tensors().len(), 16);
+    let nested = archive.require("d.nested.inner.weight").unwrap();
+    assert_eq!(nested.shape, [2, 2]);
+    for file in ["legacy.pth", "legacy4.pth"] {
+        equal(file, "archive.pth");
+        let legacy = Checkpoint::open(&fixture(file)).unwrap();
+        for tensor in archive.tensors() {
+            assert_eq!(legacy.require(&tensor.name).unwrap().encoding, tensor.encoding);
+        }
+        // One storage, seen in different ways.
+        let (whole, corner) =
+            (legacy.require("a.weight").unwrap(), legacy.require("a.corner").unwrap());
+        assert_eq!(corner.at, whole.at + 8 * 4);
+        let (whole, corner) = (legacy.read(whole).unwrap(), legacy.read(corner).unwrap());
+        assert_eq!(corner, [&whole[8..11], &whole[14..17]].concat());
+    }
+}
+
+/// Python 2 wrote texts as bytes and an `OrderedDict` as a list of pairs, and before 0.4 tensors
+/// were rebuilt by another function.
+#[test]
+fn a_file_of_python_2_is_read() {
+    let file = common::legacy(common::PICKLE, common::LIST, &common::storage());
+    let checkpoint = Checkpoint::from_source(Source::memory("python 2", file)).unwrap();
+    let tensor = checkpoint.require("w").unwrap();
+    assert_eq!(checkpoint.read(tensor).unwrap(), [2.0, 3.0]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use refvlm_checkpoint::lora::Adapter;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -102,6 +104,20 @@ fn mutate(file: &[u8], header: usize, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// Runs `read`, which may allocate so much more than the file has.
+fn within_bounds(
+    what: &str,
+    bytes: Vec<u8>,
+    read: impl Fn(Vec<u8>) -> Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
+    let (length, before) = (bytes.len() as isize, HELD.get());
+    MOST.set(before);
+    let outcome = read(bytes);
+    let more = MOST.get() - before;
+    assert!(more <= length + ALLOWANCE, "{what}: {more} bytes for a file of {length}");
+    outcome
+}
+
 /// Runs `read` on damaged copies of `file`, and says how many were still read to the end.
 fn survives(
     file: &[u8],
@@ -112,12 +128,8 @@ fn survives(
     let mut whole = 0;
     for k in 0..MUTATIONS {
         let bytes = mutate(file, header, &mut random);
-        let (length, before) = (bytes.len() as isize, HELD.get());
-        MOST.set(before);
-        let outcome = read(bytes);
-        let more = MOST.get() - before;
-        assert!(more <= length + ALLOWANCE, "mutation {k}: {more} bytes for a file of {length}");
-        match outcome {
+        let what = format!("mutation {k}");
+        match within_bounds(&what, bytes, &read) {
             Ok(()) => whole += 1,
             Err(error) => assert!(!error.to_string().is_empty()),
         }
@@ -165,6 +177,59 @@ fn torch() {
     // The pickle lies at the front, the archive's directory at the end: all of it is header.
     let file = fixture("nested.pth");
     survives(&file, file.len(), read_all);
+}
+
+#[test]
+fn torch_before_1_6() {
+    let old = common::legacy(common::PICKLE, common::LIST, &common::storage());
+    for file in [fixture("legacy.pth"), old] {
+        survives(&file, file.len(), read_all);
+    }
+}
+
+/// Pickles that make as much as they can of few bytes.
+#[test]
+fn greedy_pickles() {
+    let run = |what: &str, pickle: &[u8], list: &[u8], storages: &[u8]| {
+        let file = common::legacy(&[pickle, b"."].concat(), &[list, b"."].concat(), storages);
+        within_bounds(what, file, read_all)
+    };
+    let too_much = |outcome| matches!(outcome, Err(CheckpointError::TooMuch { .. }));
+    let key = "k".repeat(1024);
+    let storage = |key: &str| {
+        let length = u32::try_from(key.len()).unwrap().to_le_bytes();
+        [b"(U\x07storagectorch\nFloatStorage\nX", &length[..], key.as_bytes(), b"NK\x03t"].concat()
+    };
+    let many = |bytes: &[u8]| bytes.repeat(1 << 20);
+    let storages = [&storage(&key), &b"q\0Q"[..], &many(b"h\0Q")].concat();
+    assert!(too_much(run("storages", &storages, b"]", b"")));
+    assert!(too_much(run("uses", &[b"]q\0", &many(b"h\0a")[..]].concat(), b"]", b"")));
+    assert!(too_much(run("values", &many(b"]"), b"]", b"")));
+    // As much as is allowed, and a list of storages that is as large again.
+    let kept = (0..(1u32 << 18) - 1).flat_map(|k| [b"]r", &k.to_le_bytes()[..]].concat());
+    let full = [b"(".to_vec(), kept.collect(), b"t".to_vec()].concat();
+    assert!(matches!(run("two", &full, &full, b""), Err(CheckpointError::Damaged { .. })));
+    // A dictionary of 1000 tensors that stands in 100 places.
+    let axes = |first: &[u8]| [b"(", first, &b"K\x01".repeat(7), b"t"].concat();
+    let tensor = [
+        b"ctorch._utils\n_rebuild_tensor\n(",
+        &storage("0")[..],
+        b"QK\0",
+        &axes(b"K\x02"),
+        &axes(b"K\x02"),
+        b"tRq\0",
+    ];
+    let inner = (0..1000).flat_map(|k| [format!("U\x04{k:04}").as_bytes(), b"h\0"].concat());
+    let outer = (0..100).flat_map(|k| [format!("U\x46{k:070}").as_bytes(), b"h\x01"].concat());
+    let pickle = [
+        &tensor.concat()[..],
+        b"0}q\x01(",
+        &inner.collect::<Vec<u8>>(),
+        b"u0}(",
+        &outer.collect::<Vec<u8>>(),
+        b"u",
+    ];
+    run("tensors", &pickle.concat(), b"]U\x010a", &common::storage()).unwrap();
 }
 
 #[test]

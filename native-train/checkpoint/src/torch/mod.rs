@@ -1,59 +1,78 @@
-//! PyTorch's `.pth`, `.pt` and `.bin`: an archive with a pickle that describes tensors, and one
-//! file of numbers for each storage.
+//! PyTorch's `.pth`, `.pt` and `.bin`: a pickle that describes tensors, and storages that hold their
+//! numbers. The two forms of the file differ in where a storage lies and in nothing else.
 
+mod archive;
+mod legacy;
+mod machine;
 mod pickle;
 mod zip;
 
-use crate::{CheckpointError, Encoding, MAX_NAME, MAX_TENSORS, Source, Tensor, count};
+use crate::{CheckpointError, MAX_NAME, MAX_TENSORS, Source, Tensor, count};
 use pickle::{Id, Pickle, Value, View};
-use zip::Archive;
 
-/// Larger than the pickle of any model.
-const MAX_PICKLE: u64 = 32 << 20;
 /// Dictionaries inside each other.
 const MAX_DEPTH: usize = 8;
 /// Bytes of all names.
-const MAX_NAMES: u64 = 16 << 20;
+const MAX_NAMES: u64 = 8 << 20;
 /// Entries of dictionaries that are looked at; one dictionary may stand in many places.
 const MAX_ENTRIES: usize = 1 << 20;
 /// What training programs call the weights among other things they save.
 const WRAPPERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "module", "params"];
 
-pub(crate) fn read(source: &Source) -> Result<Vec<Tensor>, CheckpointError> {
-    let file = source.name();
-    let archive = Archive::open(source)?;
-    let name = archive.find("data.pkl").ok_or_else(|| CheckpointError::Unsupported {
-        file: file.into(),
-        what: "an archive without data.pkl".into(),
-        remedy: "give the file that torch.save wrote, unpacked from any other archive",
-    })?;
-    let folder = name.trim_end_matches("data.pkl");
-    if let Ok((at, length)) = archive.place(&format!("{folder}byteorder"))
-        && length <= 16
-        && source.read_vec(at, length)? != b"little"
-    {
-        return Err(CheckpointError::Unsupported {
-            file: file.into(),
-            what: "numbers whose highest byte comes first".into(),
-            remedy: "save it on a little-endian machine",
-        });
+/// The forms of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Archive,
+    /// Of PyTorch before 1.6.
+    Legacy,
+}
+
+impl Form {
+    /// That of a file which begins so.
+    pub fn of(start: &[u8]) -> Option<Self> {
+        match start {
+            [b'P', b'K', 3, 4, ..] => Some(Form::Archive),
+            // A pickle that says its protocol.
+            [0x80, 2..=5, ..] => Some(Form::Legacy),
+            _ => None,
+        }
     }
-    let (at, length) = archive.place(name)?;
-    if length > MAX_PICKLE {
-        return Err(CheckpointError::too_much(file, "bytes of a pickle", length, MAX_PICKLE));
+}
+
+/// What a form knows of the storages.
+trait Storages {
+    /// The first byte of a storage and how many there are.
+    fn place(&self, key: &str) -> Result<(u64, u64), CheckpointError>;
+}
+
+pub(crate) fn read(source: &Source, form: Form) -> Result<Vec<Tensor>, CheckpointError> {
+    match form {
+        Form::Archive => tensors(source, &archive::open(source)?),
+        Form::Legacy => tensors(source, &legacy::open(source)?),
     }
-    let pickle = Pickle::read(file, &source.read_vec(at, length)?)?;
-    let mut reader = Reader {
-        source,
-        archive: &archive,
-        folder,
-        pickle: &pickle,
-        names: 0,
-        entries: 0,
-        tensors: vec![],
-    };
-    reader.collect(weights(&pickle), "", 0)?;
+}
+
+fn tensors(
+    source: &Source,
+    (pickle, storages): &(Pickle, impl Storages),
+) -> Result<Vec<Tensor>, CheckpointError> {
+    let mut reader = Reader { source, pickle, storages, names: 0, entries: 0, tensors: vec![] };
+    reader.collect(weights(pickle), "", 0)?;
     Ok(reader.tensors)
+}
+
+/// Whether it is a tar archive, which came before all forms that are read.
+pub(crate) fn is_tar(source: &Source) -> bool {
+    let mut magic = [0; 5];
+    source.read_at(257, &mut magic).is_ok() && magic == *b"ustar"
+}
+
+fn big_endian(file: &str) -> CheckpointError {
+    CheckpointError::Unsupported {
+        file: file.into(),
+        what: "numbers whose highest byte comes first".into(),
+        remedy: "save it on a little-endian machine",
+    }
 }
 
 /// The dictionary of the weights: the whole, or what is inside one of the usual wrappers.
@@ -62,10 +81,8 @@ fn weights(pickle: &Pickle) -> Id {
     for _ in 0..MAX_DEPTH {
         let Value::Dictionary(entries) = pickle.get(id) else { break };
         let inner = WRAPPERS.iter().find_map(|wrapper| {
-            entries.iter().find_map(|&(key, value)| match (pickle.get(key), pickle.get(value)) {
-                (Value::Text(key), Value::Dictionary(_)) if **key == **wrapper => Some(value),
-                _ => None,
-            })
+            let inner = pickle.entry(id, wrapper)?;
+            matches!(pickle.get(inner), Value::Dictionary(_)).then_some(inner)
         });
         let tensor = |&(_, value): &(Id, Id)| matches!(pickle.get(value), Value::Tensor(_));
         match inner {
@@ -78,9 +95,8 @@ fn weights(pickle: &Pickle) -> Id {
 
 struct Reader<'a> {
     source: &'a Source,
-    archive: &'a Archive<'a>,
-    folder: &'a str,
     pickle: &'a Pickle,
+    storages: &'a dyn Storages,
     /// Bytes of the names so far.
     names: u64,
     entries: usize,
@@ -118,7 +134,7 @@ impl Reader<'_> {
             }
             let name = format!("{prefix}{key}");
             match value_at {
-                Value::Tensor(view) => self.add(name, view)?,
+                &Value::Tensor(parts) => self.add(name, parts)?,
                 _ if depth < MAX_DEPTH => self.collect(value, &format!("{name}."), depth + 1)?,
                 _ => return Err(CheckpointError::damaged(file, "too many nested dictionaries")),
             }
@@ -126,7 +142,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn add(&mut self, name: String, view: &View) -> Result<(), CheckpointError> {
+    fn add(&mut self, name: String, parts: [Id; 4]) -> Result<(), CheckpointError> {
         let file = self.source.name();
         self.names += name.len() as u64;
         for (what, count, limit) in [
@@ -137,24 +153,23 @@ impl Reader<'_> {
                 return Err(CheckpointError::too_much(file, what, count, limit));
             }
         }
-        let View { storage, first, shape, strides } = view;
+        let Some(View { storage, first, shape, strides }) = self.pickle.view(parts) else {
+            let reason = format!("{name} lacks a storage, a place in it, a shape or strides");
+            return Err(CheckpointError::damaged(file, reason));
+        };
         let wrong = |reason: &str| CheckpointError::Shape {
             file: file.into(),
             tensor: name.clone(),
             shape: shape.clone(),
             reason: reason.into(),
         };
-        let Some(encoding) = encoding(storage.kind) else {
-            let (file, dtype) = (file.into(), storage.kind.to_string());
-            return Err(CheckpointError::Dtype { file, tensor: name, dtype });
-        };
+        let encoding = storage.encoding;
         let size = encoding.block_bytes() as u64;
-        let (start, length) =
-            self.archive.place(&format!("{}data/{}", self.folder, storage.key))?;
+        let (start, length) = self.storages.place(self.pickle.key(storage))?;
         let held = storage.numbers.checked_mul(size).filter(|&bytes| bytes <= length);
-        let numbers = count(shape).ok_or_else(|| wrong("too large"))?;
+        let numbers = count(&shape).ok_or_else(|| wrong("too large"))?;
         // An axis of stride zero would repeat numbers without end.
-        let stretch = stretch(shape, strides).filter(|&n| n >= numbers as u64);
+        let stretch = stretch(&shape, &strides).filter(|&n| n >= numbers as u64);
         let bytes = stretch.and_then(|n| n.checked_mul(size));
         let begin = first.checked_mul(size);
         let inside = held.zip(begin).zip(bytes).filter(|&((held, begin), bytes)| {
@@ -164,8 +179,7 @@ impl Reader<'_> {
             return Err(wrong("its numbers are not all in its storage, each once"));
         };
         let at = start + begin.unwrap_or(0);
-        let strides = (!is_contiguous(shape, strides)).then(|| strides.clone());
-        let shape = shape.clone();
+        let strides = (!is_contiguous(&shape, &strides)).then_some(strides);
         self.tensors.push(Tensor { name, shape, encoding, file: 0, at, bytes, strides });
         Ok(())
     }
@@ -192,9 +206,4 @@ fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
         expected = expected.saturating_mul(n);
     }
     true
-}
-
-fn encoding(kind: &str) -> Option<Encoding> {
-    use Encoding::{BF16, Bool, F16, F32, F64, I8, I16, I32, I64, U8};
-    [F64, F32, F16, BF16, I64, I32, I16, I8, U8, Bool].into_iter().find(|e| e.name() == kind)
 }
