@@ -5,6 +5,7 @@
 //! behind whatever vocabulary it reads.
 
 mod charsmap;
+mod file;
 mod gguf;
 mod protobuf;
 mod scored;
@@ -14,15 +15,19 @@ pub use gguf::from_gguf;
 pub use sentencepiece::from_sentencepiece;
 
 use refvlm_checkpoint::{Checkpoint, CheckpointError};
-use refvlm_model::triplet::tokens::{MAX_FILE_BYTES, MAX_VOCABULARY};
-use serde_json::{Value, json};
+use refvlm_model::triplet::tokens::MAX_FILE_BYTES;
+use std::collections::HashMap;
 use std::path::Path;
 use thiserror::Error;
 
+// Together they keep what a file makes us hold below 64 MiB beside the file.
+
+/// Tokens; the largest published vocabularies have half as many.
+const MAX_TOKENS: usize = 1 << 19;
 /// Bytes of a piece.
 const MAX_PIECE_BYTES: usize = 1024;
-/// Bytes of all merges that follow from scores.
-const MAX_MERGE_BYTES: usize = 32 << 20;
+/// Merges; the largest published vocabularies have half as many.
+const MAX_MERGES: usize = 1 << 20;
 
 /// Why a vocabulary cannot be taken over.
 #[derive(Debug, Error)]
@@ -98,10 +103,10 @@ impl Kind {
     }
 }
 
-/// A token; its place is its id.
-#[derive(Debug, Clone, PartialEq)]
-struct Piece {
-    text: String,
+/// A token of a file; its place is its id.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Piece<'a> {
+    text: &'a str,
     score: f32,
     kind: Kind,
 }
@@ -129,62 +134,14 @@ fn check(what: &'static str, found: usize, limit: usize) -> Result<(), Vocabular
 }
 
 /// Sizes are sane and no token stands twice; returns the ids by text.
-fn ids(pieces: &[Piece]) -> Result<std::collections::HashMap<&str, usize>, VocabularyError> {
-    check("tokens", pieces.len(), MAX_VOCABULARY)?;
-    let mut ids = std::collections::HashMap::with_capacity(pieces.len());
-    for (id, piece) in pieces.iter().enumerate() {
+fn ids<'a>(pieces: &[Piece<'a>]) -> Result<HashMap<&'a str, u32>, VocabularyError> {
+    check("tokens", pieces.len(), MAX_TOKENS)?;
+    let mut ids = HashMap::with_capacity(pieces.len());
+    for (piece, id) in pieces.iter().zip(0..) {
         check("length of a token", piece.text.len(), MAX_PIECE_BYTES)?;
-        if ids.insert(piece.text.as_str(), id).is_some() {
-            return Err(VocabularyError::Twice(piece.text.clone()));
+        if ids.insert(piece.text, id).is_some() {
+            return Err(VocabularyError::Twice(piece.text.into()));
         }
     }
     Ok(ids)
-}
-
-/// The tokens that are cut out of a text before it is encoded.
-fn added_tokens(pieces: &[Piece]) -> Value {
-    let cut = pieces.iter().enumerate().filter_map(|(id, piece)| {
-        let special = match piece.kind {
-            Kind::Control | Kind::Unknown => true,
-            Kind::UserDefined => false,
-            _ => return None,
-        };
-        Some(json!({
-            "id": id, "content": piece.text, "single_word": false, "lstrip": false,
-            "rstrip": false, "normalized": false, "special": special,
-        }))
-    });
-    cut.collect()
-}
-
-/// The file itself.
-fn tokenizer_json(
-    pieces: &[Piece],
-    normalizer: Value,
-    pre_tokenizer: Value,
-    decoder: Value,
-    model: Value,
-) -> Vec<u8> {
-    let file = json!({
-        "version": "1.0", "truncation": null, "padding": null,
-        "added_tokens": added_tokens(pieces), "normalizer": normalizer,
-        "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": decoder,
-        "model": model,
-    });
-    file.to_string().into_bytes()
-}
-
-/// The model of a vocabulary whose merges are given.
-fn bpe(pieces: &[Piece], merges: Vec<Value>, options: Value) -> Value {
-    let vocabulary: serde_json::Map<String, Value> =
-        pieces.iter().enumerate().map(|(id, piece)| (piece.text.clone(), id.into())).collect();
-    let mut model = json!({
-        "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-        "ignore_merges": false, "vocab": vocabulary, "merges": merges,
-    });
-    if let (Some(model), Value::Object(options)) = (model.as_object_mut(), options) {
-        model.extend(options);
-    }
-    model
 }

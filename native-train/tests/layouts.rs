@@ -52,7 +52,7 @@ fn others(all: &Tensors, prefix: &str) -> Vec<String> {
 
 /// One layout: where the keys of a module stand in a file, and what else such a file holds.
 fn layout(config: &ModelConfig, all: &Tensors, prefix: &str, key: &str, more: &[&str]) {
-    let folder = Folder::new(&format!("layout-{}{}", prefix.replace('.', "-"), key));
+    let folder = Folder::new("layout");
     let mut file = part(all, prefix, key);
     for name in more {
         file.insert(name.to_string(), (vec![2], vec![1.0, 2.0]));

@@ -1,7 +1,8 @@
 //! The vocabulary in the settings of a GGUF file.
 
+use super::file::{Added, File, Ids, Merges, Model};
 use super::scored::{self, Options};
-use super::{Kind, Piece, VocabularyError, bpe, ids, tokenizer_json};
+use super::{Kind, MAX_MERGES, Piece, VocabularyError, check, ids};
 use refvlm_checkpoint::gguf::Value as Setting;
 use refvlm_checkpoint::{CheckpointError, Metadata};
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub fn from_gguf(metadata: &Metadata) -> Result<Vec<u8>, VocabularyError> {
     }
 }
 
-fn pieces(metadata: &Metadata, scored: bool) -> Result<Vec<Piece>, VocabularyError> {
+fn pieces(metadata: &Metadata, scored: bool) -> Result<Vec<Piece<'_>>, VocabularyError> {
     const KINDS: &str = "tokenizer.ggml.token_type";
     const SCORES: &str = "tokenizer.ggml.scores";
     let tokens = metadata.texts("tokenizer.ggml.tokens")?;
@@ -52,29 +53,33 @@ fn pieces(metadata: &Metadata, scored: bool) -> Result<Vec<Piece>, VocabularyErr
     if scored && !fits(scores.len()) || !(kinds.is_empty() || fits(kinds.len())) {
         return Err(damaged(KINDS, "has another length than the tokens").into());
     }
-    let piece = |(id, text): (usize, &String)| {
+    let mut pieces = Vec::with_capacity(tokens.len());
+    for (id, text) in tokens.iter().enumerate() {
         let kind = kinds.get(id).map_or(Some(Kind::Normal), |&kind| Kind::from_number(kind));
         let kind = kind.ok_or_else(|| damaged(KINDS, "names a kind that is not known"))?;
         let score = scores.get(id).copied().unwrap_or_default() as f32;
         if !score.is_finite() {
             return Err(damaged(SCORES, "holds what is no number").into());
         }
-        Ok(Piece { text: text.clone(), score, kind })
-    };
-    tokens.iter().enumerate().map(piece).collect()
+        pieces.push(Piece { text, score, kind });
+    }
+    Ok(pieces)
 }
 
-fn byte_level(metadata: &Metadata, pieces: &[Piece]) -> Result<Vec<u8>, VocabularyError> {
+fn byte_level(metadata: &Metadata, pieces: &[Piece<'_>]) -> Result<Vec<u8>, VocabularyError> {
     const MERGES: &str = "tokenizer.ggml.merges";
+    let listed = metadata.texts(MERGES)?;
+    check("merges", listed.len(), MAX_MERGES)?;
     let ids = ids(pieces)?;
     let merge = |merge: &String| {
         // A space can't be part of a token here: its stand-in is another character.
         let (left, right) = merge.split_once(' ')?;
-        let known = [left, right, &format!("{left}{right}")].iter().all(|t| ids.contains_key(*t));
-        known.then(|| json!([left, right]))
+        ids.get(format!("{left}{right}").as_str())?;
+        Some([*ids.get(left)?, *ids.get(right)?])
     };
-    let merges: Option<Vec<Value>> = metadata.texts(MERGES)?.iter().map(merge).collect();
+    let merges: Option<Vec<[u32; 2]>> = listed.iter().map(merge).collect();
     let merges = merges.ok_or_else(|| damaged(MERGES, "joins what is no token"))?;
+    drop(ids);
     let pre = match metadata.get("tokenizer.ggml.pre") {
         None => "gpt-2",
         Some(_) => metadata.text("tokenizer.ggml.pre")?,
@@ -104,9 +109,29 @@ fn byte_level(metadata: &Metadata, pieces: &[Piece]) -> Result<Vec<u8>, Vocabula
             });
         }
     };
-    let words = json!({"type": "Sequence", "pretokenizers": words});
-    let model = bpe(pieces, merges, json!({"ignore_merges": whole_first}));
-    Ok(tokenizer_json(pieces, Value::Null, words, bytes(true), model))
+    let model = Model::Bpe {
+        dropout: None,
+        unk_token: None,
+        continuing_subword_prefix: None,
+        end_of_word_suffix: None,
+        fuse_unk: false,
+        byte_fallback: false,
+        ignore_merges: whole_first,
+        vocab: Ids(pieces),
+        merges: Merges(pieces, merges),
+    };
+    let file = File {
+        version: "1.0",
+        truncation: None,
+        padding: None,
+        added_tokens: Added(pieces),
+        normalizer: Value::Null,
+        pre_tokenizer: json!({"type": "Sequence", "pretokenizers": words}),
+        post_processor: None,
+        decoder: bytes(true),
+        model,
+    };
+    file.to_json()
 }
 
 fn damaged(key: &str, reason: &str) -> CheckpointError {

@@ -1,11 +1,12 @@
 //! SentencePiece's `tokenizer.model`, a protobuf message: pieces with scores and kinds, how they
 //! were trained, and how text is made ready. Unigram and BPE.
 
+use super::file::{Model as Written, Scores};
 use super::protobuf::{Fields, Wire};
 use super::scored::{self, Options};
-use super::{Kind, Piece, VocabularyError, charsmap, check, ids, tokenizer_json};
-use refvlm_model::triplet::tokens::{MAX_FILE_BYTES, MAX_VOCABULARY};
-use serde_json::{Value, json};
+use super::{Kind, MAX_TOKENS, Piece, VocabularyError, charsmap, check, ids};
+use refvlm_model::triplet::tokens::MAX_FILE_BYTES;
+use serde_json::json;
 use tokenizers::normalizers::Precompiled;
 
 const UNIGRAM: i64 = 1;
@@ -14,7 +15,7 @@ const BPE: i64 = 2;
 /// A model with what is left out set to SentencePiece's defaults.
 #[derive(Debug)]
 struct Model<'a> {
-    pieces: Vec<Piece>,
+    pieces: Vec<Piece<'a>>,
     model_type: i64,
     byte_fallback: bool,
     /// Spaces belong to the word before them.
@@ -84,18 +85,14 @@ pub fn from_sentencepiece(bytes: &[u8]) -> Result<Vec<u8>, VocabularyError> {
 }
 
 fn unigram(
-    pieces: &[Piece],
+    pieces: &[Piece<'_>],
     unknown: usize,
     options: &Options,
 ) -> Result<Vec<u8>, VocabularyError> {
     ids(pieces)?;
-    let vocabulary: Vec<Value> = pieces.iter().map(|p| json!([p.text, p.score])).collect();
-    let model = json!({
-        "type": "Unigram", "unk_id": unknown, "vocab": vocabulary,
-        "byte_fallback": options.byte_fallback,
-    });
-    let (normalizer, decoder) = (scored::normalizer(options), scored::decoder(options));
-    Ok(tokenizer_json(pieces, normalizer, Value::Null, decoder, model))
+    let byte_fallback = options.byte_fallback;
+    let model = Written::Unigram { unk_id: unknown, byte_fallback, vocab: Scores(pieces) };
+    scored::file(pieces, options, model).to_json()
 }
 
 fn parse(bytes: &[u8]) -> Result<Model<'_>, VocabularyError> {
@@ -112,7 +109,7 @@ fn parse(bytes: &[u8]) -> Result<Model<'_>, VocabularyError> {
     for field in Fields::new("model", bytes) {
         match field? {
             (1, Wire::Bytes(message)) => {
-                check("tokens", model.pieces.len() + 1, MAX_VOCABULARY)?;
+                check("tokens", model.pieces.len() + 1, MAX_TOKENS)?;
                 model.pieces.push(piece(message)?);
             }
             (2, Wire::Bytes(message)) => {
@@ -142,13 +139,13 @@ fn parse(bytes: &[u8]) -> Result<Model<'_>, VocabularyError> {
     Ok(model)
 }
 
-fn piece(message: &[u8]) -> Result<Piece, VocabularyError> {
+fn piece(message: &[u8]) -> Result<Piece<'_>, VocabularyError> {
     let damaged =
         |problem: &str| VocabularyError::Damaged { place: "piece", problem: problem.into() };
-    let mut piece = Piece { text: String::new(), score: 0.0, kind: Kind::Normal };
+    let mut piece = Piece { text: "", score: 0.0, kind: Kind::Normal };
     for field in Fields::new("piece", message) {
         match field? {
-            (1, wire) => piece.text = wire.text().ok_or_else(|| damaged("no text"))?.into(),
+            (1, wire) => piece.text = wire.text().ok_or_else(|| damaged("no text"))?,
             (2, wire) => {
                 let score = wire.float().filter(|score| score.is_finite());
                 piece.score = score.ok_or_else(|| damaged("its score is no number"))?;

@@ -3,65 +3,17 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use refvlm_checkpoint::{Checkpoint, Source};
+mod bounds;
+mod files;
+
+use bounds::holding;
+use files::*;
 use refvlm_model::triplet::train::train;
 use refvlm_model::triplet::{TRP_TOKENS, Tokenizer};
-use refvlm_native::vocabulary::{VocabularyError, from_gguf, from_sentencepiece};
+use refvlm_native::vocabulary::{VocabularyError, from_sentencepiece};
 use std::collections::HashMap;
 
-const NORMAL: u8 = 1;
-const UNKNOWN: u8 = 2;
-const CONTROL: u8 = 3;
-const USER_DEFINED: u8 = 4;
-const BYTE: u8 = 6;
-const UNIGRAM: u8 = 1;
-const BPE: u8 = 2;
-
-const CORPUS: &str = include_str!("../../ARCHITECTURE.md");
-
-#[derive(Clone)]
-struct Piece(String, f32, u8);
-
-fn varint(mut value: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
-}
-
-/// A field of bytes.
-fn bytes(number: usize, content: &[u8]) -> Vec<u8> {
-    [varint(number << 3 | 2), varint(content.len()), content.to_vec()].concat()
-}
-
-/// A field that is a small number.
-fn small(number: usize, value: u8) -> Vec<u8> {
-    [varint(number << 3), vec![value]].concat()
-}
-
-/// A `tokenizer.model`: pieces, trainer_spec, normalizer_spec, and fields that nobody reads.
-fn model(pieces: &[Piece], kind: u8, spaces: bool, charsmap: &[u8]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for Piece(text, score, kind) in pieces {
-        let mut message = bytes(1, text.as_bytes());
-        message.extend(varint(2 << 3 | 5));
-        message.extend(score.to_le_bytes());
-        // Normal is the default, and left out as the original does.
-        if *kind != NORMAL {
-            message.extend(small(3, *kind));
-        }
-        file.extend(bytes(1, &message));
-    }
-    let byte_fallback = pieces.iter().any(|piece| piece.2 == BYTE);
-    let trainer = [bytes(1, b"corpus"), small(3, kind), small(35, byte_fallback.into())].concat();
-    let normalizer = [bytes(1, b"x"), bytes(2, charsmap), small(3, 1), small(4, spaces.into())];
-    file.extend(bytes(2, &trainer));
-    file.extend(bytes(3, &normalizer.concat()));
-    file
-}
+const CORPUS: &str = include_str!("../../../ARCHITECTURE.md");
 
 fn spaced(text: &str) -> String {
     text.replace(' ', "\u{2581}")
@@ -295,45 +247,6 @@ fn tokens_of_users_are_cut_out_first() {
     assert_eq!(tokenizer.reserved_in("a</s>"), Some("</s>"));
 }
 
-/// A table of replacements in SentencePiece's layout: a trie with a block of 256 units per node.
-fn charsmap(pairs: &[(&str, &str)]) -> Vec<u8> {
-    let mut texts = Vec::new();
-    let mut nodes: Vec<(HashMap<u8, usize>, Option<usize>)> = vec![Default::default()];
-    for (from, to) in pairs {
-        let mut node = 0;
-        for byte in from.bytes() {
-            let next = nodes.len();
-            node = *nodes[node].0.entry(byte).or_insert(next);
-            if node == next {
-                nodes.push(Default::default());
-            }
-        }
-        nodes[node].1 = Some(texts.len());
-        texts.extend(to.bytes().chain([0]));
-    }
-    let mut units = vec![0u32; nodes.len() * 256 + 256];
-    let mut write = |place: usize, node: usize, byte: u8| {
-        let (children, value) = &nodes[node];
-        let origin = (node + 1) * 256;
-        units[place] =
-            ((place ^ origin) << 10) as u32 | u32::from(value.is_some()) << 8 | u32::from(byte);
-        if let Some(value) = value {
-            units[origin] = 1 << 31 | *value as u32;
-        }
-        children.iter().map(|(&byte, &child)| (origin ^ byte as usize, child, byte)).collect()
-    };
-    let mut open: Vec<(usize, usize, u8)> = write(0, 0, 0);
-    while let Some((place, node, byte)) = open.pop() {
-        let more: Vec<_> = write(place, node, byte);
-        open.extend(more);
-    }
-    let length = (units.len() * 4) as u32;
-    let mut table = length.to_le_bytes().to_vec();
-    table.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
-    table.extend(texts);
-    table
-}
-
 #[test]
 fn text_is_made_ready_as_the_model_says() {
     let pieces = llama_pieces(100);
@@ -409,7 +322,7 @@ fn ten_thousand_mutated_models_do_not_panic() {
                 _ => bytes[at] ^= 1 << dice.below(8),
             }
         }
-        let Ok(json) = from_sentencepiece(&bytes) else { continue };
+        let Ok(json) = holding(|| from_sentencepiece(&bytes)) else { continue };
         if let Ok(tokenizer) = Tokenizer::from_json(&json) {
             let _ = tokenizer.encode("a Ａ ﬁne day <unk>");
             read += 1;
@@ -417,37 +330,6 @@ fn ten_thousand_mutated_models_do_not_panic() {
     }
     println!("{read} of 10000 could be read");
     assert!(read > 100 && read < 9_900);
-}
-
-fn gguf(settings: &[(&str, u32, Vec<u8>)]) -> Vec<u8> {
-    let mut file = b"GGUF".to_vec();
-    file.extend(3u32.to_le_bytes());
-    file.extend(0u64.to_le_bytes());
-    file.extend((settings.len() as u64).to_le_bytes());
-    for (key, kind, value) in settings {
-        file.extend((key.len() as u64).to_le_bytes());
-        file.extend(key.bytes());
-        file.extend(kind.to_le_bytes());
-        file.extend(value);
-    }
-    file
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [(text.len() as u64).to_le_bytes().to_vec(), text.as_bytes().to_vec()].concat()
-}
-
-fn array(kind: u32, values: Vec<Vec<u8>>) -> Vec<u8> {
-    let mut out = kind.to_le_bytes().to_vec();
-    out.extend((values.len() as u64).to_le_bytes());
-    out.extend(values.concat());
-    out
-}
-
-fn from_settings(settings: &[(&str, u32, Vec<u8>)]) -> Result<Vec<u8>, VocabularyError> {
-    let source = Source::memory("toy.gguf", gguf(settings));
-    let checkpoint = Checkpoint::from_source(source).unwrap();
-    from_gguf(&checkpoint.metadata)
 }
 
 #[test]
