@@ -31,7 +31,8 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 fn packed_maps_equal_dequantised_ones() {
     let device = Device::flex();
     for quantisation in [Quantisation::Q8, Quantisation::Q4] {
-        for (width, out, bias) in [(32, 1, true), (64, 33, false), (416, 7, true), (96, 130, true)]
+        for (width, out, bias) in
+            [(32, 64, true), (64, 97, false), (416, 71, true), (96, 130, true)]
         {
             let fresh = || Linear::new(width, out, bias, &device);
             let packed = quantised(&fresh(), fresh(), quantisation);
@@ -59,10 +60,11 @@ fn packed_maps_equal_dequantised_ones() {
 fn packed_tables_equal_dequantised_ones() {
     let device = Device::flex();
     for quantisation in [Quantisation::Q8, Quantisation::Q4] {
-        let fresh = || Embedding::new(50, 64, 1.0, &device);
+        let fresh = || Embedding::new(70, 64, 1.0, &device);
         let packed = quantised(&fresh(), fresh(), quantisation);
+        assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
         let dense = Embedding { weight: Param::from_tensor(packed.weight.val()) };
-        let ids = TensorData::new(vec![0i64, 49, 7, 7, 31, 2], [2, 3]);
+        let ids = TensorData::new(vec![0i64, 69, 7, 7, 31, 2], [2, 3]);
         let ids = Tensor::<2, Int>::from_data(ids, &device);
         assert_eq!(floats(packed.forward(ids.clone())), floats(dense.forward(ids)));
         let x = random([1, 4, 64], &device);
@@ -71,18 +73,21 @@ fn packed_tables_equal_dequantised_ones() {
 }
 
 #[test]
-fn rows_that_are_no_whole_blocks_stay_dense() {
+fn rows_that_are_no_whole_blocks_and_small_heads_stay_dense() {
     let device = Device::flex();
-    let fresh = || Linear::new(33, 4, true, &device);
-    let loaded = quantised(&fresh(), fresh(), Quantisation::Q4);
-    assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
+    for (width, out) in [(33, 64), (64, 63)] {
+        let fresh = || Linear::new(width, out, true, &device);
+        let loaded = quantised(&fresh(), fresh(), Quantisation::Q4);
+        assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
+    }
 }
 
 #[test]
 fn gradients_flow_through_a_packed_map() {
     let device = Device::flex().autodiff();
-    let fresh = || Linear::new(32, 3, true, &device);
+    let fresh = || Linear::new(32, 64, true, &device);
     let packed = quantised(&fresh(), fresh(), Quantisation::Q8);
+    assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
     let x = random([2, 32], &device).require_grad();
     let gradients = packed.forward(x.clone()).sum().backward();
     let expected = packed.weight.val().sum_dim(0).repeat_dim(0, 2);

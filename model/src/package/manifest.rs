@@ -12,6 +12,9 @@ const VERSION: u32 = 1;
 /// Far above any package; bounds what a hostile manifest can make a reader do.
 const MAX_SHARDS: usize = 10_000;
 
+/// Smaller matrices stay unpacked: heads that give coordinates lose most by it and save nothing.
+pub const MIN_ROWS: usize = 64;
+
 /// How the weights of a package are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,14 +41,12 @@ impl Quantisation {
         }
     }
 
-    /// The packing of a parameter of this shape: matrices whose rows are whole blocks have one.
+    /// The packing of a parameter of this shape: matrices of [`MIN_ROWS`] rows or more that are
+    /// whole blocks have one.
     pub fn packing(self, shape: &[usize]) -> Option<(Format, [usize; 2])> {
-        match (self.format(), shape) {
-            (Some(format), &[out, width]) if width > 0 && width.is_multiple_of(BLOCK) => {
-                Some((format, [out, width]))
-            }
-            _ => None,
-        }
+        let &[out, width] = shape else { return None };
+        let fits = out >= MIN_ROWS && width > 0 && width.is_multiple_of(BLOCK);
+        self.format().filter(|_| fits).map(|format| (format, [out, width]))
     }
 }
 
