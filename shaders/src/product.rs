@@ -10,7 +10,7 @@ mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
-use crate::packed::{BLOCK, Format, Packed};
+use crate::packed::{Format, Packed};
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 use portable::{tile, unpack_q4, unpack_q8};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -65,38 +65,8 @@ fn all_rows<const FMA: bool>(packed: &Packed, x: &[f32], y: &mut [f32]) {
 #[inline(always)]
 fn by_format<const ROWS: usize, const FMA: bool>(packed: &Packed, x: &[f32], y: &mut [f32]) {
     match packed.format() {
-        Format::Q8 => tile::<8, ROWS, FMA>(packed, x, y, unpack_q8),
-        Format::Q4 => {
-            tile::<4, ROWS, FMA>(packed, x, y, unpack_q4);
-            add_middles::<ROWS>(packed, x, y);
-        }
-    }
-}
-
-/// What `unpack_q4` takes from a level, so that products cancel less.
-const MIDDLE: i32 = 8;
-
-/// Of a q4 block, what is the same for all its weights: `minimum + MIDDLE * scale`, times the sum
-/// of the inputs.
-#[inline(always)]
-fn add_middles<const ROWS: usize>(packed: &Packed, x: &[f32], y: &mut [f32]) {
-    const LANES: usize = 8;
-    let [out, width] = packed.shape();
-    let blocks = width / BLOCK;
-    let sums: Vec<f32> = x.as_chunks::<BLOCK>().0.iter().map(|run| run.iter().sum()).collect();
-    let rows = packed.scales().chunks_exact(blocks).zip(packed.minima().chunks_exact(blocks));
-    for (o, (scales, minima)) in rows.enumerate() {
-        for r in 0..ROWS {
-            let inputs = &sums[r * blocks..][..blocks];
-            let mut lanes = [0.0f32; LANES];
-            let runs = scales.chunks(LANES).zip(minima.chunks(LANES)).zip(inputs.chunks(LANES));
-            for ((scales, minima), inputs) in runs {
-                for (l, lane) in lanes.iter_mut().enumerate().take(scales.len()) {
-                    *lane += (minima[l] + MIDDLE as f32 * scales[l]) * inputs[l];
-                }
-            }
-            y[r * out + o] += lanes.iter().sum::<f32>();
-        }
+        Format::Q8 => tile::<8, ROWS, FMA, false>(packed, x, y, unpack_q8),
+        Format::Q4 => tile::<4, ROWS, FMA, true>(packed, x, y, unpack_q4),
     }
 }
 

@@ -79,8 +79,16 @@ fn cargo_tool(
         }
     }
     println!("{package} {version} is not installed; building it takes some minutes");
-    let args = ["install", package, "--version", version, "--locked", "--root"];
-    succeed(workspace.cargo(&args).arg(tools_folder(workspace)?))?;
+    let folder = tools_folder(workspace)?;
+    let install = |options: &[&str]| {
+        let mut command = workspace.cargo(&["install", package, "--version", version, "--root"]);
+        succeed(command.arg(&folder).args(options))
+    };
+    // What its author built it with; a registry may have lost one of those versions since.
+    if let Err(error) = install(&["--locked"]) {
+        println!("{error}; once more with the versions that can be had");
+        install(&[])?;
+    }
     Ok(own)
 }
 

@@ -1,13 +1,12 @@
 //! The innermost loops for every processor, left to the compiler to vectorise.
 
-use super::MIDDLE;
 use crate::packed::{BLOCK, Packed};
 
 const LANES: usize = 8;
 
-/// `x` `[ROWS, in]`, `y` `[ROWS, out]`, blocks of `WORDS` words.
+/// `x` `[ROWS, in]`, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or without.
 #[inline(always)]
-pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool>(
+pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool, const MINIMA: bool>(
     packed: &Packed,
     x: &[f32],
     y: &mut [f32],
@@ -20,8 +19,14 @@ pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool>(
         packed.words().chunks_exact(blocks * WORDS).zip(packed.scales().chunks_exact(blocks));
     for (o, (words, scales)) in rows.enumerate() {
         let mut sums = [[0.0f32; LANES]; ROWS];
+        let minima = if MINIMA { &packed.minima()[o * blocks..][..blocks] } else { &[] };
         for (b, (words, &scale)) in words.as_chunks::<WORDS>().0.iter().zip(scales).enumerate() {
-            let weights = unpack(words);
+            let mut weights = unpack(words);
+            if MINIMA {
+                for weight in &mut weights {
+                    *weight = add_product::<FMA>(minima[b], *weight, scale);
+                }
+            }
             for (r, sums) in sums.iter_mut().enumerate() {
                 let input = &inputs[r * blocks + b];
                 let mut part = [0.0f32; LANES];
@@ -30,8 +35,13 @@ pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool>(
                         part[l] = add_product::<FMA>(part[l], weights[j + l], input[j + l]);
                     }
                 }
+                // Without minima the scale can wait until here: one product instead of 32.
                 for l in 0..LANES {
-                    sums[l] = add_product::<FMA>(sums[l], part[l], scale);
+                    sums[l] = if MINIMA {
+                        sums[l] + part[l]
+                    } else {
+                        add_product::<FMA>(sums[l], part[l], scale)
+                    };
                 }
             }
         }
@@ -69,7 +79,7 @@ pub(super) fn unpack_q4(words: &[u32; 4]) -> [f32; BLOCK] {
     let mut weights = [0.0; BLOCK];
     for j in 0..4 {
         for l in 0..LANES {
-            weights[j * LANES + l] = ((pair[l] >> (8 * j) & 15) as i32 - MIDDLE) as f32;
+            weights[j * LANES + l] = (pair[l] >> (8 * j) & 15) as i32 as f32;
         }
     }
     weights
