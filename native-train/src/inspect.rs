@@ -9,6 +9,7 @@ use refvlm_model::language::LlamaConfig;
 use refvlm_model::package::by_name::names;
 use refvlm_model::package::{MANIFEST_FILE, Manifest, Plan, Quantisation};
 use refvlm_model::refvlm::RefVlm;
+use refvlm_shaders::BLOCK;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
@@ -72,8 +73,13 @@ pub struct Memory {
     pub quantisation: Quantisation,
     /// Bytes of the files.
     pub files: u64,
-    /// Bytes in memory on the CPU, where packed matrices stay packed and all else is f32.
+    /// Bytes in memory on the CPU, where packed matrices stay packed with their scales widened to
+    /// f32, and all else is f32.
     pub cpu: u64,
+    /// Bytes on WebGPU, where the scales stay f16.
+    pub webgpu: u64,
+    /// Bytes on CUDA, where everything is f32.
+    pub cuda: u64,
 }
 
 impl Inspection {
@@ -193,19 +199,23 @@ impl Inspection {
         let parameters = self.parameters();
         let forms = [Quantisation::F32, Quantisation::F16, Quantisation::Q8, Quantisation::Q4];
         let of = |quantisation: Quantisation| {
-            let cpu = parameters.iter().map(|(_, shape)| {
-                let count = shape.iter().product::<usize>() as u64;
-                match quantisation.packing(shape) {
-                    // Scales and minima are widened to f32.
-                    Some((format, _)) => {
-                        let per_block = format.words_per_block() + format.scales_per_block();
-                        count / 32 * per_block as u64 * 4
+            let held = |bytes_of_scale: usize| {
+                let bytes = parameters.iter().map(|(_, shape)| {
+                    let count = shape.iter().product::<usize>();
+                    match quantisation.packing(shape) {
+                        Some((format, _)) => {
+                            let scales = format.scales_per_block() * bytes_of_scale;
+                            count / BLOCK * (format.words_per_block() * 4 + scales)
+                        }
+                        None => count * 4,
                     }
-                    None => count * 4,
-                }
-            });
+                });
+                bytes.sum::<usize>() as u64
+            };
             let files = Plan::new(quantisation, &parameters, usize::MAX).bytes();
-            Memory { quantisation, files, cpu: cpu.sum() }
+            let all = parameters.iter().map(|(_, shape)| shape.iter().product::<usize>() * 4);
+            let cuda = all.sum::<usize>() as u64;
+            Memory { quantisation, files, cpu: held(4), webgpu: held(2), cuda }
         };
         forms.map(of).into()
     }
@@ -274,6 +284,9 @@ mod tests {
         let memory = found.memory();
         assert_eq!(memory[0].cpu, 4 * total);
         assert!(memory[2].cpu > total && memory[2].cpu < total * 5 / 4);
+        // Files hold all that is not packed in f16, WebGPU in f32.
+        assert!(memory[3].files < memory[3].webgpu && memory[3].webgpu < memory[3].cpu);
+        assert_eq!(memory[3].cuda, 4 * total);
         assert_eq!(found.cache_bytes(), Some((4096, 2 * 32 * 4096 * 4096 * 4)));
     }
 
@@ -286,13 +299,16 @@ mod tests {
             bytes: 0,
         };
         let entries = vec![
-            entry("a.x.weight.qweight", &[4, 8], "u32"),
+            entry("a.x.weight.qweight", &[4, 16], "u32"),
             entry("a.x.weight.scales", &[4, 2], "f16"),
+            entry("a.y.weight.qweight", &[4, 12], "u32"),
+            entry("a.y.weight.scales", &[4, 3, 2], "f16"),
             entry("a.scales", &[3], "f16"),
         ];
         let found = Inspection { entries, ..Inspection::default() };
         assert_eq!(found.parameters()[0], ("a.x.weight".into(), vec![4, 64]));
+        assert_eq!(found.parameters()[1], ("a.y.weight".into(), vec![4, 96]));
         let module = &found.modules()["a"];
-        assert_eq!((module.parameters, module.tensors), (4 * 64 + 3, 3));
+        assert_eq!((module.parameters, module.tensors), (4 * 64 + 4 * 96 + 3, 5));
     }
 }

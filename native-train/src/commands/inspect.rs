@@ -93,13 +93,12 @@ fn print_modules(found: &Inspection) {
 }
 
 fn print_memory(found: &Inspection) {
-    println!("{:<10} {:>12} {:>14} {:>14}", "as", "files", "on CPU, WebGPU", "on CUDA");
-    let memory = found.memory();
-    let dense = memory.first().map_or(0, |memory| memory.cpu);
-    for Memory { quantisation, files, cpu } in memory {
+    println!("{:<6} {:>12} {:>12} {:>12} {:>12}", "as", "files", "on CPU", "on WebGPU", "on CUDA");
+    for Memory { quantisation, files, cpu, webgpu, cuda } in found.memory() {
         let form = format!("{quantisation:?}").to_lowercase();
-        let [files, packed, cuda] = [files, cpu, dense].map(|bytes| BinaryBytes(bytes).to_string());
-        println!("{form:<10} {files:>12} {packed:>14} {cuda:>14}");
+        let [files, cpu, webgpu, cuda] =
+            [files, cpu, webgpu, cuda].map(|bytes| BinaryBytes(bytes).to_string());
+        println!("{form:<6} {files:>12} {cpu:>12} {webgpu:>12} {cuda:>12}");
     }
     if let Some((positions, bytes)) = found.cache_bytes() {
         println!("and {} for keys and values of {positions} positions", BinaryBytes(bytes));
