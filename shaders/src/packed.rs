@@ -275,34 +275,47 @@ fn quantise_q4(block: &[f32; BLOCK]) -> ([f32; 2], [i8; BLOCK]) {
     let high = block.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let largest = if high > -low { high } else { low };
     // Nothing is better than infinitely bad only if a weight or a scale overflows.
-    let mut best = (f32::INFINITY, [f32::INFINITY; 2], [0; BLOCK]);
-    let mut attempt = |[scale, minimum]: [f32; 2]| {
-        let pair @ [scale, minimum] = [round_to_f16(scale), round_to_f16(minimum)];
-        let levels = levels(block, scale, minimum, 0.0, 15.0);
-        let off = |(w, &q): (&f32, &i8)| (w - (f32::from(q) * scale + minimum)).powi(2);
-        let error: f32 = block.iter().zip(&levels).map(off).sum();
-        if error < best.0 {
-            best = (error, pair, levels);
-        }
-        levels
-    };
+    let mut best = Attempt { error: f32::INFINITY, pair: [f32::INFINITY; 2], levels: [0; BLOCK] };
+    let steps = |n: f32| (high - low) / n;
     // The whole range in 15 steps, as Q4_1 has it, and the largest weight at the level 0 that
     // stands for -8, as Q4_0 has it.
-    let steps = |n: f32| (high - low) / n;
-    let symmetric = [-largest / 8.0, largest];
-    let mut trials = vec![[steps(15.0), low], symmetric];
+    let published = [[steps(15.0), low], [-largest / 8.0, largest]];
     // Fewer steps leave levels unused; more cut off both ends in favour of what is between.
-    trials.extend((0..12).map(|k| {
+    let centred = (0..12).map(|k| {
         let scale = steps(13.0 + 0.5 * k as f32);
         [scale, (low + high) / 2.0 - 7.5 * scale]
-    }));
-    for trial in trials {
-        let levels = attempt(trial);
-        if let Some(fitted) = fit(block, &levels) {
-            attempt(fitted);
+    });
+    for pair in published.into_iter().chain(centred) {
+        let first = Attempt::new(block, pair);
+        let fitted = fit(block, &first.levels).map(|pair| Attempt::new(block, pair));
+        for attempt in [Some(first), fitted].into_iter().flatten() {
+            if attempt.error < best.error {
+                best = attempt;
+            }
+        }
+        if best.error == 0.0 {
+            break;
         }
     }
-    (best.1, best.2)
+    (best.pair, best.levels)
+}
+
+/// What a scale and a minimum make of a block of q4.
+struct Attempt {
+    /// Squared.
+    error: f32,
+    pair: [f32; 2],
+    levels: [i8; BLOCK],
+}
+
+impl Attempt {
+    fn new(block: &[f32; BLOCK], pair: [f32; 2]) -> Self {
+        let pair @ [scale, minimum] = pair.map(round_to_f16);
+        let levels = levels(block, scale, minimum, 0.0, 15.0);
+        let off = |(w, &q): (&f32, &i8)| (w - (f32::from(q) * scale + minimum)).powi(2);
+        let error = block.iter().zip(&levels).map(off).sum();
+        Self { error, pair, levels }
+    }
 }
 
 /// Scale and minimum with the least squared error at given levels; none where all are equal.
