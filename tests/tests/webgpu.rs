@@ -43,8 +43,7 @@ async fn all() {
     for name in cases::IMAGE_ENCODERS {
         count(compare(name, &device, |f, d| drop(cases::image_encoder(f, d))).await);
     }
-    type Case = (&'static str, fn(&Fixture, &Device));
-    let others: [Case; 7] = [
+    let others: [cases::Case; 7] = [
         ("sine_position", cases::sine_positions),
         ("projector", |f, d| drop(cases::projector(f, d))),
         ("clip_vit", |f, d| drop(cases::clip_vit(f, d))),

@@ -1,5 +1,6 @@
 //! The decoders.
 
+use super::Case;
 use crate::{Fixture, load_weights};
 use burn::tensor::{Device, Tensor, activation};
 use refvlm_model::decoding::{
@@ -8,7 +9,7 @@ use refvlm_model::decoding::{
 use refvlm_model::vision::{FeatureSelect, Pyramid, Transform, tokens_to_map};
 
 /// The decoders of the reference.
-pub const DECODERS: [(&str, fn(&Fixture, &Device)); 3] =
+pub const DECODERS: [Case; 3] =
     [("box_decoder", box_decoder), ("mask_decoder", mask_decoder), ("pose_decoder", pose_decoder)];
 
 /// All visual maps of a case, token maps viewed as maps.

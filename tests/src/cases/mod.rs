@@ -14,3 +14,9 @@ pub use sam::{
     Head, IMAGE_ENCODERS, Prompted, TwoWay, image_encoder, prompts_and_masks, two_way_transformer,
 };
 pub use vision::{clip_vit, convnext, dinov2_vit, projector};
+
+use crate::Fixture;
+use burn::tensor::Device;
+
+/// A case's name, and what computes it.
+pub type Case = (&'static str, fn(&Fixture, &Device));
