@@ -40,7 +40,7 @@ struct Comparison {
 
 enum Expected {
     Stored(TensorData),
-    Computed(Tensor<1>),
+    Computed(Box<Tensor<1>>),
 }
 
 impl Drop for Fixture {
@@ -209,7 +209,7 @@ impl Fixture {
     /// Two results that must be the same, within the tolerance of outputs.
     pub fn assert_same<const D: usize>(&self, what: &str, found: Tensor<D>, expected: Tensor<D>) {
         assert_eq!(found.dims(), expected.dims(), "{}: {what}", self.name);
-        let expected = Expected::Computed(flat(expected));
+        let expected = Expected::Computed(Box::new(flat(expected)));
         self.compare(what, found, expected, self.tolerance("out"));
     }
 
@@ -234,7 +234,7 @@ impl Fixture {
         for Comparison { what, found, shape, expected, tolerance } in results {
             let expected = match expected {
                 Expected::Stored(data) => data.convert::<f32>().try_to_vec().unwrap(),
-                Expected::Computed(tensor) => values(tensor).await,
+                Expected::Computed(tensor) => values(*tensor).await,
             };
             let found = values(found).await;
             let place = format!("{}: {what}", self.name);
