@@ -24,7 +24,7 @@ pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Par
         let bytes = shape.iter().product::<usize>() * size;
         Part { name, dtype, shape, bytes }
     };
-    if let Some((format, [out, width])) = quantisation.packing(shape) {
+    if let Some((format, [out, width])) = quantisation.packing(name, shape) {
         let scales = match format.scales_per_block() {
             1 => vec![out, width / BLOCK],
             several => vec![out, width / BLOCK, several],
@@ -57,7 +57,7 @@ pub fn encode(
     if values.iter().any(|x| !x.is_finite()) {
         return Err(fail("it holds NaN or infinity; check where it comes from"));
     }
-    if let Some((format, [_, width])) = quantisation.packing(shape) {
+    if let Some((format, [_, width])) = quantisation.packing(name, shape) {
         let packed = Packed::pack(format, values, [values.len() / width, width])
             .map_err(|error| PackageError::packing(name, &error))?;
         let words = packed.words().iter().flat_map(|w| w.to_le_bytes()).collect();
