@@ -13,6 +13,8 @@ use refvlm_model::engine::Session;
 use refvlm_model::event::{Event, Shape};
 use refvlm_model::image::Picture;
 use refvlm_model::language::{KvCache, Positions};
+use refvlm_model::layers::{LoraConfig, is_lora};
+use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::package::{Loader, Manifest};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
@@ -69,6 +71,18 @@ async fn parts(device: &Device) -> Vec<(String, Vec<f32>)> {
     let next = model.llm.forward(next, &at(length, 1), None, Some(&mut cache)).unwrap();
     parts.push(("the next token".into(), values(next.clone()).await));
     parts.push(("scores".into(), values(model.llm.logits(next)).await));
+    let lora = LoraConfig {
+        r: 3,
+        lora_alpha: 2.0,
+        target_modules: vec!["q_proj".into()],
+        use_rslora: false,
+    };
+    let map = model.llm.model.layers[0].self_attn.q_proj.clone().with_lora(Some(&lora), "q_proj");
+    let (map, _) = load_by_name(map, &mut |name, shape| {
+        let count = shape.iter().product();
+        is_lora(name).then(|| TensorData::new(numbers(count), shape))
+    });
+    parts.push(("a packed map with an adapter".into(), values(map.forward(hidden.clone())).await));
     let states = hidden.narrow(1, length - 2, 2);
     let layout = QueryLayout::new(vec![vec![2]]);
     let maps = |unit| model.decoder_maps(&sight, unit);

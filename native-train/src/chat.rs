@@ -182,6 +182,7 @@ fn llama_config(checkpoint: &Checkpoint) -> Result<LlamaConfig, ChatError> {
         hidden_act: Activation::Silu,
         sliding_window: None,
         initializer_range: 0.02,
+        lora: None,
     };
     config.check()?;
     Ok(config)

@@ -2,11 +2,12 @@
 //! folder for each other part, all with the reference's keys.
 
 use crate::files::write_atomic;
-use crate::import::{FOLDERS, ImportError, Key, Values, write_shards};
+use crate::import::{ADAPTERS, FOLDERS, ImportError, Key, Values, write_shards};
 use burn::tensor::Device;
 use half::f16;
-use refvlm_checkpoint::{Checkpoint, Tensor};
+use refvlm_checkpoint::{Checkpoint, Tensor, lora};
 use refvlm_model::config::ModelConfig;
+use refvlm_model::layers::{LoraConfig, is_lora};
 use refvlm_model::package::TOKENIZER_FILE;
 use refvlm_model::package::by_name::{names, value_of};
 use refvlm_model::package::{
@@ -95,10 +96,15 @@ impl Stored {
     /// When values can't be read or stored, or a file can't be written.
     pub fn export(&self, dtype: Quantisation, folder: &Path) -> Result<(), ImportError> {
         let all = names(&RefVlm::new(&self.config, &Device::flex())?);
-        for (part, prefix) in FOLDERS {
+        let (adapters, all): (Vec<Key>, Vec<Key>) =
+            all.into_iter().partition(|(name, _)| is_lora(name));
+        let below = |all: &[Key], prefix: &str| -> Vec<Key> {
             let inner =
                 |(name, shape): &Key| Some((name.strip_prefix(prefix)?.into(), shape.clone()));
-            let mut parameters: Vec<Key> = all.iter().filter_map(inner).collect();
+            all.iter().filter_map(inner).collect()
+        };
+        for (part, prefix) in FOLDERS {
+            let mut parameters = below(&all, prefix);
             if parameters.is_empty() {
                 continue;
             }
@@ -119,15 +125,37 @@ impl Stored {
                 }
             };
             write_shards(&plan, &parameters, &place, values, |_| ())?;
-            let settings = self.settings(part, dtype);
-            let text = serde_json::to_vec_pretty(&settings)
-                .map_err(|e| PackageError::Manifest(e.to_string()))?;
-            write(&place.join("config.json"), &text)?;
+            write_json(&place.join("config.json"), &self.settings(part, dtype))?;
+        }
+        for (part, prefix) in ADAPTERS {
+            let parameters = below(&adapters, prefix);
+            let Some(settings) = self.lora(prefix).filter(|_| !parameters.is_empty()) else {
+                continue;
+            };
+            let place = folder.join(part);
+            let outer = |(name, shape): &Key| (format!("{}{name}", lora::PREFIX), shape.clone());
+            let keys: Vec<Key> = parameters.iter().map(outer).collect();
+            // PEFT reads a single file.
+            let mut plan = Plan::new(dtype, &keys, usize::MAX);
+            for shard in &mut plan.shards {
+                shard.file = lora::WEIGHTS_FILE.into();
+            }
+            let values = |k: usize| self.values(&format!("{prefix}{}", parameters[k].0));
+            write_shards(&plan, &keys, &place, values, |_| ())?;
+            write_json(&place.join(lora::CONFIG_FILE), &adapter_settings(part, settings))?;
         }
         if let Some(json) = &self.tokenizer {
             write(&folder.join(TOKENIZER_FILE), json)?;
         }
         Ok(())
+    }
+
+    /// The adapters of a module.
+    fn lora(&self, prefix: &str) -> Option<&LoraConfig> {
+        match prefix {
+            "llm." => self.config.llm.lora.as_ref(),
+            _ => self.config.visual_encoder.lora(),
+        }
     }
 
     /// `config.json` of a part.
@@ -152,6 +180,8 @@ impl Stored {
         };
         let mut settings = settings;
         if let Value::Object(entries) = &mut settings {
+            // An adapter has a folder of its own.
+            entries.remove("lora");
             entries.insert("model_type".into(), kind.into());
             let dtype = match dtype {
                 Quantisation::F32 => "float32",
@@ -176,6 +206,22 @@ const UNUSED_TABLE: &str = "queries_embedder.weight";
 fn unused_table(parameters: &[Key]) -> Option<Key> {
     let queries = parameters.iter().find(|(name, _)| name == "query_position_embeddings.weight");
     queries.map(|(_, shape)| (UNUSED_TABLE.into(), shape.clone()))
+}
+
+/// `adapter_config.json`, with what PEFT has as defaults where it could be in doubt.
+fn adapter_settings(part: &str, lora: &LoraConfig) -> Value {
+    let task = (part == "llm_adapter").then_some("CAUSAL_LM");
+    json!({
+        "peft_type": "LORA", "task_type": task, "base_model_name_or_path": null,
+        "r": lora.r, "lora_alpha": lora.lora_alpha, "target_modules": lora.target_modules,
+        "use_rslora": lora.use_rslora, "lora_dropout": 0.0, "bias": "none",
+        "fan_in_fan_out": false, "modules_to_save": null, "inference_mode": true,
+    })
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), ImportError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|e| PackageError::Manifest(e.to_string()));
+    write(path, &text?)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ImportError> {

@@ -200,9 +200,9 @@ impl Inspection {
         let forms = [Quantisation::F32, Quantisation::F16, Quantisation::Q8, Quantisation::Q4];
         let of = |quantisation: Quantisation| {
             let held = |bytes_of_scale: usize| {
-                let bytes = parameters.iter().map(|(_, shape)| {
+                let bytes = parameters.iter().map(|(name, shape)| {
                     let count = shape.iter().product::<usize>();
-                    match quantisation.packing(shape) {
+                    match quantisation.packing(name, shape) {
                         Some((format, _)) => {
                             let scales = format.scales_per_block() * bytes_of_scale;
                             count / BLOCK * (format.words_per_block() * 4 + scales)

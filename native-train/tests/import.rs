@@ -7,10 +7,10 @@ mod support;
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_model::package::by_name::visit_named;
-use refvlm_model::package::{MANIFEST_FILE, Quantisation};
+use refvlm_model::package::{MANIFEST_FILE, Plan, Quantisation};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_native::huggingface::Stored;
-use refvlm_native::import::{Import, ImportError, Ledger, Source, open};
+use refvlm_native::import::{Import, ImportError, Ledger, Source, Values, open, write_shards};
 use support::{Folder, Tensors, config, import, load, part, run, save, sources, tensors};
 
 /// The parts of the model where the reference's converter puts them.
@@ -77,6 +77,19 @@ fn quantised_as_the_writer_of_packages_does() {
             }
         }
         assert_eq!(load(&out).num_params(), model.num_params());
+    }
+}
+
+/// A matrix is read in pieces; the last may have fewer rows than a matrix that is packed.
+#[test]
+fn the_last_rows_of_a_large_matrix_are_packed_like_the_others() {
+    let folder = Folder::new("last-rows");
+    let parameters = [("x.weight".to_string(), vec![65_537, 64])];
+    for quantisation in [Quantisation::Q8, Quantisation::Q4] {
+        let plan = Plan::new(quantisation, &parameters, usize::MAX);
+        let values = |_| Ok(Values::whole(vec![0.5; 65_537 * 64]));
+        let files = write_shards(&plan, &parameters, &folder.0, values, |_| ()).unwrap();
+        assert_eq!(files.iter().map(|file| file.bytes).sum::<u64>(), plan.bytes());
     }
 }
 

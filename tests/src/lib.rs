@@ -11,7 +11,10 @@ pub use gradients::probe_loss;
 
 use burn::module::Module;
 use refvlm_model::config::ModelConfig;
+use refvlm_model::package::by_name::visit_named;
+use refvlm_model::package::{Loader, MANIFEST_FILE, Manifest, Quantisation, Writer};
 use refvlm_model::triplet::Tokenizer;
+use std::collections::BTreeMap;
 
 /// A file of the repository's `configs`.
 fn config_file(name: &str) -> Vec<u8> {
@@ -67,4 +70,16 @@ pub fn close(actual: &[f32], expected: &[f32], tolerance: f32) -> Result<(), Str
         expected[i],
         tolerance * scale
     ))
+}
+
+/// What a module becomes on its way through a package; `fresh` is one of the same configuration.
+pub fn packaged<M: Module>(module: &M, fresh: M, quantisation: Quantisation) -> M {
+    let mut writer = Writer::new(quantisation);
+    visit_named(module, &mut |name, data| writer.add(name, &data).unwrap());
+    let files: BTreeMap<_, _> = writer.finish(Default::default()).unwrap().into_iter().collect();
+    let mut loader = Loader::new(Manifest::parse(&files[MANIFEST_FILE]).unwrap(), fresh);
+    while let Some(file) = loader.waiting().first().cloned() {
+        loader.shard(&file, &files[&file]).unwrap();
+    }
+    loader.finish().unwrap()
 }

@@ -3,21 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use refvlm_model::layers::{Embedding, Linear, PackedWeight};
-use refvlm_model::package::by_name::visit_named;
-use refvlm_model::package::{Loader, MANIFEST_FILE, Manifest, Quantisation, Writer};
-use refvlm_tests::close;
-use std::collections::BTreeMap;
-
-fn quantised<M: Module>(module: &M, fresh: M, quantisation: Quantisation) -> M {
-    let mut writer = Writer::new(quantisation);
-    visit_named(module, &mut |name, data| writer.add(name, &data).unwrap());
-    let files: BTreeMap<_, _> = writer.finish(Default::default()).unwrap().into_iter().collect();
-    let mut loader = Loader::new(Manifest::parse(&files[MANIFEST_FILE]).unwrap(), fresh);
-    while let Some(file) = loader.waiting().first().cloned() {
-        loader.shard(&file, &files[&file]).unwrap();
-    }
-    loader.finish().unwrap()
-}
+use refvlm_model::package::Quantisation;
+use refvlm_tests::{close, packaged};
 
 fn floats<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().try_to_vec().unwrap()
@@ -35,13 +22,11 @@ fn packed_maps_equal_dequantised_ones() {
             [(32, 64, true), (64, 97, false), (416, 71, true), (96, 130, true)]
         {
             let fresh = || Linear::new(width, out, bias, &device);
-            let packed = quantised(&fresh(), fresh(), quantisation);
+            let packed = packaged(&fresh(), fresh(), quantisation);
             assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
             assert_eq!(packed.num_params(), fresh().num_params());
-            let dense = Linear {
-                weight: Param::from_tensor(packed.weight.val()),
-                bias: packed.bias.clone(),
-            };
+            let mut dense = packed.clone();
+            dense.weight = Param::from_tensor(packed.weight.val());
             for (batch, length) in [(1, 1), (2, 3), (1, 9)] {
                 let x = random([batch, length, width], &device);
                 let y = packed.forward(x.clone());
@@ -61,7 +46,7 @@ fn packed_tables_equal_dequantised_ones() {
     let device = Device::flex();
     for quantisation in [Quantisation::Q8, Quantisation::Q4] {
         let fresh = || Embedding::new(70, 64, 1.0, &device);
-        let packed = quantised(&fresh(), fresh(), quantisation);
+        let packed = packaged(&fresh(), fresh(), quantisation);
         assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
         let dense = Embedding { weight: Param::from_tensor(packed.weight.val()) };
         let ids = TensorData::new(vec![0i64, 69, 7, 7, 31, 2], [2, 3]);
@@ -77,7 +62,7 @@ fn rows_that_are_no_whole_blocks_and_small_heads_stay_dense() {
     let device = Device::flex();
     for (width, out) in [(33, 64), (64, 63)] {
         let fresh = || Linear::new(width, out, true, &device);
-        let loaded = quantised(&fresh(), fresh(), Quantisation::Q4);
+        let loaded = packaged(&fresh(), fresh(), Quantisation::Q4);
         assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
     }
 }
@@ -86,7 +71,7 @@ fn rows_that_are_no_whole_blocks_and_small_heads_stay_dense() {
 fn gradients_flow_through_a_packed_map() {
     let device = Device::flex().autodiff();
     let fresh = || Linear::new(32, 64, true, &device);
-    let packed = quantised(&fresh(), fresh(), Quantisation::Q8);
+    let packed = packaged(&fresh(), fresh(), Quantisation::Q8);
     assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
     let x = random([2, 32], &device).require_grad();
     let gradients = packed.forward(x.clone()).sum().backward();
@@ -103,7 +88,8 @@ fn weights_of_another_dtype_are_cast_to_that_of_the_input() {
     let expected = floats(full.forward(x.clone()));
     for (dtype, tolerance) in [(DType::F16, 2e-3), (DType::BF16, 2e-2)] {
         let cast = |p: &Param<Tensor<2>>| Param::from_tensor(p.val().cast(dtype));
-        let stored = Linear { weight: cast(&full.weight), bias: full.bias.clone() };
+        let mut stored = full.clone();
+        stored.weight = cast(&full.weight);
         let y = stored.forward(x.clone());
         assert_eq!(y.dtype(), DType::F32);
         close(&floats(y), &expected, tolerance).unwrap();

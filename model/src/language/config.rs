@@ -1,6 +1,6 @@
 //! Sizes of a Llama, with the field names of Hugging Face's `config.json`.
 
-use crate::layers::Activation;
+use crate::layers::{Activation, LoraConfig, LoraError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -48,6 +48,27 @@ pub struct LlamaConfig {
     /// Standard deviation of new weights.
     #[serde(default = "default_initializer_range")]
     pub initializer_range: f64,
+    /// Low-rank adapters of linear maps; ours, no key of Hugging Face's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+}
+
+/// Linear maps of a layer, by their paths in it.
+pub(super) const LINEARS: [&str; 7] = [
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "mlp.gate_proj",
+    "mlp.up_proj",
+    "mlp.down_proj",
+];
+/// The output projection, where it is no table.
+pub(super) const HEAD: &str = "lm_head";
+
+/// Path of a layer's linear map.
+pub(super) fn linear_path(layer: usize, linear: &str) -> String {
+    format!("model.layers.{layer}.{linear}")
 }
 
 fn default_max_positions() -> usize {
@@ -203,6 +224,9 @@ pub enum ConfigError {
     /// A stretching without one of its constants.
     #[error("language config: rope_scaling lacks {0}")]
     MissingScaling(&'static str),
+    /// Adapters that can't be.
+    #[error("language config: lora: {0}")]
+    Lora(#[from] LoraError),
 }
 
 impl LlamaConfig {
@@ -244,6 +268,12 @@ impl LlamaConfig {
         let derived = self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads);
         if !self.head_width().is_multiple_of(2) || derived {
             return Err(ConfigError::HeadDim { hidden: self.hidden_size, heads });
+        }
+        if let Some(lora) = &self.lora {
+            let layer = |i| LINEARS.map(|linear| linear_path(i, linear));
+            let mut paths: Vec<String> = (0..self.num_hidden_layers).flat_map(layer).collect();
+            paths.extend((!self.tie_word_embeddings).then(|| HEAD.into()));
+            lora.check(&paths)?;
         }
         let mut constants =
             vec![("rope_theta", self.rope_theta), ("rms_norm_eps", self.rms_norm_eps)];

@@ -2,7 +2,7 @@
 //! positions, grouped-query attention, gated perceptron. Parameter paths are the keys of Hugging
 //! Face checkpoints.
 
-use super::config::LlamaConfig;
+use super::config::{HEAD, LINEARS, LlamaConfig, linear_path};
 use super::kv_cache::{CacheFull, KvCache, LayerCache};
 use super::rope::{Positions, Rope, Rotation};
 use crate::layers::{Activation, Embedding, Linear, RmsNorm, attend, merge_heads, split_heads};
@@ -119,13 +119,16 @@ impl Llama {
     /// [`LlamaConfig::check`].
     pub fn new(config: &LlamaConfig, device: &Device) -> Self {
         let (hidden, std) = (config.hidden_size, config.initializer_range);
-        let layers = (0..config.num_hidden_layers).map(|_| LlamaLayer::new(config, device));
+        let layers = (0..config.num_hidden_layers).map(|i| LlamaLayer::new(config, i, device));
         let model = LlamaModel {
             embed_tokens: Embedding::new(config.vocab_size, hidden, std, device),
             layers: layers.collect(),
             norm: RmsNorm::new(hidden, config.rms_norm_eps, device),
         };
-        let head = || Linear::normal(hidden, config.vocab_size, std, device);
+        let head = || {
+            let head = Linear::normal(hidden, config.vocab_size, std, device);
+            head.with_lora(config.lora.as_ref(), HEAD)
+        };
         Self {
             model,
             lm_head: (!config.tie_word_embeddings).then(head),
@@ -234,25 +237,29 @@ impl Llama {
 }
 
 impl LlamaLayer {
-    fn new(config: &LlamaConfig, device: &Device) -> Self {
+    fn new(config: &LlamaConfig, place: usize, device: &Device) -> Self {
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let (heads, kv_heads) = (config.num_attention_heads, config.kv_heads());
         let (q, kv) = (heads * config.head_width(), kv_heads * config.head_width());
-        let linear = |from, to| Linear::normal(from, to, config.initializer_range, device);
+        let linear = |name, from, to| {
+            Linear::normal(from, to, config.initializer_range, device)
+                .with_lora(config.lora.as_ref(), &linear_path(place, name))
+        };
+        let [q_name, k_name, v_name, o_name, gate_name, up_name, down_name] = LINEARS;
         let norm = || RmsNorm::new(hidden, config.rms_norm_eps, device);
         Self {
             self_attn: LlamaAttention {
-                q_proj: linear(hidden, q),
-                k_proj: linear(hidden, kv),
-                v_proj: linear(hidden, kv),
-                o_proj: linear(q, hidden),
+                q_proj: linear(q_name, hidden, q),
+                k_proj: linear(k_name, hidden, kv),
+                v_proj: linear(v_name, hidden, kv),
+                o_proj: linear(o_name, q, hidden),
                 heads,
                 kv_heads,
             },
             mlp: LlamaMlp {
-                gate_proj: linear(hidden, wide),
-                up_proj: linear(hidden, wide),
-                down_proj: linear(wide, hidden),
+                gate_proj: linear(gate_name, hidden, wide),
+                up_proj: linear(up_name, hidden, wide),
+                down_proj: linear(down_name, wide, hidden),
                 activation: config.hidden_act,
             },
             input_layernorm: norm(),

@@ -1,5 +1,6 @@
 //! Linear maps, embeddings and small perceptrons.
 
+use super::lora::{LoraConfig, LoraFactor};
 use super::packed::PackedWeight;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Distribution, Int, Tensor, activation};
@@ -15,48 +16,85 @@ pub fn uniform<const D: usize>(
     random(shape, Distribution::Uniform(-bound, bound), device)
 }
 
-/// Drawn at first use, so that a model about to be loaded never allocates its random weights.
 fn random<const D: usize>(
     shape: [usize; D],
     distribution: Distribution,
     device: &Device,
 ) -> Param<Tensor<D>> {
+    lazy(shape, move |device| Tensor::random(shape, distribution, device), device)
+}
+
+/// Drawn at first use, so that a model about to be loaded never allocates its random weights.
+fn lazy<const D: usize>(
+    shape: [usize; D],
+    draw: impl Fn(&Device) -> Tensor<D> + Send + Sync + 'static,
+    device: &Device,
+) -> Param<Tensor<D>> {
     let init = move |device: &Device, require_grad: bool| {
-        let values = Tensor::random(shape, distribution, device);
+        let values = draw(device);
         if require_grad { values.require_grad() } else { values }
     };
     Param::uninitialized(ParamId::new(), init, device.clone(), true, shape.into())
 }
 
 /// `y = x Wᵀ + b` with the weight as `[out, in]`, for every kind of weight: a dense one of another
-/// dtype is cast to that of `x`, a packed one (q8, q4) is multiplied as it is.
+/// dtype is cast to that of `x`, a packed one (q8, q4) is multiplied as it is. With an adapter,
+/// `scale * B (A x)` is added, whatever the weight is.
 #[derive(Module, Debug)]
 pub struct Linear {
     /// `[out, in]`.
     pub weight: Param<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
+    /// `A` of the adapter; it has both factors or none.
+    pub lora_A: Option<LoraFactor>,
+    /// `B` of the adapter.
+    pub lora_B: Option<LoraFactor>,
+    #[module(skip)]
+    lora_scale: f64,
 }
 
 impl Linear {
     /// A randomly initialised map.
     pub fn new(d_in: usize, d_out: usize, bias: bool, device: &Device) -> Self {
         Self {
-            weight: uniform([d_out, d_in], d_in, device),
             bias: bias.then(|| uniform([d_out], d_in, device)),
+            ..Self::of(uniform([d_out, d_in], d_in, device))
         }
     }
 
     /// A map without bias, drawn from N(0, `std`).
     pub fn normal(d_in: usize, d_out: usize, std: f64, device: &Device) -> Self {
-        let weight = random([d_out, d_in], Distribution::Normal(0.0, std), device);
-        Self { weight, bias: None }
+        Self::of(random([d_out, d_in], Distribution::Normal(0.0, std), device))
+    }
+
+    fn of(weight: Param<Tensor<2>>) -> Self {
+        Self { weight, bias: None, lora_A: None, lora_B: None, lora_scale: 1.0 }
+    }
+
+    /// The map with a new adapter, which adds nothing yet, if `lora` names this path.
+    pub fn with_lora(self, lora: Option<&LoraConfig>, path: &str) -> Self {
+        let Some(lora) = lora.filter(|lora| lora.adapts(path)) else { return self };
+        let ([d_out, d_in], device) = (self.weight.lazy_shape().dims(), self.weight.lazy_device());
+        let zeros = [d_out, lora.r];
+        let zeros = lazy(zeros, move |device| Tensor::zeros(zeros, device), &device);
+        Self {
+            lora_A: Some(LoraFactor { weight: uniform([lora.r, d_in], d_in, &device) }),
+            lora_B: Some(LoraFactor { weight: zeros }),
+            lora_scale: lora.scale(),
+            ..self
+        }
     }
 
     /// # Shapes
     /// `[..., in] -> [..., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        product(&self.weight, self.bias.as_ref().map(Param::val), x)
+        let bias = self.bias.as_ref().map(Param::val);
+        let (Some(a), Some(b)) = (&self.lora_A, &self.lora_B) else {
+            return product(&self.weight, bias, x);
+        };
+        let low = product(&a.weight, None, x.clone()) * self.lora_scale;
+        product(&self.weight, bias, x) + product(&b.weight, None, low)
     }
 }
 

@@ -2,7 +2,9 @@
 //! (`weight`, `bias`) and PyTorch's weight layout, so that importing is reading by name.
 
 mod attention;
+#[allow(non_snake_case, reason = "PEFT's keys")]
 mod linear;
+mod lora;
 mod norm;
 mod packed;
 mod position;
@@ -10,6 +12,7 @@ mod resize;
 
 pub use attention::{attend, causal_mask, merge_heads, split_heads};
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
+pub use lora::{LoraConfig, LoraError, LoraFactor, is_lora};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use packed::{PackedWeight, attach_packed};
 pub use position::octave_position;

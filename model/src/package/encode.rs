@@ -24,7 +24,7 @@ pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Par
         let bytes = shape.iter().product::<usize>() * size;
         Part { name, dtype, shape, bytes }
     };
-    if let Some((format, [out, width])) = quantisation.packing(shape) {
+    if let Some((format, [out, width])) = quantisation.packing(name, shape) {
         let scales = match format.scales_per_block() {
             1 => vec![out, width / BLOCK],
             several => vec![out, width / BLOCK, several],
@@ -42,7 +42,7 @@ pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Par
     vec![part(name.into(), dtype, size, shape.to_vec())]
 }
 
-/// The bytes of each of `parts` for some rows of a parameter, or all.
+/// The bytes of each of `parts` for some rows of a parameter of this shape, or all.
 ///
 /// # Errors
 /// When a value is not finite or too large for the form.
@@ -57,8 +57,8 @@ pub fn encode(
     if values.iter().any(|x| !x.is_finite()) {
         return Err(fail("it holds NaN or infinity; check where it comes from"));
     }
-    if let Some((format, shape)) = quantisation.packing(shape) {
-        let packed = Packed::pack(format, values, shape)
+    if let Some((format, [_, width])) = quantisation.packing(name, shape) {
+        let packed = Packed::pack(format, values, [values.len() / width, width])
             .map_err(|error| PackageError::packing(name, &error))?;
         let words = packed.words().iter().flat_map(|w| w.to_le_bytes()).collect();
         let scales = packed.stored_scales().iter().flat_map(|s| s.to_le_bytes()).collect();

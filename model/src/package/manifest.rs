@@ -1,6 +1,7 @@
 //! `refvlm.json`: what a package is.
 
 use super::error::PackageError;
+use crate::layers::is_lora;
 use refvlm_shaders::{BLOCK, Format};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,11 +42,12 @@ impl Quantisation {
         }
     }
 
-    /// The packing of a parameter of this shape: matrices of [`MIN_ROWS`] rows or more that are
-    /// whole blocks have one.
-    pub fn packing(self, shape: &[usize]) -> Option<(Format, [usize; 2])> {
+    /// The packing of a parameter: matrices of [`MIN_ROWS`] rows or more that are whole blocks
+    /// have one. The factors of adapters have none: they are small, and what is added to packed
+    /// weights should be exact.
+    pub fn packing(self, name: &str, shape: &[usize]) -> Option<(Format, [usize; 2])> {
         let &[out, width] = shape else { return None };
-        let fits = out >= MIN_ROWS && width > 0 && width.is_multiple_of(BLOCK);
+        let fits = out >= MIN_ROWS && width > 0 && width.is_multiple_of(BLOCK) && !is_lora(name);
         self.format().filter(|_| fits).map(|format| (format, [out, width]))
     }
 }

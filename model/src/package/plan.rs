@@ -56,6 +56,8 @@ impl Plan {
         let shards = groups.into_iter().enumerate().map(|(k, (parameters, parts, bytes))| {
             let mut at = 0;
             let mut header = serde_json::Map::new();
+            // Older versions of transformers, the reference's among them, read no file without it.
+            header.insert("__metadata__".into(), json!({"format": "pt"}));
             for Part { name, dtype, shape, bytes } in &parts {
                 let offsets = [at, at + bytes];
                 let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});

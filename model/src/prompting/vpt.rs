@@ -164,14 +164,15 @@ impl VptConfig {
 
 /// Lets a map of all cells' weights start as a random map of the mean position code of the region:
 /// neighbouring regions start alike, so that a place need not be learned cell by cell.
-fn shape_embedding(linear: Linear, device: &Device) -> Linear {
+fn shape_embedding(mut linear: Linear, device: &Device) -> Linear {
     const CHANNELS: usize = 64;
     let [out, cells] = linear.weight.dims();
     let side = cells.isqrt();
     let spread = Distribution::Normal(0.0, (2.0 / CHANNELS as f64).sqrt());
     let code = octave_position([side, side], CHANNELS, device);
     let weight = Tensor::<2>::random([out, CHANNELS], spread, device).matmul(code.transpose());
-    Linear { weight: Param::from_tensor(weight), ..linear }
+    linear.weight = Param::from_tensor(weight);
+    linear
 }
 
 /// The visual prompt encoder.

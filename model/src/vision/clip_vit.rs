@@ -2,8 +2,10 @@
 
 use super::encoder::select_maps;
 use super::patch::PatchEmbed;
-use super::{ConfigError, require_vit};
-use crate::layers::{Activation, Embedding, LayerNorm, Linear, attend, merge_heads, split_heads};
+use super::{ConfigError, require_lora, require_vit};
+use crate::layers::{
+    Activation, Embedding, LayerNorm, Linear, LoraConfig, attend, merge_heads, split_heads,
+};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,24 @@ pub struct ClipVitConfig {
     /// Added to the variance.
     #[serde(default = "eps")]
     pub layer_norm_eps: f64,
+    /// Low-rank adapters of linear maps; ours, no key of Hugging Face's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+}
+
+/// Linear maps of a block, by their paths in it.
+const LINEARS: [&str; 6] = [
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.out_proj",
+    "mlp.fc1",
+    "mlp.fc2",
+];
+
+/// Path of a block's linear map.
+fn linear_path(block: usize, linear: &str) -> String {
+    format!("vision_model.encoder.layers.{block}.{linear}")
 }
 
 fn quick_gelu() -> Activation {
@@ -48,7 +68,8 @@ impl ClipVitConfig {
         require_vit(
             (self.hidden_size, self.num_attention_heads),
             (self.image_size, self.patch_size),
-        )
+        )?;
+        require_lora(self.lora.as_ref(), self.num_hidden_layers, &LINEARS, linear_path)
     }
 
     /// Patches along one side of the picture.
@@ -61,22 +82,28 @@ impl ClipVitConfig {
         let dim = self.hidden_size;
         let std = 1.0 / (dim as f64).sqrt();
         let norm = || LayerNorm::new(dim, self.layer_norm_eps, device);
-        let linear = |d_in, d_out| Linear::new(d_in, d_out, true, device);
-        let block = |_| Block {
-            self_attn: Attention {
-                q_proj: linear(dim, dim),
-                k_proj: linear(dim, dim),
-                v_proj: linear(dim, dim),
-                out_proj: linear(dim, dim),
-                heads: self.num_attention_heads,
-            },
-            layer_norm1: norm(),
-            mlp: Perceptron {
-                fc1: linear(dim, self.intermediate_size),
-                fc2: linear(self.intermediate_size, dim),
-                activation: self.hidden_act,
-            },
-            layer_norm2: norm(),
+        let block = |i| {
+            let linear = |name, d_in, d_out| {
+                Linear::new(d_in, d_out, true, device)
+                    .with_lora(self.lora.as_ref(), &linear_path(i, name))
+            };
+            let [q, k, v, out, fc1, fc2] = LINEARS;
+            Block {
+                self_attn: Attention {
+                    q_proj: linear(q, dim, dim),
+                    k_proj: linear(k, dim, dim),
+                    v_proj: linear(v, dim, dim),
+                    out_proj: linear(out, dim, dim),
+                    heads: self.num_attention_heads,
+                },
+                layer_norm1: norm(),
+                mlp: Perceptron {
+                    fc1: linear(fc1, dim, self.intermediate_size),
+                    fc2: linear(fc2, self.intermediate_size, dim),
+                    activation: self.hidden_act,
+                },
+                layer_norm2: norm(),
+            }
         };
         let class = Tensor::random([dim], Distribution::Normal(0.0, std), device);
         ClipVit {

@@ -2,8 +2,8 @@
 
 use super::encoder::select_maps;
 use super::patch::PatchEmbed;
-use super::{ConfigError, require, require_vit};
-use crate::layers::{Activation, LayerNorm, Linear, attend, merge_heads, split_heads};
+use super::{ConfigError, require, require_lora, require_vit};
+use crate::layers::{Activation, LayerNorm, Linear, LoraConfig, attend, merge_heads, split_heads};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,24 @@ pub struct Dinov2Config {
     /// Gated perceptrons of the giant variant; not supported.
     #[serde(default)]
     pub use_swiglu_ffn: bool,
+    /// Low-rank adapters of linear maps; ours, no key of Hugging Face's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+}
+
+/// Linear maps of a block, by their paths in it.
+const LINEARS: [&str; 6] = [
+    "attention.attention.query",
+    "attention.attention.key",
+    "attention.attention.value",
+    "attention.output.dense",
+    "mlp.fc1",
+    "mlp.fc2",
+];
+
+/// Path of a block's linear map.
+fn linear_path(block: usize, linear: &str) -> String {
+    format!("encoder.layer.{block}.{linear}")
 }
 
 fn four() -> usize {
@@ -79,36 +97,43 @@ impl Dinov2Config {
         require_vit(
             (self.hidden_size, self.num_attention_heads),
             (self.image_size, self.patch_size),
-        )
+        )?;
+        require_lora(self.lora.as_ref(), self.num_hidden_layers, &LINEARS, linear_path)
     }
 
     /// A randomly initialised transformer. The configuration must pass [`Self::check`].
     pub fn init(&self, device: &Device) -> Dinov2 {
         let (dim, inner) = (self.hidden_size, self.hidden_size * self.mlp_ratio);
         let norm = || LayerNorm::new(dim, self.layer_norm_eps, device);
-        let linear = |d_in, d_out| Linear::new(d_in, d_out, true, device);
         let scale = || LayerScale {
             lambda1: Param::from_tensor(Tensor::full([dim], self.layerscale_value, device)),
         };
-        let block = |_| Block {
-            norm1: norm(),
-            attention: Attention {
-                attention: Projections {
-                    query: linear(dim, dim),
-                    key: linear(dim, dim),
-                    value: linear(dim, dim),
+        let block = |i| {
+            let linear = |name, d_in, d_out| {
+                Linear::new(d_in, d_out, true, device)
+                    .with_lora(self.lora.as_ref(), &linear_path(i, name))
+            };
+            let [query, key, value, dense, fc1, fc2] = LINEARS;
+            Block {
+                norm1: norm(),
+                attention: Attention {
+                    attention: Projections {
+                        query: linear(query, dim, dim),
+                        key: linear(key, dim, dim),
+                        value: linear(value, dim, dim),
+                    },
+                    output: Output { dense: linear(dense, dim, dim) },
+                    heads: self.num_attention_heads,
                 },
-                output: Output { dense: linear(dim, dim) },
-                heads: self.num_attention_heads,
-            },
-            layer_scale1: scale(),
-            norm2: norm(),
-            mlp: Perceptron {
-                fc1: linear(dim, inner),
-                fc2: linear(inner, dim),
-                activation: self.hidden_act,
-            },
-            layer_scale2: scale(),
+                layer_scale1: scale(),
+                norm2: norm(),
+                mlp: Perceptron {
+                    fc1: linear(fc1, dim, inner),
+                    fc2: linear(fc2, inner, dim),
+                    activation: self.hidden_act,
+                },
+                layer_scale2: scale(),
+            }
         };
         let small = |shape: [usize; 3]| {
             Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 0.02), device))

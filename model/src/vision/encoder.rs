@@ -2,6 +2,7 @@
 
 use super::{ClipVit, ClipVitConfig, ConfigError, Dinov2, Dinov2Config, require, tokens_to_map};
 use crate::image::Preprocess;
+use crate::layers::LoraConfig;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,22 @@ impl VisualEncoderConfig {
         match self {
             Self::Clip(config) => config.patch_size,
             Self::Dinov2(config) => config.patch_size,
+        }
+    }
+
+    /// Its low-rank adapters.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        match self {
+            Self::Clip(config) => config.lora.as_ref(),
+            Self::Dinov2(config) => config.lora.as_ref(),
+        }
+    }
+
+    /// The same, to be set.
+    pub fn lora_mut(&mut self) -> &mut Option<LoraConfig> {
+        match self {
+            Self::Clip(config) => &mut config.lora,
+            Self::Dinov2(config) => &mut config.lora,
         }
     }
 

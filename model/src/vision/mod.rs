@@ -16,6 +16,8 @@ pub use patch::{PatchEmbed, PatchSpread, tokens_to_map};
 pub use projector::{Projector, ProjectorConfig};
 pub use pyramid::{FeatureSelect, Pyramid, Transform};
 
+use crate::layers::LoraConfig;
+
 /// A configuration that no module can be built from, or that doesn't fit what it is applied to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
@@ -46,4 +48,17 @@ pub(crate) fn require_vit(
     require(patch > 0 && image >= patch, "patch_size", || {
         format!("a patch of {patch} px does not fit into an image_size of {image} px")
     })
+}
+
+/// The rule of adapters: each target is one of the `linears` of a block, or one block's own.
+pub(crate) fn require_lora(
+    lora: Option<&LoraConfig>,
+    blocks: usize,
+    linears: &[&str],
+    path: fn(usize, &str) -> String,
+) -> Result<(), ConfigError> {
+    let Some(lora) = lora else { return Ok(()) };
+    let block = |i| linears.iter().map(move |linear| path(i, linear));
+    let paths: Vec<String> = (0..blocks).flat_map(block).collect();
+    lora.check(&paths).map_err(|error| ConfigError { field: "lora", problem: error.to_string() })
 }

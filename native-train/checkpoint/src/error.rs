@@ -168,6 +168,14 @@ pub enum CheckpointError {
         /// What is wrong.
         reason: String,
     },
+    /// A low-rank adapter that can be merged, but not kept beside the weights.
+    #[error("{file}: {reason}; merge it: --lora merge")]
+    Kept {
+        /// Which file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl CheckpointError {

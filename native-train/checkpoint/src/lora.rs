@@ -1,23 +1,33 @@
-//! Low-rank adapters of PEFT, added to the weights they were trained on.
+//! Low-rank adapters of PEFT: added to the weights they were trained on, or kept beside them.
 
 use crate::{Checkpoint, CheckpointError, Source, Tensor};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Larger than any configuration.
 const MAX_CONFIG: u64 = 1 << 20;
 /// What PEFT puts before the names of the base model.
-const PREFIX: &str = "base_model.model.";
+pub const PREFIX: &str = "base_model.model.";
 /// Name of the configuration in an adapter's folder.
 pub const CONFIG_FILE: &str = "adapter_config.json";
+/// Name of the weights in an adapter's folder.
+pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 #[derive(Debug, Deserialize)]
 struct Config {
     #[serde(default)]
     peft_type: Option<String>,
     r: usize,
-    lora_alpha: f32,
+    lora_alpha: f64,
+    /// A list of names, a pattern, or nothing.
+    #[serde(default)]
+    target_modules: Value,
+    #[serde(default)]
+    exclude_modules: Value,
+    #[serde(default)]
+    layers_to_transform: Value,
     #[serde(default)]
     use_rslora: bool,
     #[serde(default)]
@@ -27,7 +37,20 @@ struct Config {
     #[serde(default)]
     rank_pattern: BTreeMap<String, usize>,
     #[serde(default)]
-    alpha_pattern: BTreeMap<String, f32>,
+    alpha_pattern: BTreeMap<String, f64>,
+}
+
+/// The settings of an adapter whose factors all have one rank and one scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Uniform {
+    /// Rank.
+    pub r: usize,
+    /// What the scale is a part of.
+    pub lora_alpha: f64,
+    /// Whether it is divided by the root of the rank instead of the rank.
+    pub use_rslora: bool,
+    /// The linear maps it is of, by their paths or the ends of them.
+    pub target_modules: Vec<String>,
 }
 
 /// An adapter: `weight + scale B A` for some weights, and other values for some.
@@ -56,7 +79,7 @@ impl Adapter {
     /// When it is incomplete or of a kind that isn't a plain low-rank sum.
     pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
         let config = Source::open(&folder.join(CONFIG_FILE))?;
-        let weights = ["adapter_model.safetensors", "adapter_model.bin"]
+        let weights = [WEIGHTS_FILE, "adapter_model.bin"]
             .map(|name| folder.join(name))
             .into_iter()
             .find(|path| path.is_file())
@@ -86,9 +109,7 @@ impl Adapter {
         }
         let mut changes: BTreeMap<String, Change> = BTreeMap::new();
         for tensor in checkpoint.tensors() {
-            let name = tensor.name.strip_prefix(PREFIX).unwrap_or(&tensor.name);
-            // While training, PEFT puts the adapter's name into each key.
-            let name = name.replace(".default.", ".");
+            let name = model_name(&tensor.name);
             let (target, part): (_, fn(&mut Change) -> &mut Option<Tensor>) =
                 if let Some(module) = name.strip_suffix(".lora_A.weight") {
                     (format!("{module}.weight"), |change| &mut change.a)
@@ -97,7 +118,7 @@ impl Adapter {
                 } else if name.contains("lora_") {
                     return Err(wrong(format!("{} is no part of a linear map", tensor.name)));
                 } else {
-                    (name.replace("modules_to_save.", ""), |change| &mut change.whole)
+                    (name, |change| &mut change.whole)
                 };
             if part(changes.entry(target).or_default()).replace(tensor.clone()).is_some() {
                 return Err(wrong(format!("{} stands for a weight that another has", tensor.name)));
@@ -117,6 +138,46 @@ impl Adapter {
             }
         }
         Ok(Self { file, checkpoint, config, changes })
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.file
+    }
+
+    /// Its settings, for a model that keeps it beside its weights.
+    ///
+    /// # Errors
+    /// When some maps have a rank or a scale of their own.
+    pub fn uniform(&self) -> Result<Uniform, CheckpointError> {
+        let Config { rank_pattern, alpha_pattern, .. } = &self.config;
+        if !(rank_pattern.is_empty() && alpha_pattern.is_empty()) {
+            let reason =
+                "rank_pattern or alpha_pattern give some maps a rank or a scale of their own";
+            let (file, reason) = (self.file.clone(), reason.into());
+            return Err(CheckpointError::Kept { file, reason });
+        }
+        let Config { r, lora_alpha, use_rslora, .. } = self.config;
+        Ok(Uniform { r, lora_alpha, use_rslora, target_modules: self.target_modules() })
+    }
+
+    /// The list in the settings, where it alone says which maps are meant; else each map that there
+    /// are factors for.
+    fn target_modules(&self) -> Vec<String> {
+        let Config { target_modules, exclude_modules, layers_to_transform, .. } = &self.config;
+        let list = serde_json::from_value(target_modules.clone());
+        match list {
+            Ok(list) if exclude_modules.is_null() && layers_to_transform.is_null() => list,
+            _ => {
+                let factors = self.changes.iter().filter(|(_, change)| change.whole.is_none());
+                factors.map(|(name, _)| name.trim_end_matches(".weight").into()).collect()
+            }
+        }
+    }
+
+    /// Its tensors.
+    pub fn into_checkpoint(self) -> Checkpoint {
+        self.checkpoint
     }
 
     /// The weights it changes, by the base model's names.
@@ -166,11 +227,18 @@ impl Adapter {
 
     fn scale(&self, module: &str, rank: usize) -> f32 {
         let Config { lora_alpha, alpha_pattern, use_rslora, .. } = &self.config;
-        let own = |(pattern, _): &(&String, &f32)| {
+        let own = |(pattern, _): &(&String, &f64)| {
             module.strip_suffix(pattern.as_str()).is_some_and(|m| m.is_empty() || m.ends_with('.'))
         };
         let alpha = alpha_pattern.iter().find(own).map_or(*lora_alpha, |(_, &alpha)| alpha);
-        let rank = rank as f32;
-        alpha / if *use_rslora { rank.sqrt() } else { rank }
+        let rank = rank as f64;
+        (alpha / if *use_rslora { rank.sqrt() } else { rank }) as f32
     }
+}
+
+/// The name that a tensor of an adapter has in the model it is of.
+pub fn model_name(key: &str) -> String {
+    let name = key.strip_prefix(PREFIX).unwrap_or(key);
+    // While training, PEFT puts the adapter's name into each key.
+    name.replace(".default.", ".").replace("modules_to_save.", "")
 }

@@ -1,11 +1,13 @@
 //! `refvlm import`.
 
 use super::{Form, Outcome, bytes_bar, fetched};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
 use refvlm_model::package::{MANIFEST_FILE, Plan, SHARD_BYTES};
 use refvlm_native::fetch::{self, Hub, Snapshot};
-use refvlm_native::import::{Import, Origin, attach, is_adapter, open, tokenizer_beside};
+use refvlm_native::import::{
+    Import, Origin, attach, is_adapter, keep_adapters, open, tokenizer_beside,
+};
 use refvlm_native::presets;
 use refvlm_native::vocabulary;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct ImportWeights {
     /// Files or folders: safetensors, PyTorch, GGUF, ONNX, a folder of Hugging Face, of the
-    /// reference, or of a PEFT adapter, which is merged. PART=PATH says what it is where the keys
-    /// don't (llm, visual_encoder, projector, ...). A path can also be hf:OWNER/NAME@COMMIT on the
-    /// Hugging Face hub, with /FILE for one of its files, or pinned:smollm2-135m, pinned:vit-s14.
+    /// reference, or of a PEFT adapter. PART=PATH says what it is where the keys don't (llm,
+    /// visual_encoder, projector, ...). A path can also be hf:OWNER/NAME@COMMIT on the Hugging
+    /// Face hub, with /FILE for one of its files, or pinned:smollm2-135m, pinned:vit-s14.
     #[arg(required = true)]
     sources: Vec<String>,
     /// Sizes of the model, by the name of a preset.
@@ -32,6 +34,9 @@ pub struct ImportWeights {
     /// is initialised as for training, what is unexpected left out.
     #[arg(long, value_name = "PATTERN")]
     allow: Vec<String>,
+    /// What becomes of low-rank adapters.
+    #[arg(long, value_enum, default_value_t = Lora::Merge)]
+    lora: Lora,
     /// The vocabulary: a tokenizer.json, a SentencePiece model or a GGUF; else the one in or beside
     /// the weights.
     #[arg(long)]
@@ -44,6 +49,15 @@ pub struct ImportWeights {
     out: PathBuf,
 }
 
+/// What becomes of low-rank adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lora {
+    /// Added to the weights.
+    Merge,
+    /// Parameters of their own beside the weights, not packed with them.
+    Keep,
+}
+
 impl ImportWeights {
     /// Runs the command.
     pub fn run(self) -> Outcome {
@@ -53,7 +67,7 @@ impl ImportWeights {
                 format!("{place} holds a package already; remove it or name another").into()
             );
         }
-        let config = match (&self.preset, &self.config) {
+        let mut config = match (&self.preset, &self.config) {
             (Some(name), _) => presets::preset(name)?,
             (None, Some(path)) => presets::read(path)?,
             (None, None) => return Err("--preset or --config is needed".into()),
@@ -70,6 +84,12 @@ impl ImportWeights {
         }
         for folder in adapters {
             attach(&mut sources, "llm.", Path::new(folder))?;
+        }
+        if self.lora == Lora::Keep {
+            if sources.iter().all(|source| source.adapter.is_none()) {
+                return Err("--lora keep: there is no adapter among the sources".into());
+            }
+            keep_adapters(&mut sources, &mut config)?;
         }
         let tokenizer =
             self.tokenizer.clone().or_else(|| weights.iter().find_map(|w| tokenizer_beside(w)));

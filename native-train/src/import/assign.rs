@@ -70,7 +70,7 @@ pub fn assign(
                 continue;
             };
             let (name, expected) = &parameters[place];
-            if origins[place].is_some() {
+            if origins[place].is_some() && !source.names.is_adapter() {
                 ledger.twice.push(name.clone());
                 continue;
             }

@@ -41,6 +41,17 @@ pub enum ImportError {
         /// Some of the keys.
         keys: Vec<String>,
     },
+    /// A second adapter of the same weights.
+    #[error(
+        "{place}: {first} changes the same weights; merge that one alone, \
+         `refvlm export --layout huggingface` the package, and import the result with this one"
+    )]
+    Adapters {
+        /// The second.
+        place: String,
+        /// The first.
+        first: String,
+    },
     /// Keys that don't match; nothing is written then.
     #[error("{0}")]
     Keys(Ledger),

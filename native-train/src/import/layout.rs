@@ -1,7 +1,7 @@
 //! From the keys of published checkpoints to parameter paths. Below a module both are the same, so
 //! a layout is a prefix to take away and one to put in its place.
 
-use refvlm_checkpoint::{Checkpoint, Format, llama};
+use refvlm_checkpoint::{Checkpoint, Format, llama, lora};
 
 /// A kind of checkpoint, known by a key that it has.
 struct Layout {
@@ -55,6 +55,10 @@ pub const FOLDERS: [(&str, &str); 12] = [
     ("vd_adapter", "vd_adapter."),
 ];
 
+/// Folders of that layout with low-rank adapters, and the modules that these are of.
+pub const ADAPTERS: [(&str, &str); 2] =
+    [("llm_adapter", "llm."), ("visual_encoder_adapter", "visual_encoder.")];
+
 /// Tensors of published checkpoints that nothing reads: buffers, heads of other tasks, the text
 /// towers of CLIP.
 const UNUSED: [&str; 21] = [
@@ -100,10 +104,21 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     name.ends_with(end)
 }
 
+/// Whose way of naming tensors it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// The model's own.
+    Plain,
+    /// llama.cpp's.
+    Gguf,
+    /// That of PEFT's adapters.
+    Adapter,
+}
+
 /// How keys of one checkpoint become parameter paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    gguf: bool,
+    style: Style,
     strip: &'static str,
     prefix: String,
 }
@@ -118,27 +133,33 @@ impl Names {
             .filter(|l| !l.strip.is_empty() && l.prefix == prefix)
             .find(|l| has(checkpoint, l.mark))
             .map_or("", |l| l.strip);
-        Self { gguf: is_llama(checkpoint), strip, prefix }
+        let style = if is_llama(checkpoint) { Style::Gguf } else { Style::Plain };
+        Self { style, strip, prefix }
+    }
+
+    /// Of an adapter of the module whose parameters begin with `prefix`.
+    pub fn of_adapter(prefix: &str) -> Self {
+        Self { style: Style::Adapter, strip: "", prefix: prefix.into() }
     }
 
     /// By the keys; none when they are of nothing that is known.
     pub fn detect(checkpoint: &Checkpoint) -> Option<Self> {
         if is_llama(checkpoint) {
             let prefix = "llm.".into();
-            return Some(Self { gguf: true, strip: "", prefix });
+            return Some(Self { style: Style::Gguf, strip: "", prefix });
         }
         let found = LAYOUTS.iter().find(|layout| has(checkpoint, layout.mark))?;
         let Layout { strip, prefix, .. } = *found;
-        Some(Self { gguf: false, strip, prefix: prefix.into() })
+        Some(Self { style: Style::Plain, strip, prefix: prefix.into() })
     }
 
     /// The parameter of a key; none where the key belongs to something else in the file.
     pub fn parameter(&self, key: &str) -> Option<String> {
         let inner = key.strip_prefix(self.strip)?;
-        let inner = if self.gguf {
-            llama::hugging_face_name(inner).unwrap_or_else(|| inner.into())
-        } else {
-            inner.into()
+        let inner = match self.style {
+            Style::Plain => inner.into(),
+            Style::Gguf => llama::hugging_face_name(inner).unwrap_or_else(|| inner.into()),
+            Style::Adapter => lora::model_name(inner),
         };
         let name = format!("{}{inner}", self.prefix);
         // `box` is a reserved word.
@@ -150,7 +171,12 @@ impl Names {
 
     /// Whether query and key rows have llama.cpp's order.
     pub fn is_gguf(&self) -> bool {
-        self.gguf
+        self.style == Style::Gguf
+    }
+
+    /// Whether it is an adapter, whose tensors stand in place of the model's.
+    pub fn is_adapter(&self) -> bool {
+        self.style == Style::Adapter
     }
 
     /// The module that the keys belong to.

@@ -10,8 +10,10 @@ mod stream;
 pub use assign::{Assignment, Origin, assign};
 pub use error::{ImportError, Key, Ledger};
 pub use fill::fill;
-pub use layout::{FOLDERS, matches};
-pub use source::{Source, attach, check_settings, is_adapter, open, open_part, tokenizer_beside};
+pub use layout::{ADAPTERS, FOLDERS, matches};
+pub use source::{
+    Source, attach, check_settings, is_adapter, keep_adapters, open, open_part, tokenizer_beside,
+};
 pub use stream::{Values, write_shards};
 
 use crate::files::write_atomic;

@@ -1,11 +1,12 @@
 //! Where weights come from: files and folders, and the parts of the model they are.
 
 use super::error::ImportError;
-use super::layout::{FOLDERS, Names};
-use refvlm_checkpoint::lora::{Adapter, CONFIG_FILE as ADAPTER_CONFIG};
+use super::layout::{ADAPTERS, FOLDERS, Names};
+use refvlm_checkpoint::lora::{Adapter, CONFIG_FILE as ADAPTER_CONFIG, Uniform};
 use refvlm_checkpoint::{Checkpoint, Format, llama};
 use refvlm_model::config::ModelConfig;
 use refvlm_model::language::LlamaConfig;
+use refvlm_model::layers::LoraConfig;
 use std::path::{Path, PathBuf};
 
 /// Name of the settings in a folder of Hugging Face.
@@ -22,7 +23,7 @@ pub struct Source {
     pub checkpoint: Checkpoint,
     /// Their parameters.
     pub names: Names,
-    /// What is added to them.
+    /// What is merged into them.
     pub adapter: Option<Adapter>,
 }
 
@@ -51,7 +52,7 @@ pub fn open(argument: &str) -> Result<Vec<Source>, ImportError> {
     if weights_beside(path) {
         sources.push(source(path, Some("llm"))?);
     }
-    for (folder, base) in [("llm_adapter", "llm."), ("visual_encoder_adapter", "visual_encoder.")] {
+    for (folder, base) in ADAPTERS {
         let inner = path.join(folder);
         if inner.is_dir() {
             attach(&mut sources, base, &inner)?;
@@ -71,7 +72,7 @@ pub fn open_part(part: &str, path: &Path) -> Result<Source, ImportError> {
 /// Puts an adapter on the source of the module whose parameters begin with `base`.
 ///
 /// # Errors
-/// When there is no such source, or the adapter can't be read.
+/// When there is no such source, it has an adapter already, or the adapter can't be read.
 pub fn attach(sources: &mut [Source], base: &str, folder: &Path) -> Result<(), ImportError> {
     let adapter = Adapter::open(folder)?;
     let source = sources.iter_mut().find(|source| source.names.prefix() == base);
@@ -79,7 +80,44 @@ pub fn attach(sources: &mut [Source], base: &str, folder: &Path) -> Result<(), I
         place: format!("{}: the weights that it changes are not given", folder.display()),
         keys: adapter.targets().take(2).map(String::from).collect(),
     })?;
+    if let Some(first) = &source.adapter {
+        let (place, first) = (adapter.name().into(), first.name().into());
+        return Err(ImportError::Adapters { place, first });
+    }
     source.adapter = Some(adapter);
+    Ok(())
+}
+
+/// Makes the adapters parts of the model instead of merging them: their settings go into the
+/// configuration, their tensors become sources behind the others.
+///
+/// # Errors
+/// When an adapter can only be merged, or the configuration has other adapters.
+pub fn keep_adapters(
+    sources: &mut Vec<Source>,
+    config: &mut ModelConfig,
+) -> Result<(), ImportError> {
+    let mut kept = vec![];
+    for source in &mut *sources {
+        let Some(adapter) = source.adapter.take() else { continue };
+        let Uniform { r, lora_alpha, use_rslora, target_modules } = adapter.uniform()?;
+        let lora = LoraConfig { r, lora_alpha, target_modules, use_rslora };
+        let (place, prefix) = (adapter.name().to_string(), source.names.prefix());
+        let ours = match prefix {
+            "llm." => Some(&mut config.llm.lora),
+            "visual_encoder." => Some(config.visual_encoder.lora_mut()),
+            // The model has no place for it, so its keys will be unexpected.
+            _ => None,
+        };
+        let ours = ours.map(|ours| ours.get_or_insert_with(|| lora.clone()));
+        if let Some(ours) = ours.filter(|ours| **ours != lora) {
+            let (found, expected) = (format!("{lora:?}"), format!("{ours:?}"));
+            return Err(ImportError::Setting { place, field: "lora", found, expected });
+        }
+        let names = Names::of_adapter(prefix);
+        kept.push(Source { place, checkpoint: adapter.into_checkpoint(), names, adapter: None });
+    }
+    sources.extend(kept);
     Ok(())
 }
 

@@ -162,9 +162,7 @@ fn write_parameter(
     while first < total {
         let count = buffer.len().min(total - first);
         values.range(first, &mut buffer[..count]).map_err(Failure::Values)?;
-        let rows = [count / width, width];
-        let rows = if shape.len() == 2 { &rows[..] } else { &rows[..1] };
-        let parts = encode(quantisation, name, rows, &buffer[..count])
+        let parts = encode(quantisation, name, shape, &buffer[..count])
             .map_err(|error| Failure::Values(error.into()))?;
         for (k, part) in parts.into_iter().enumerate() {
             match k.checked_sub(1) {

@@ -1,0 +1,95 @@
+//! Low-rank adapters (LoRA) by the names of PEFT: what is added to linear maps of a module.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Far above any adapter, which has a rank of 4 to 512.
+const MAX_RANK: usize = 1 << 16;
+/// As many as the linear maps of a large model.
+const MAX_TARGETS: usize = 1 << 12;
+
+/// Which linear maps of a module have an adapter, by the keys of `adapter_config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rank: rows of `A`, columns of `B`.
+    pub r: usize,
+    /// What the scale is a part of.
+    pub lora_alpha: f64,
+    /// Linear maps by their path in the module or its end: `q_proj` is that of every layer.
+    pub target_modules: Vec<String>,
+    /// Whether `lora_alpha` is divided by the root of the rank instead of the rank.
+    #[serde(default)]
+    pub use_rslora: bool,
+}
+
+/// Why no adapters can be made.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum LoraError {
+    /// A rank that no adapter has.
+    #[error("r is {0}, expected 1..={MAX_RANK}")]
+    Rank(usize),
+    /// An adapter without effect, or beyond numbers.
+    #[error("lora_alpha is {0}, expected a positive number")]
+    Alpha(f64),
+    /// Too many targets, or none.
+    #[error("target_modules has {0} entries, expected 1..={MAX_TARGETS}")]
+    Targets(usize),
+    /// A target that is not there.
+    #[error("target_modules: there is no linear map `{0}`; correct it or take it out")]
+    Unknown(String),
+}
+
+impl LoraConfig {
+    /// The factor of `B A`.
+    pub fn scale(&self) -> f64 {
+        let rank = self.r as f64;
+        self.lora_alpha / if self.use_rslora { rank.sqrt() } else { rank }
+    }
+
+    /// Whether the linear map at this path has an adapter.
+    pub fn adapts(&self, path: &str) -> bool {
+        self.target_modules.iter().any(|target| names(target, path))
+    }
+
+    /// Checks a configuration for a module whose linear maps have these paths.
+    ///
+    /// # Errors
+    /// Names the first field that can't be.
+    pub fn check(&self, paths: &[String]) -> Result<(), LoraError> {
+        if !(1..=MAX_RANK).contains(&self.r) {
+            return Err(LoraError::Rank(self.r));
+        }
+        if !(self.lora_alpha.is_finite() && self.lora_alpha > 0.0) {
+            return Err(LoraError::Alpha(self.lora_alpha));
+        }
+        let targets = &self.target_modules;
+        if !(1..=MAX_TARGETS).contains(&targets.len()) {
+            return Err(LoraError::Targets(targets.len()));
+        }
+        match targets.iter().find(|target| !paths.iter().any(|path| names(target, path))) {
+            Some(target) => Err(LoraError::Unknown(target.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the target is the path or its last parts.
+fn names(target: &str, path: &str) -> bool {
+    path.strip_suffix(target).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// `A` or `B` of an adapter, under the key that PEFT gives it.
+#[derive(Module, Debug)]
+pub struct LoraFactor {
+    /// `[r, in]` of `A`, `[out, r]` of `B`.
+    pub weight: Param<Tensor<2>>,
+}
+
+/// Whether a parameter of this name is a factor of an adapter.
+pub fn is_lora(name: &str) -> bool {
+    let mut parts = name.rsplit('.');
+    parts.next() == Some("weight") && matches!(parts.next(), Some("lora_A" | "lora_B"))
+}
