@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 const MAX_SHARDS: usize = 10_000;
 
 /// Smaller matrices stay unpacked: heads that give coordinates lose most by it and save nothing.
-pub const MIN_ROWS: usize = 64;
+const MIN_ROWS: usize = 64;
 
 /// How the weights of a package are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Quantisation {
         }
     }
 
-    /// The packing of a parameter: matrices of [`MIN_ROWS`] rows or more that are whole blocks
+    /// The packing of a parameter: matrices of 64 rows or more that are whole blocks
     /// have one. The factors of adapters have none: they are small, and what is added to packed
     /// weights should be exact.
     pub fn packing(self, name: &str, shape: &[usize]) -> Option<(Format, [usize; 2])> {
