@@ -1,8 +1,10 @@
 //! A whole model in one configuration: every size, and every choice between the published
 //! behaviour and ours. `[model]` in `configs/scenes.toml` is one value of this type.
 
-use crate::decoding::sam::SamUnitConfig;
-use crate::decoding::{DecoderConfig, DecoderConfigError, VdAdapterConfig};
+use crate::decoding::{
+    DecoderConfig, DecoderConfigError, PromptedConfig, SamUnitConfig, VdAdapterConfig,
+    check_channels,
+};
 use crate::image::BoxDigits;
 use crate::language::{ConfigError, LlamaConfig};
 use crate::prompting::{RegionConfig, VptConfig};
@@ -64,6 +66,9 @@ pub struct ModelConfig {
     /// `Session` uses it; it cannot be trained here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vd_adapter: Option<VdAdapterConfig>,
+    /// A mask decoder that is told where prompts lie, in place of `mask_decoder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompted_decoder: Option<PromptedConfig>,
     /// SAM in place of the mask decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sam_decoder: Option<SamUnitConfig>,
@@ -133,7 +138,7 @@ pub enum ModelConfigError {
         /// Which.
         part: &'static str,
         /// What is wrong.
-        source: crate::vision::ConfigError,
+        source: crate::layers::ConfigError,
     },
     /// Anything else.
     #[error("{field}: {problem}")]
@@ -214,12 +219,26 @@ impl ModelConfig {
         self.sam_decoder.as_ref().map(|unit| unit.sam.image_encoder.image_size())
     }
 
+    /// The maps that a unit's decoder looks at, finest first; empty where there is no such decoder
+    /// or it is SAM's.
+    pub fn decoder_index(&self, unit: Unit) -> &[usize] {
+        match (&self.prompted_decoder, unit) {
+            (Some(decoder), Unit::Mask) => &decoder.encoder_input_index,
+            _ => self.decoder(unit).map_or(&[], |decoder| &decoder.encoder_input_index),
+        }
+    }
+
+    /// Side of the maps that tell the mask decoder where prompts lie; none where it is not told.
+    pub fn prompt_map_side(&self) -> Option<usize> {
+        self.prompted_decoder.as_ref().map(|_| self.decoder_side(Unit::Mask))
+    }
+
     /// Side of the map that a unit's decoder works at.
     pub fn decoder_side(&self, unit: Unit) -> usize {
         if let (Unit::Mask, Some(unit)) = (unit, &self.sam_decoder) {
             return unit.sam.image_encoder.grid();
         }
-        let first = self.decoder(unit).and_then(|d| d.encoder_input_index.first().copied());
+        let first = self.decoder_index(unit).first().copied();
         first.and_then(|i| self.pyramid_sides().get(i).copied()).unwrap_or(0)
     }
 
@@ -291,14 +310,37 @@ impl ModelConfig {
                 return Err(ModelConfigError::StateWidth { unit, found, expected });
             }
         }
+        if let Some(decoder) = &self.prompted_decoder {
+            let failed = |source| ModelConfigError::Decoder { unit: Unit::Mask, source };
+            decoder.validate().map_err(failed)?;
+            let (index, dim) = (&decoder.encoder_input_index, &decoder.encoder_input_dim);
+            check_channels(index, dim, &self.decoder_channels()).map_err(failed)?;
+            let (found, expected) = (decoder.quries_input_dim, self.llm.hidden_size);
+            if found != expected {
+                return Err(ModelConfigError::StateWidth { unit: Unit::Mask, found, expected });
+            }
+            let sides = self.pyramid_sides();
+            let sides: Vec<usize> = index.iter().filter_map(|&i| sides.get(i).copied()).collect();
+            if sides.windows(2).any(|pair| pair[0] != 2 * pair[1]) {
+                let problem = format!(
+                    "encoder_input_index names maps of sides {sides:?}; each must be half as wide \
+                     as the one before"
+                );
+                return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
+            }
+            if self.mask_decoder.is_some() {
+                let problem = "takes the place of mask_decoder; remove one of the two".into();
+                return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
+            }
+        }
         if let Some(sam) = &self.sam_decoder {
             sam.check().map_err(part("sam_decoder"))?;
             let (found, expected) = (sam.quries_input_dim, self.llm.hidden_size);
             if found != expected {
                 return Err(ModelConfigError::StateWidth { unit: Unit::Mask, found, expected });
             }
-            if self.mask_decoder.is_some() {
-                let problem = "takes the place of mask_decoder; remove one of the two".into();
+            if self.mask_decoder.is_some() || self.prompted_decoder.is_some() {
+                let problem = "takes the place of the mask decoder; remove one of the two".into();
                 return Err(ModelConfigError::Other { field: "sam_decoder", problem });
             }
         }

@@ -2,8 +2,11 @@
 //! names of the published training checkpoint.
 
 use crate::config::{ModelConfig, ModelConfigError};
-use crate::decoding::sam::SamUnit;
-use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, VdAdapter};
+use crate::decoding::{
+    BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, PromptMaps, PromptedDecoder,
+    SamUnit, VdAdapter,
+};
+use crate::input::Inputs;
 use crate::language::Llama;
 use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
 use crate::prompting::VptEncoder;
@@ -96,8 +99,7 @@ impl RefVlm {
             }
             .init(device)
         };
-        let maps =
-            |unit| config.decoder(unit).map(|d| d.encoder_input_index.clone()).unwrap_or_default();
+        let maps = |unit| config.decoder_index(unit).to_vec();
         let failed = |unit| move |source| ModelConfigError::Decoder { unit, source };
         let prompt_width = config.vpt_encoder.out_size();
         Ok(Self {
@@ -148,26 +150,27 @@ impl RefVlm {
     }
 
     /// Looks at pictures: both towers, and the picture's rows of the language model.
-    ///
-    /// # Shapes
-    /// - `pixels` `[batch, 3, size, size]`, normalised, the padded square at the size of the
-    ///   transformer tower
-    /// - `tower_pixels` the same square at the size of the convolutional tower; none where there is
-    ///   no such tower or the sizes agree
-    /// - `sam_pixels` the same square at SAM's size, normalised for SAM; none where SAM is no part
-    ///   of the model
-    pub fn see(
-        &self,
-        pixels: Tensor<4>,
-        tower_pixels: Option<Tensor<4>>,
-        sam_pixels: Option<Tensor<4>>,
-    ) -> Sight {
+    pub fn see(&self, inputs: Inputs) -> Sight {
+        let Inputs { pixels, tower_pixels, sam_pixels } = inputs;
         let tower = self.visual_tower.as_ref();
         let mut maps = tower.map_or_else(Vec::new, |tower| {
             tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()))
         });
         maps.extend(self.visual_encoder.feature_maps(pixels, &self.wiring.select_layer));
-        let pyramid = Pyramid { maps };
+        let sam = match (&self.visual_decoder.mask, sam_pixels) {
+            (Some(MaskUnit::Sam(unit)), Some(pixels)) => {
+                Some(unit.sam.image_encoder.forward(pixels))
+            }
+            _ => None,
+        };
+        self.sight(Pyramid { maps }, sam)
+    }
+
+    /// What follows from the maps of the towers.
+    ///
+    /// # Shapes
+    /// maps and `sam` as in [`Sight`]
+    pub fn sight(&self, pyramid: Pyramid, sam: Option<Tensor<4>>) -> Sight {
         let map = concat(&pyramid, &self.wiring.image);
         let [_, _, height, width] = map.dims();
         let mut rows = self.projector.forward(tokens(map));
@@ -175,12 +178,6 @@ impl RefVlm {
             let code = octave_position([height, width], rows.dims()[2], &rows.device());
             rows = rows + position.forward(code).unsqueeze();
         }
-        let sam = match (&self.visual_decoder.mask, sam_pixels) {
-            (Some(MaskUnit::Sam(unit)), Some(pixels)) => {
-                Some(unit.sam.image_encoder.forward(pixels))
-            }
-            _ => None,
-        };
         Sight { pyramid, rows, sam }
     }
 
@@ -196,6 +193,12 @@ impl RefVlm {
         self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled)
     }
 
+    /// The prompts as decoders are told of them. `maps` as in [`PromptMaps`], `rows`
+    /// `[prompts, tokens, hidden]` as [`Self::prompt_rows`] gives them.
+    pub fn prompt_maps(&self, maps: Tensor<4>, rows: Tensor<3>) -> PromptMaps {
+        PromptMaps { maps, rows: rows.mean_dim(1).squeeze_dim::<2>(1) }
+    }
+
     /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.
     pub fn decoder_maps(&self, sight: &Sight, unit: Unit) -> Vec<Tensor<4>> {
         if let (Unit::Mask, Some(embedding)) = (unit, &sight.sam) {
@@ -209,17 +212,19 @@ impl RefVlm {
 /// The mask decoder, SAM in its place, or neither.
 fn mask_unit(config: &ModelConfig, device: &Device) -> Result<Option<MaskUnit>, ModelConfigError> {
     let unit = Unit::Mask;
-    Ok(match (&config.mask_decoder, &config.sam_decoder) {
-        (Some(decoder), _) => {
-            let failed = |source| ModelConfigError::Decoder { unit, source };
-            Some(MaskUnit::Pixels(MaskDecoder::new(decoder, device).map_err(failed)?))
-        }
-        (None, Some(sam)) => {
-            let failed = |source| ModelConfigError::Part { part: "sam_decoder", source };
-            Some(MaskUnit::Sam(SamUnit::new(sam, device).map_err(failed)?))
-        }
-        (None, None) => None,
-    })
+    let failed = |source| ModelConfigError::Decoder { unit, source };
+    if let Some(decoder) = &config.mask_decoder {
+        return Ok(Some(MaskUnit::Pixels(MaskDecoder::new(decoder, device).map_err(failed)?)));
+    }
+    if let Some(decoder) = &config.prompted_decoder {
+        let decoder = PromptedDecoder::new(decoder, device).map_err(failed)?;
+        return Ok(Some(MaskUnit::Prompted(decoder)));
+    }
+    if let Some(sam) = &config.sam_decoder {
+        let failed = |source| ModelConfigError::Part { part: "sam_decoder", source };
+        return Ok(Some(MaskUnit::Sam(SamUnit::new(sam, device).map_err(failed)?)));
+    }
+    Ok(None)
 }
 
 /// `[batch, channels, h, w] -> [batch, h * w, channels]`

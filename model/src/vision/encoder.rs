@@ -1,8 +1,9 @@
 //! The transformer tower of a model: one of the two families, chosen by `model_type`.
 
-use super::{ClipVit, ClipVitConfig, ConfigError, Dinov2, Dinov2Config, require, tokens_to_map};
+use super::{ClipVit, ClipVitConfig, Dinov2, Dinov2Config, tokens_to_map};
 use crate::image::Preprocess;
 use crate::layers::LoraConfig;
+use crate::layers::{ConfigError, require};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};

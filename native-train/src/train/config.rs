@@ -2,7 +2,7 @@
 
 use super::optim::OptimConfig;
 use refvlm_model::config::{ModelConfig, ModelConfigError};
-use refvlm_model::losses::LossConfig;
+use refvlm_model::learning::losses::LossConfig;
 use refvlm_record::Unit;
 use refvlm_scenes::SceneOptions;
 use refvlm_scenes::dialog::DialogOptions;

@@ -8,10 +8,10 @@ use super::sight::pointing_example;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
-use refvlm_model::batch::Batch;
-use refvlm_model::example::{Example, Setup};
 use refvlm_model::image::Picture;
-use refvlm_model::pointing::PointingBatch;
+use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::example::{Example, Setup};
+use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_scenes::dialog::dialogues;
@@ -128,7 +128,7 @@ impl Task for FullTask<'_> {
             losses.add_unit("", unit, loss, config.weights.of(unit));
         }
         if let Some(pointing) = PointingBatch::new(&item.pointing, &self.file.model, device) {
-            let states = model.pointing_states(&step.sight, &pointing);
+            let (states, prompts) = model.pointing(&step.sight, &pointing);
             if config.alignment_weight > 0.0 {
                 let loss = alignment(&batch, step.hidden, &pointing, states.clone().detach());
                 losses.add_some("alignment", loss, config.alignment_weight);
@@ -138,7 +138,8 @@ impl Task for FullTask<'_> {
             for (name, loss) in named {
                 losses.add_some(name, loss, config.naming_weight);
             }
-            let units = model.pointing_losses(&step.sight, states, &pointing, &config.losses, side);
+            let asked = (states, prompts.as_ref());
+            let units = model.pointing_losses(&step.sight, asked, &pointing, &config.losses, side);
             for (unit, loss) in units.map_err(|e| e.to_string())? {
                 let weight = config.weights.of(unit) * config.pointing_weight;
                 losses.add_unit("pointing.", unit, loss, weight);

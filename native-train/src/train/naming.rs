@@ -6,7 +6,7 @@
 //! thing's class and colour. Words and things then share a space before a sentence is read.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use refvlm_model::pointing::PointingBatch;
+use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::{RefVlm, Sight};
 use refvlm_model::triplet::{TokenError, Tokenizer};
 use refvlm_scenes::{Object, Scene, World};
@@ -65,7 +65,7 @@ impl Names {
     /// these states point at, each as a mean; none where nothing has a name.
     ///
     /// # Shapes
-    /// `states` `[prompts, hidden]` as [`RefVlm::pointing_states`] gives them
+    /// `states` `[prompts, hidden]` as [`RefVlm::pointing`] gives them
     pub fn losses(
         &self,
         model: &RefVlm,

@@ -7,7 +7,7 @@ use super::optim::{clip_global_norm, mean_gradients};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use refvlm_model::losses::UnitLoss;
+use refvlm_model::learning::losses::UnitLoss;
 use refvlm_record::Unit;
 use std::io::Write;
 use std::path::Path;

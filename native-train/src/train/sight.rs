@@ -12,9 +12,9 @@ use super::run::{Losses, Part, Task};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
-use refvlm_model::example::{Example, Setup};
 use refvlm_model::image::Picture;
-use refvlm_model::pointing::PointingBatch;
+use refvlm_model::learning::example::{Example, Setup};
+use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_scenes::dialog::pointing;
 use refvlm_scenes::{Scene, SceneOptions, Split, World, scene_rng};
@@ -89,13 +89,13 @@ impl Task for SightTask<'_> {
         let (file, model) = (self.file, &student.model);
         let batch = PointingBatch::new(&item.examples, &file.model, device)
             .ok_or("no object of this step can be pointed at")?;
-        let sight =
-            model.see(batch.pixels.clone(), batch.tower_pixels.clone(), batch.sam_pixels.clone());
-        let states = model.pointing_states(&sight, &batch);
+        let sight = model.look(&batch.pictures);
+        let (states, prompts) = model.pointing(&sight, &batch);
         let named = self.names.losses(model, &item.scenes, &sight, &batch, states.clone());
         let config = &file.train;
         let side = config.label_side;
-        let units = model.pointing_losses(&sight, states, &batch, &config.losses, side);
+        let asked = (states, prompts.as_ref());
+        let units = model.pointing_losses(&sight, asked, &batch, &config.losses, side);
         let mut losses = Losses::new(Tensor::zeros([1], device), [item.scenes.len(), 0]);
         for (unit, loss) in units.map_err(|e| e.to_string())? {
             losses.add_unit("", unit, loss, config.weights.of(unit));

@@ -1,9 +1,9 @@
 //! The forward pass of training: everything that one step learns from.
 
-use crate::batch::{Batch, UnitRefs, UnitTargets};
-use crate::decoding::QueryLayout;
+use crate::decoding::{Pointed, PromptMaps, QueryLayout};
 use crate::language::LlamaError;
-use crate::losses::{
+use crate::learning::batch::{Batch, Pictures, UnitRefs, UnitTargets};
+use crate::learning::losses::{
     DenseTargets, LossConfig, TargetError, UnitLoss, box_loss, cross_entropy, depth_loss,
     mask_loss, pose_loss,
 };
@@ -25,6 +25,17 @@ pub struct StepLoss {
     pub hidden: Tensor<2>,
 }
 
+/// What a forward pass over dialogues gives.
+#[derive(Debug)]
+pub struct Read {
+    /// What the towers saw.
+    pub sight: Sight,
+    /// The language model's last normalised states, `[tokens, hidden]`, bucket after bucket.
+    pub hidden: Tensor<2>,
+    /// What decoders are told of the prompts; none where no decoder is told or there are none.
+    pub prompts: Option<PromptMaps>,
+}
+
 /// Why a batch cannot be learned from.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum StepError {
@@ -41,7 +52,7 @@ pub enum StepError {
 
 impl RefVlm {
     /// The losses of a batch. `label_side` is the side that its masks and depth maps were made
-    /// with; see [`crate::example::Setup`].
+    /// with; see [`crate::learning::example::Setup`].
     ///
     /// # Errors
     /// When the batch does not fit the model.
@@ -54,11 +65,12 @@ impl RefVlm {
         if self.vd_adapter.is_some() {
             return Err(StepError::Adapter);
         }
-        let (sight, hidden) = self.hidden(batch)?;
+        let Read { sight, hidden, prompts } = self.hidden(batch)?;
         let learned = hidden.clone().select(0, batch.supervised.clone()).unsqueeze::<3>();
         let logits = self.llm.logits(learned).squeeze_dim::<2>(0);
         let text = cross_entropy(logits, batch.labels.clone());
-        let units = self.unit_losses(&sight, hidden.clone(), &batch.units, config, label_side)?;
+        let asked = (hidden.clone(), prompts.as_ref());
+        let units = self.unit_losses(&sight, asked, &batch.units, config, label_side)?;
         Ok(StepLoss { text, units, sight, hidden })
     }
 
@@ -69,7 +81,7 @@ impl RefVlm {
     pub(crate) fn unit_losses(
         &self,
         sight: &Sight,
-        hidden: Tensor<2>,
+        (hidden, prompts): (Tensor<2>, Option<&PromptMaps>),
         units: &[UnitRefs],
         config: &LossConfig,
         label_side: usize,
@@ -77,27 +89,36 @@ impl RefVlm {
         let mut losses = Vec::new();
         for (unit, refs) in Unit::ALL.into_iter().zip(units) {
             if refs.layout.count() > 0 {
-                let loss = self.unit_loss(unit, sight, hidden.clone(), refs, config, label_side)?;
+                let asked = (hidden.clone(), prompts);
+                let loss = self.unit_loss(unit, sight, asked, refs, config, label_side)?;
                 losses.extend(loss.map(|loss| (unit, loss)));
             }
         }
         Ok(losses)
     }
 
+    /// Looks at the pictures of a batch, or takes what frozen towers saw.
+    pub fn look(&self, pictures: &Pictures) -> Sight {
+        match pictures {
+            Pictures::Pixels(inputs) => self.see(inputs.clone()),
+            Pictures::Maps(pyramid) => self.sight(pyramid.clone(), None),
+        }
+    }
+
     /// The language model's last normalised states over all dialogues, and what the towers saw.
-    ///
-    /// # Shapes
-    /// returns `[tokens, hidden]`, bucket after bucket
     ///
     /// # Errors
     /// When the batch does not fit the model.
-    pub fn hidden(&self, batch: &Batch) -> Result<(Sight, Tensor<2>), StepError> {
-        let sight =
-            self.see(batch.pixels.clone(), batch.tower_pixels.clone(), batch.sam_pixels.clone());
+    pub fn hidden(&self, batch: &Batch) -> Result<Read, StepError> {
+        let sight = self.look(&batch.pictures);
         let trunk = self.trunk(&sight, batch);
-        let branches = self.branches(&sight, batch);
+        let prompts = batch.prompts.as_ref();
+        let rows = prompts.map(|p| self.prompt_rows(&sight, p.regions.clone(), &p.sample));
+        let branches = self.branches(rows.clone(), batch);
         let hidden = self.llm.forward_branches(trunk, branches, &batch.buckets)?.squeeze_dim(0);
-        Ok((sight, hidden))
+        let maps = prompts.and_then(|prompts| prompts.maps.clone());
+        let prompts = maps.zip(rows).map(|(maps, rows)| self.prompt_maps(maps, rows));
+        Ok(Read { sight, hidden, prompts })
     }
 
     /// What stands before every dialogue about a picture.
@@ -112,10 +133,9 @@ impl RefVlm {
     }
 
     /// The dialogues' rows, those of visual prompts in their places.
-    fn branches(&self, sight: &Sight, batch: &Batch) -> Tensor<3> {
+    fn branches(&self, values: Option<Tensor<3>>, batch: &Batch) -> Tensor<3> {
         let rows = self.llm.embed(batch.ids.clone());
-        let Some(prompts) = &batch.prompts else { return rows };
-        let values = self.prompt_rows(sight, prompts.regions.clone(), &prompts.sample);
+        let (Some(prompts), Some(values)) = (&batch.prompts, values) else { return rows };
         let values = values.flatten::<2>(0, 1);
         (rows.squeeze_dim::<2>(0) * prompts.keep.clone())
             .select_assign(0, prompts.places.clone(), values, IndexingUpdateOp::Add)
@@ -126,7 +146,7 @@ impl RefVlm {
         &self,
         unit: Unit,
         sight: &Sight,
-        hidden: Tensor<2>,
+        (hidden, prompts): (Tensor<2>, Option<&PromptMaps>),
         refs: &UnitRefs,
         config: &LossConfig,
         label_side: usize,
@@ -140,6 +160,7 @@ impl RefVlm {
         let layout: &QueryLayout = &refs.layout;
         let decoders = &self.visual_decoder;
         let size = [label_side; 2];
+        let pointed = prompts.map(|prompts| Pointed { prompts, of_reference: &refs.prompts });
         Ok(match &refs.targets {
             UnitTargets::Boxes(targets) => decoders
                 .boxes
@@ -150,7 +171,8 @@ impl RefVlm {
                 .as_ref()
                 .map(|d| {
                     let targets = DenseTargets { size, rows };
-                    mask_loss(&d.forward(&maps, states, layout), layout, &targets, config)
+                    let output = d.forward(&maps, states, layout, pointed.as_ref());
+                    mask_loss(&output, layout, &targets, config)
                 })
                 .transpose()?,
             UnitTargets::Poses(targets) => decoders

@@ -6,7 +6,7 @@
 use super::config::SamVitConfig;
 use super::transformer::LinPair;
 use super::window;
-use crate::decoding::fpn::conv;
+use crate::layers::conv;
 use crate::layers::{Activation, LayerNorm, Linear, merge_heads, split_heads, uniform};
 use crate::vision::PatchEmbed;
 use burn::module::{Module, Param};

@@ -1,11 +1,9 @@
 //! SAM as the mask unit of a REF-VLM: a projected reference state is the one sparse prompt.
 
-use super::config::SamConfig;
-use super::mask_decoder::MaskChoice;
-use super::{Sam, SamOutput};
-use crate::decoding::{MaskOutput, QueryLayout};
+use super::{MaskOutput, QueryLayout};
 use crate::layers::{Activation, Linear};
-use crate::vision::{ConfigError, require};
+use crate::layers::{ConfigError, require};
+use crate::sam::{MaskChoice, Sam, SamConfig, SamOutput};
 use burn::module::Module;
 use burn::tensor::{Device, IndexingUpdateOp, Tensor};
 use serde::{Deserialize, Serialize};
@@ -133,6 +131,7 @@ impl SamUnit {
             logits: logits.reshape([batch, width, side, side]),
             confidence: self.confidence.then_some(logit),
             states,
+            proposals: None,
         }
     }
 

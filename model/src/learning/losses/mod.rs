@@ -10,6 +10,7 @@ mod depth;
 mod keypoints;
 mod masks;
 mod matcher;
+mod proposals;
 mod targets;
 mod text;
 mod units;

@@ -6,28 +6,28 @@
 //! what decoders have to learn can be learned before any word is read, and later the language
 //! model finds decoders that understand at least this kind of state.
 
-use crate::batch::{UnitBuilder, UnitRefs, pixel_tensors, sam_tensor};
 use crate::config::ModelConfig;
-use crate::example::Example;
-use crate::losses::{LossConfig, UnitLoss};
+use crate::decoding::PromptMaps;
+use crate::input::stroke_tensor;
+use crate::learning::batch::{Pictures, UnitBuilder, UnitRefs};
+use crate::learning::example::Example;
+use crate::learning::losses::{LossConfig, UnitLoss};
+use crate::learning::training::StepError;
 use crate::refvlm::{RefVlm, Sight};
-use crate::training::StepError;
 use burn::tensor::{Device, Tensor, TensorData};
 use refvlm_record::Unit;
 
 /// Prompts and what they point at.
 #[derive(Debug, Clone)]
 pub struct PointingBatch {
-    /// As in [`crate::batch::Batch`].
-    pub pixels: Tensor<4>,
-    /// As in [`crate::batch::Batch`].
-    pub tower_pixels: Option<Tensor<4>>,
-    /// As in [`crate::batch::Batch`].
-    pub sam_pixels: Option<Tensor<4>>,
+    /// What the forward pass starts from.
+    pub pictures: Pictures,
     /// Weights of the prompts over the cells of the prompt features, `[prompts, grid, grid]`.
     pub regions: Tensor<3>,
     /// Picture of each prompt.
     pub sample: Vec<usize>,
+    /// The prompts' maps, as in [`crate::decoding::PromptMaps`]; none where no decoder is told.
+    pub maps: Option<Tensor<4>>,
     /// What each unit's decoder is asked for, in the order of [`Unit::ALL`]; places are prompts.
     pub units: Vec<UnitRefs>,
     /// For each picture the prompt that points at each of the record's targets.
@@ -40,6 +40,7 @@ impl PointingBatch {
     pub fn new(examples: &[Example], config: &ModelConfig, device: &Device) -> Option<Self> {
         let mut units: Vec<UnitBuilder> = Unit::ALL.map(UnitBuilder::new).into();
         let (mut regions, mut sample, mut prompts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut strokes = Vec::new();
         for (picture, example) in examples.iter().enumerate() {
             units.iter_mut().for_each(UnitBuilder::next_picture);
             let mut of_target = vec![None; example.targets.len()];
@@ -48,6 +49,7 @@ impl PointingBatch {
                 let Some(region) = example.regions.get(prompt) else { continue };
                 let number = sample.len();
                 regions.extend_from_slice(region);
+                strokes.extend(example.strokes.get(prompt).into_iter().flatten());
                 sample.push(picture);
                 for (k, reference) in turn.refs.iter().enumerate() {
                     // Each reference is a group of its own: what is pointed at is one thing.
@@ -55,6 +57,7 @@ impl PointingBatch {
                         (number, k),
                         number,
                         reference.target,
+                        &[number],
                         example,
                     );
                     if let Some(slot) = of_target.get_mut(reference.target) {
@@ -69,12 +72,10 @@ impl PointingBatch {
         }
         let grid = config.selected_side(&config.prompt_features);
         let regions = TensorData::new(regions, [sample.len(), grid, grid]);
-        let (pixels, tower_pixels) = pixel_tensors(examples, config, device);
         Some(Self {
-            pixels,
-            tower_pixels,
-            sam_pixels: sam_tensor(examples, config, device),
+            pictures: Pictures::new(examples, config, device),
             regions: Tensor::from_data(regions, device),
+            maps: stroke_tensor(strokes, sample.len(), config, device),
             sample,
             units: units.into_iter().map(|unit| unit.finish(device)).collect(),
             prompts,
@@ -83,13 +84,19 @@ impl PointingBatch {
 }
 
 impl RefVlm {
-    /// What stands for the reference state of each prompt.
+    /// What stands for the reference state of each prompt, and what decoders are told of the
+    /// prompts.
     ///
     /// # Shapes
     /// returns `[prompts, hidden]`
-    pub fn pointing_states(&self, sight: &Sight, batch: &PointingBatch) -> Tensor<2> {
+    pub fn pointing(
+        &self,
+        sight: &Sight,
+        batch: &PointingBatch,
+    ) -> (Tensor<2>, Option<PromptMaps>) {
         let rows = self.prompt_rows(sight, batch.regions.clone(), &batch.sample);
-        self.llm.model.norm.forward(rows.mean_dim(1).squeeze_dim::<2>(1))
+        let maps = batch.maps.clone().map(|maps| self.prompt_maps(maps, rows.clone()));
+        (self.llm.model.norm.forward(rows.mean_dim(1).squeeze_dim::<2>(1)), maps)
     }
 
     /// The losses of the units that are asked of prompts with these states. `label_side` as in
@@ -100,11 +107,11 @@ impl RefVlm {
     pub fn pointing_losses(
         &self,
         sight: &Sight,
-        states: Tensor<2>,
+        (states, prompts): (Tensor<2>, Option<&PromptMaps>),
         batch: &PointingBatch,
         config: &LossConfig,
         label_side: usize,
     ) -> Result<Vec<(Unit, UnitLoss)>, StepError> {
-        self.unit_losses(sight, states, &batch.units, config, label_side)
+        self.unit_losses(sight, (states, prompts), &batch.units, config, label_side)
     }
 }

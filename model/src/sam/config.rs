@@ -1,6 +1,6 @@
 //! Sizes of SAM, by the argument names of the published code.
 
-use crate::vision::{ConfigError, require};
+use crate::layers::{ConfigError, require};
 use serde::{Deserialize, Serialize};
 
 /// The largest side of an input in px; SAM was trained at 1024.
@@ -52,7 +52,7 @@ impl SamVitConfig {
     /// # Errors
     /// Names the field that doesn't fit the others.
     pub fn check(&self) -> Result<(), ConfigError> {
-        crate::vision::require_vit(
+        crate::layers::require_vit(
             (self.embed_dim, self.num_heads),
             (self.img_size, self.patch_size),
         )?;

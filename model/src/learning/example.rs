@@ -2,13 +2,11 @@
 //! labels, prompt regions and targets. Training, evaluation and inference come through here.
 
 use crate::config::ModelConfig;
-use crate::decoding::sam::sam_square_pixels;
-use crate::image::{Frame, ImageError, Picture, Preprocess, share_of_cells};
-use crate::losses::{DenseTarget, PoseTarget};
-use crate::prompting::PromptError;
+use crate::image::{Frame, ImageError, Picture, share_of_cells};
+use crate::input::{InputError, Pixels, regions, stroke_maps};
+use crate::learning::losses::{DenseTarget, PoseTarget};
 use crate::triplet::{Encoded, Exchange, TemplateError, Tokenizer};
-use burn::tensor::{Device, Tensor};
-use refvlm_record::{Mask, Prompt, Record, RleError, Target, Unit};
+use refvlm_record::{Mask, Record, RleError, Target, Unit};
 use thiserror::Error;
 
 /// A picture with its dialogues.
@@ -16,20 +14,58 @@ use thiserror::Error;
 pub struct Example {
     /// Where the picture lies in the square.
     pub frame: Frame,
-    /// Input of the transformer tower, `[3, size, size]`.
-    pub pixels: Vec<f32>,
-    /// Input of the convolutional tower, `[3, tower_size, tower_size]`; empty where the sizes
-    /// agree.
-    pub tower_pixels: Vec<f32>,
-    /// Input of SAM, `[3, size, size]`; empty where SAM is no part of the model.
-    pub sam_pixels: Vec<f32>,
+    /// What the towers are given of it, or what frozen ones made of it.
+    pub look: Look,
     /// The region of each prompt of the record: weights 0..=1 over the cells of the prompt
     /// features, row-major.
     pub regions: Vec<Vec<f32>>,
+    /// The map of each prompt for a decoder that is told where prompts lie, as
+    /// [`crate::input::stroke_maps`] gives them; empty where no decoder is told.
+    pub strokes: Vec<Vec<f32>>,
     /// The turns as ids, each a dialogue of its own behind the picture.
     pub turns: Vec<Encoded>,
     /// The targets of the record in its order, each in the forms that the turns ask for.
     pub targets: Vec<Targets>,
+}
+
+/// What a forward pass starts from.
+#[derive(Debug, Clone)]
+pub enum Look {
+    /// Inputs of the towers.
+    Pixels(Pixels),
+    /// The maps of frozen towers, finest first, `[channels, side, side]` each, as
+    /// [`ModelConfig::pyramid_channels`] and [`ModelConfig::pyramid_sides`] say.
+    Maps(Vec<Vec<f32>>),
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ExampleError {
+    /// The picture or a prompt.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A turn.
+    #[error("turns[{index}]: {source}")]
+    Turn {
+        /// Its place in the list.
+        index: usize,
+        /// What is wrong.
+        source: TemplateError,
+    },
+    /// A target.
+    #[error("targets[{index}]: {problem}")]
+    Target {
+        /// Its place in the list.
+        index: usize,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl From<ImageError> for ExampleError {
+    fn from(error: ImageError) -> Self {
+        Self::Input(error.into())
+    }
 }
 
 /// The forms of one target.
@@ -45,38 +81,6 @@ pub struct Targets {
     pub depth: Option<DenseTarget>,
 }
 
-/// Why a record cannot be used.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum ExampleError {
-    /// The picture.
-    #[error("picture: {0}")]
-    Image(#[from] ImageError),
-    /// A prompt.
-    #[error("prompts[{index}]: {source}")]
-    Prompt {
-        /// Which.
-        index: usize,
-        /// What is wrong.
-        source: PromptError,
-    },
-    /// A turn.
-    #[error("turns[{index}]: {source}")]
-    Turn {
-        /// Which.
-        index: usize,
-        /// What is wrong.
-        source: TemplateError,
-    },
-    /// A target.
-    #[error("targets[{index}]: {problem}")]
-    Target {
-        /// Which.
-        index: usize,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
 /// What examples are made with.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
@@ -89,20 +93,25 @@ pub struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Where the picture lies in the square, and the inputs of both towers; see [`pixels`].
-    ///
-    /// # Errors
-    /// When the picture's size is out of bounds.
-    pub fn pixels(&self, picture: Picture) -> Result<(Frame, Vec<f32>, Vec<f32>), ImageError> {
-        pixels(self.config, picture)
-    }
-
     /// Makes an example of a record and its picture.
     ///
     /// # Errors
     /// Names the part of the record that cannot be used.
     pub fn example(&self, record: &Record, picture: Picture) -> Result<Example, ExampleError> {
-        let (frame, pixels, tower_pixels) = self.pixels(picture)?;
+        let (frame, pixels) = Pixels::new(self.config, picture)?;
+        self.example_of(record, frame, Look::Pixels(pixels))
+    }
+
+    /// The same of a picture that was prepared before.
+    ///
+    /// # Errors
+    /// Names the part of the record that cannot be used.
+    pub fn example_of(
+        &self,
+        record: &Record,
+        frame: Frame,
+        look: Look,
+    ) -> Result<Example, ExampleError> {
         let turns = record.turns.iter().enumerate().map(|(index, turn)| {
             let exchange = Exchange::from_turn(turn, true);
             let encoded = self.config.template.encode_turn(self.tokenizer, &exchange, true);
@@ -119,8 +128,8 @@ impl Setup<'_> {
             self.fill(made, target, reference.unit, &frame, index)?;
         }
         let regions = regions(self.config, &record.prompts, &frame)?;
-        let sam_pixels = sam_pixels(self.config, picture)?.unwrap_or_default();
-        Ok(Example { frame, pixels, tower_pixels, sam_pixels, regions, turns, targets })
+        let strokes = stroke_maps(self.config, &record.prompts, &frame)?;
+        Ok(Example { frame, look, regions, strokes, turns, targets })
     }
 
     fn fill(
@@ -211,67 +220,6 @@ impl Setup<'_> {
             })
             .collect()
     }
-}
-
-/// Where the picture lies in the square, the input of the transformer tower, and that of the
-/// convolutional one, which is empty where the sizes agree.
-///
-/// # Errors
-/// When the picture's size is out of bounds.
-pub fn pixels(
-    config: &ModelConfig,
-    picture: Picture,
-) -> Result<(Frame, Vec<f32>, Vec<f32>), ImageError> {
-    let (encoder, tower) = inputs(config);
-    let (frame, pixels) = encoder.apply(picture)?;
-    let tower = tower.map(|tower| tower.apply(picture)).transpose()?;
-    Ok((frame, pixels, tower.map_or(Vec::new(), |(_, values)| values)))
-}
-
-/// The same as tensors `[1, 3, side, side]` on a device; on a GPU they are made there.
-///
-/// # Errors
-/// When the picture's size is out of bounds.
-pub fn pixel_tensors(
-    config: &ModelConfig,
-    picture: Picture,
-    device: &Device,
-) -> Result<(Frame, Tensor<4>, Option<Tensor<4>>), ImageError> {
-    let (encoder, tower) = inputs(config);
-    let (frame, pixels) = encoder.tensor(picture, device)?;
-    let tower = tower.map(|tower| tower.tensor(picture, device)).transpose()?;
-    Ok((frame, pixels, tower.map(|(_, values)| values)))
-}
-
-/// What the two towers expect; the convolutional one nothing of its own where the sizes agree.
-fn inputs(config: &ModelConfig) -> (Preprocess, Option<Preprocess>) {
-    let tower = config.tower_pixels_side().map(|side| Preprocess::clip(side as u32));
-    (config.visual_encoder.preprocess(), tower)
-}
-
-/// The input of SAM; none where SAM is no part of the model.
-///
-/// # Errors
-/// When the picture's size is out of bounds.
-pub fn sam_pixels(config: &ModelConfig, picture: Picture) -> Result<Option<Vec<f32>>, ImageError> {
-    config.sam_side().map(|side| sam_square_pixels(picture, side as u32)).transpose()
-}
-
-/// The region of each prompt: weights 0..=1 over the cells of the prompt features, row-major.
-///
-/// # Errors
-/// Names the prompt that lies outside the picture or is empty.
-pub fn regions(
-    config: &ModelConfig,
-    prompts: &[Prompt],
-    frame: &Frame,
-) -> Result<Vec<Vec<f32>>, ExampleError> {
-    let grid = config.selected_side(&config.prompt_features);
-    let weights = |(index, prompt): (usize, &Prompt)| {
-        let region = config.regions.region(prompt, frame, [grid, grid]);
-        region.map_err(|source| ExampleError::Prompt { index, source })
-    };
-    prompts.iter().enumerate().map(weights).collect()
 }
 
 fn missing(index: usize, unit: Unit) -> ExampleError {

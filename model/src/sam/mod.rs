@@ -1,7 +1,7 @@
 //! SAM: points, boxes and masks become masks, each with the IoU it is expected to have.
 //!
 //! [`Sam`] stands by itself, under the keys of the published checkpoints, SAM's own and
-//! MobileSAM's; [`SamUnit`] makes it the mask unit of a REF-VLM.
+//! MobileSAM's; [`crate::decoding::SamUnit`] makes it the mask unit of a REF-VLM.
 
 mod config;
 mod conv_norm;
@@ -12,7 +12,6 @@ mod predict;
 mod prompt_encoder;
 mod tiny_vit;
 mod transformer;
-mod unit;
 mod window;
 
 pub use config::{SamConfig, SamEncoderConfig, SamHeadConfig, SamVitConfig, TinyVitConfig};
@@ -26,9 +25,8 @@ pub use predict::{
 pub use prompt_encoder::{PointLabel, PromptEncoder};
 pub use tiny_vit::{BiasedAttention, TinyVit};
 pub use transformer::{LinPair, TwoWaySizes, TwoWayTransformer};
-pub use unit::{SamUnit, SamUnitConfig};
 
-use crate::vision::ConfigError;
+use crate::layers::ConfigError;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 

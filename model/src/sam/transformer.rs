@@ -1,6 +1,6 @@
 //! The two-way transformer of SAM: a few tokens and the cells of a map attend to each other.
 
-use crate::decoding::DetrAttention;
+use crate::layers::DetrAttention;
 use crate::layers::{Activation, LayerNorm, Linear};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

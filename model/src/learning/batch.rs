@@ -5,22 +5,20 @@
 
 use crate::config::ModelConfig;
 use crate::decoding::QueryLayout;
-use crate::example::Example;
+use crate::input::{Inputs, stroke_tensor};
 use crate::language::Bucket;
-use crate::losses::{DenseTarget, PoseTarget};
+use crate::learning::example::{Example, Look};
+use crate::learning::losses::{DenseTarget, PoseTarget};
 use crate::triplet::{Encoded, IMAGE, VISUAL_PROMPT};
+use crate::vision::Pyramid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::Unit;
 
 /// A training batch: pictures and their dialogues.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// `[pictures, 3, size, size]`.
-    pub pixels: Tensor<4>,
-    /// At the size of the convolutional tower, where it differs.
-    pub tower_pixels: Option<Tensor<4>>,
-    /// At SAM's size and normalised for it, where SAM is part of the model.
-    pub sam_pixels: Option<Tensor<4>>,
+    /// What the forward pass starts from.
+    pub pictures: Pictures,
     /// The trunk's ids before the picture's rows, `[1, before]`, and behind them, `[1, behind]`.
     pub trunk_ids: [Tensor<2, Int>; 2],
     /// `[1, tokens]`: the dialogues bucket after bucket, each padded behind; prompt rows hold a
@@ -40,6 +38,43 @@ pub struct Batch {
     pub tokens: usize,
 }
 
+/// What the forward pass of a batch starts from.
+#[derive(Debug, Clone)]
+pub enum Pictures {
+    /// Inputs of the towers.
+    Pixels(Inputs),
+    /// What frozen towers made of them.
+    Maps(Pyramid),
+}
+
+impl Pictures {
+    /// Of examples side by side. Maps are taken where every example has them.
+    pub fn new(examples: &[Example], config: &ModelConfig, device: &Device) -> Self {
+        let maps: Option<Vec<&Vec<Vec<f32>>>> = examples
+            .iter()
+            .map(|example| match &example.look {
+                Look::Maps(maps) => Some(maps),
+                Look::Pixels(_) => None,
+            })
+            .collect();
+        if let Some(maps) = maps {
+            let sizes = config.pyramid_channels().into_iter().zip(config.pyramid_sides());
+            let level = |(i, (channels, side)): (usize, (usize, usize))| {
+                let values = maps.iter().filter_map(|maps| maps.get(i)).flatten();
+                let values: Vec<f32> = values.copied().collect();
+                let shape = [maps.len(), channels, side, side];
+                Tensor::from_data(TensorData::new(values, shape), device)
+            };
+            return Self::Maps(Pyramid { maps: sizes.enumerate().map(level).collect() });
+        }
+        let pixels = examples.iter().filter_map(|example| match &example.look {
+            Look::Pixels(pixels) => Some(pixels),
+            Look::Maps(_) => None,
+        });
+        Self::Pixels(Inputs::stack(&pixels.collect::<Vec<_>>(), config, device))
+    }
+}
+
 /// Visual prompts and where their rows go.
 #[derive(Debug, Clone)]
 pub struct PromptRows {
@@ -47,6 +82,8 @@ pub struct PromptRows {
     pub regions: Tensor<3>,
     /// Picture of each prompt.
     pub sample: Vec<usize>,
+    /// The prompts' maps, as in [`crate::decoding::PromptMaps`]; none where no decoder is told.
+    pub maps: Option<Tensor<4>>,
     /// Places of all prompt rows in the row of tokens, `[prompts * rows]`.
     pub places: Tensor<1, Int>,
     /// 0 where a prompt's row stands, else 1, `[tokens, 1]`.
@@ -64,6 +101,8 @@ pub struct UnitRefs {
     pub targets: UnitTargets,
     /// The same as indices into the record's targets.
     pub indices: Vec<Vec<usize>>,
+    /// The prompts of each reference's question, picture after picture.
+    pub prompts: Vec<Vec<usize>>,
 }
 
 /// Targets of one unit.
@@ -90,12 +129,13 @@ impl Batch {
         for (picture, example) in examples.iter().enumerate() {
             units.iter_mut().for_each(UnitBuilder::next_picture);
             for (turn, &start) in example.turns.iter().zip(&starts[picture]) {
-                rows.put(turn, start, picture, example);
+                let prompts = rows.put(turn, start, picture, example);
                 for reference in &turn.refs {
                     units[reference.unit as usize].push(
                         (start, reference.group),
                         rows.position(reference.position),
                         reference.target,
+                        &prompts,
                         example,
                     );
                 }
@@ -103,18 +143,15 @@ impl Batch {
         }
         let image = trunk.iter().position(|&id| id == IMAGE).unwrap_or(trunk.len());
         let behind = trunk.get(image + 1..).unwrap_or_default();
-        let (pixels, tower_pixels) = pixel_tensors(examples, config, device);
         let grid = config.selected_side(&config.prompt_features);
         Self {
-            pixels,
-            tower_pixels,
-            sam_pixels: sam_tensor(examples, config, device),
+            pictures: Pictures::new(examples, config, device),
             trunk_ids: [
                 ids(vec![trunk[..image].to_vec()], device),
                 ids(vec![behind.to_vec()], device),
             ],
             tokens: rows.tokens,
-            prompts: rows.prompts(grid, device),
+            prompts: rows.prompts(grid, config, device),
             supervised: places(rows.supervised, device),
             labels: places(rows.labels, device),
             ids: ids(vec![rows.ids], device),
@@ -122,31 +159,6 @@ impl Batch {
             units: units.into_iter().map(|unit| unit.finish(device)).collect(),
         }
     }
-}
-
-/// The inputs of both towers, as [`Batch`] has them.
-pub(crate) fn pixel_tensors(
-    examples: &[Example],
-    config: &ModelConfig,
-    device: &Device,
-) -> (Tensor<4>, Option<Tensor<4>>) {
-    let pixels = |of: fn(&Example) -> &Vec<f32>, side: usize| {
-        let values: Vec<f32> = examples.iter().flat_map(of).copied().collect();
-        Tensor::from_data(TensorData::new(values, [examples.len(), 3, side, side]), device)
-    };
-    let (size, tower) = (config.visual_encoder.image_size(), config.tower_pixels_side());
-    (pixels(|e| &e.pixels, size), tower.map(|side| pixels(|e| &e.tower_pixels, side)))
-}
-
-/// The input of SAM, as [`Batch`] has it.
-pub(crate) fn sam_tensor(
-    examples: &[Example],
-    config: &ModelConfig,
-    device: &Device,
-) -> Option<Tensor<4>> {
-    let side = config.sam_side()?;
-    let values: Vec<f32> = examples.iter().flat_map(|e| &e.sam_pixels).copied().collect();
-    Some(Tensor::from_data(TensorData::new(values, [examples.len(), 3, side, side]), device))
 }
 
 fn ids(rows: Vec<Vec<i64>>, device: &Device) -> Tensor<2, Int> {
@@ -199,6 +211,7 @@ struct Rows {
     supervised: Vec<i64>,
     labels: Vec<i64>,
     regions: Vec<f32>,
+    strokes: Vec<f32>,
     sample: Vec<usize>,
     prompt_places: Vec<i64>,
 }
@@ -213,12 +226,21 @@ impl Rows {
             supervised: Vec::new(),
             labels: Vec::new(),
             regions: Vec::new(),
+            strokes: Vec::new(),
             sample: Vec::new(),
             prompt_places: Vec::new(),
         }
     }
 
-    fn put(&mut self, turn: &Encoded, start: usize, picture: usize, example: &Example) {
+    /// Returns the numbers of the turn's prompts.
+    fn put(
+        &mut self,
+        turn: &Encoded,
+        start: usize,
+        picture: usize,
+        example: &Example,
+    ) -> Vec<usize> {
+        let first = self.sample.len();
         let mut at = start;
         let mut prompts = turn.prompts.iter();
         self.shifted.clear();
@@ -233,20 +255,24 @@ impl Rows {
                 at += 1;
                 continue;
             }
-            let region = prompts.next().and_then(|&prompt| example.regions.get(prompt));
+            let prompt = prompts.next();
+            let region = prompt.and_then(|&prompt| example.regions.get(prompt));
             self.regions.extend(region.into_iter().flatten());
+            let strokes = prompt.and_then(|&prompt| example.strokes.get(prompt));
+            self.strokes.extend(strokes.into_iter().flatten());
             self.sample.extend(region.map(|_| picture));
             self.prompt_places.extend((at..at + self.prompt_rows).map(|place| place as i64));
             at += self.prompt_rows;
         }
         self.tokens += at - start;
+        (first..self.sample.len()).collect()
     }
 
     fn position(&self, id: usize) -> usize {
         self.shifted.get(id).copied().unwrap_or(0)
     }
 
-    fn prompts(&self, grid: usize, device: &Device) -> Option<PromptRows> {
+    fn prompts(&self, grid: usize, config: &ModelConfig, device: &Device) -> Option<PromptRows> {
         let count = self.sample.len();
         if count == 0 {
             return None;
@@ -259,6 +285,7 @@ impl Rows {
         Some(PromptRows {
             regions: Tensor::from_data(regions, device),
             sample: self.sample.clone(),
+            maps: stroke_tensor(self.strokes.clone(), count, config, device),
             places: places(self.prompt_places.clone(), device),
             keep: Tensor::from_data(TensorData::new(keep, [self.ids.len(), 1]), device),
         })
@@ -270,6 +297,7 @@ pub(crate) struct UnitBuilder {
     groups: Vec<Vec<usize>>,
     places: Vec<Vec<i64>>,
     indices: Vec<Vec<usize>>,
+    prompts: Vec<Vec<usize>>,
     last: Option<(usize, usize)>,
     targets: UnitTargets,
 }
@@ -282,7 +310,14 @@ impl UnitBuilder {
             Unit::Keypoint => UnitTargets::Poses(Vec::new()),
             Unit::Depth => UnitTargets::Depths(Vec::new()),
         };
-        Self { groups: Vec::new(), places: Vec::new(), indices: Vec::new(), last: None, targets }
+        Self {
+            groups: Vec::new(),
+            places: Vec::new(),
+            indices: Vec::new(),
+            prompts: Vec::new(),
+            last: None,
+            targets,
+        }
     }
 
     pub(crate) fn next_picture(&mut self) {
@@ -302,6 +337,7 @@ impl UnitBuilder {
         group: (usize, usize),
         place: usize,
         target: usize,
+        prompts: &[usize],
         example: &Example,
     ) {
         let (Some(groups), Some(places), Some(indices)) =
@@ -316,6 +352,7 @@ impl UnitBuilder {
         self.last = Some(group);
         places.push(place as i64);
         indices.push(target);
+        self.prompts.push(prompts.to_vec());
         let target = &example.targets[target];
         match &mut self.targets {
             UnitTargets::Boxes(rows) => put(rows, target.bbox),
@@ -334,6 +371,7 @@ impl UnitBuilder {
             places: ids(rows, device),
             targets: self.targets,
             indices: self.indices,
+            prompts: self.prompts,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::depth::{log_l1, silog, within_factor};
 use super::keypoints::{keypoint_l1, oks, visibility_focal};
 use super::masks::{MaskCosts, dice, focal, hard_iou};
 use super::matcher::match_groups;
+use super::proposals::proposal_loss;
 use super::targets::{DenseTarget, DenseTargets, LossConfig, PoseTarget, TargetError, nearest};
 use super::text::confidence;
 use crate::decoding::{BoxOutput, DepthOutput, MaskOutput, PoseOutput, QueryLayout};
@@ -28,7 +29,7 @@ pub struct UnitLoss {
 
 impl UnitLoss {
     /// Adds up (name, weight, value) of a unit's terms.
-    fn sum<const N: usize>(
+    pub(super) fn sum<const N: usize>(
         terms: [(&'static str, f64, Tensor<1>); N],
         assignment: Vec<usize>,
         device: &Device,
@@ -136,7 +137,11 @@ fn permuted<T: Clone>(targets: &[T], assignment: &[usize]) -> Vec<T> {
     assignment.iter().filter_map(|&target| targets.get(target).cloned()).collect()
 }
 
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+pub(super) fn tensor<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
@@ -177,7 +182,11 @@ pub fn box_loss(
 
 /// Validity of maps as weights: `(valid, weight)` with 1 on valid cells, and with each map's
 /// valid cells summing to 1 / n. Nothing is known of a map without valid cells: its weights are 0.
-fn validity(targets: &[&DenseTarget], cells: usize, device: &Device) -> (Tensor<2>, Tensor<2>) {
+pub(super) fn validity(
+    targets: &[&DenseTarget],
+    cells: usize,
+    device: &Device,
+) -> (Tensor<2>, Tensor<2>) {
     let n = targets.len();
     let mut valid = Vec::with_capacity(n * cells);
     let mut weight = Vec::with_capacity(n * cells);
@@ -221,6 +230,9 @@ pub fn mask_loss(
     let (layout, masks) = supervised(layout, queries, targets.rows);
     if masks.is_empty() {
         return Ok(UnitLoss::nothing(output.logits.clone().sum(), &output.confidence));
+    }
+    if let Some(proposals) = &output.proposals {
+        return Ok(proposal_loss(proposals, &masks, targets.size, config));
     }
     let device = output.logits.device();
     let (maps, logits) = dense(&output.logits, &layout, targets);
