@@ -1,7 +1,7 @@
 //! A few strokes and fills over tiny-skia; coordinates are px of the drawing.
 
 use super::palette;
-use crate::picture::Picture;
+use refvlm_files::picture::Picture;
 use tiny_skia::{
     FillRule, LineCap, LineJoin, Mask as Clip, Paint, Path, PathBuilder, Pixmap, Rect, Stroke,
     StrokeDash, Transform,

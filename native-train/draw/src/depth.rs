@@ -3,7 +3,7 @@
 use super::canvas::{fill, rounded};
 use super::palette;
 use super::text::{self, Weight};
-use crate::distance;
+use refvlm_files::distance;
 use tiny_skia::{Pixmap, PremultipliedColorU8};
 
 /// Unknown distances.

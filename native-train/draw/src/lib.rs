@@ -1,5 +1,7 @@
 //! Result pictures: what was asked with, what was found, and what was said, on one sheet.
 
+pub mod body;
+
 mod canvas;
 mod contour;
 mod depth;
@@ -10,8 +12,7 @@ mod panel;
 mod prompts;
 mod text;
 
-use crate::body;
-use crate::picture::Picture;
+use refvlm_files::picture::Picture;
 use image::imageops::FilterType;
 use labels::{Anchor, Label};
 use refvlm_model::event::{Event, Shape};

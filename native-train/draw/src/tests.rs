@@ -1,7 +1,7 @@
 //! Properties of drawn sheets; what they look like is judged by eye (`REFVLM_DRAWINGS`).
 
 use super::*;
-use crate::picture::write_png;
+use refvlm_files::picture::write_png;
 use refvlm_model::event::{Finish, Timings};
 use refvlm_record::{Mask, Unit};
 

@@ -11,8 +11,8 @@ pub(super) enum Weight {
     SemiBold,
 }
 
-static REGULAR: &[u8] = include_bytes!("../../assets/font/Inter-Regular.otf");
-static SEMI_BOLD: &[u8] = include_bytes!("../../assets/font/Inter-SemiBold.otf");
+static REGULAR: &[u8] = include_bytes!("../assets/font/Inter-Regular.otf");
+static SEMI_BOLD: &[u8] = include_bytes!("../assets/font/Inter-SemiBold.otf");
 
 /// None only if the embedded file were damaged, which a test excludes.
 fn font(weight: Weight) -> Option<&'static FontRef<'static>> {

@@ -1,10 +1,7 @@
 //! Asking a model what is known, and scoring what it says.
 
 use crate::metrics::{Answer, Scores};
-use crate::package::Package;
-use crate::picture::Picture;
-use crate::sheet::Card;
-use burn::tensor::Device;
+use refvlm_files::picture::Picture;
 use rayon::prelude::*;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
@@ -22,13 +19,32 @@ pub struct Sample {
     pub record: Record,
 }
 
+/// A sample with what was said to it.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The record's id and the kind of dialogue.
+    pub title: String,
+    /// The picture that was asked about.
+    pub picture: Picture,
+    /// The prompts that the question speaks of, in its order.
+    pub prompts: Vec<Prompt>,
+    /// The question as a person reads it.
+    pub question: String,
+    /// What should have been said.
+    pub truth: Answer,
+    /// What was said.
+    pub answer: Answer,
+    /// The sample's score in 0..1.
+    pub score: f32,
+}
+
 /// Everything an evaluation found.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Sums over all samples.
     pub scores: Scores,
-    /// A card per sample that was kept.
-    pub cards: Vec<Card>,
+    /// The samples that were kept: the worst, or all where they are few.
+    pub kept: Vec<Answered>,
     /// Timings of all answers.
     pub timings: Vec<Timings>,
 }
@@ -104,12 +120,13 @@ pub fn ask(session: &mut Session, record: &Record, turn: &Turn) -> Result<Vec<Ev
     Ok(pollster::block_on(answer.collect()))
 }
 
-/// Scores a model on `count` held-out or other scenes, on all cores.
+/// Scores a model on held-out or other scenes, on all cores. Each core asks a session of its own,
+/// which `session` opens.
 ///
 /// # Errors
-/// When the model's parts do not belong together.
+/// When a session cannot be opened or a picture cannot be set.
 pub fn on_scenes(
-    package: &Package,
+    session: impl Fn() -> Result<Session, EngineError> + Sync,
     world: &World,
     seeds: std::ops::Range<u64>,
     options: &SceneOptions,
@@ -119,7 +136,7 @@ pub fn on_scenes(
     let seeds: Vec<u64> = seeds.collect();
     let threads = rayon::current_num_threads().max(1);
     let parts = seeds.par_chunks(seeds.len().div_ceil(threads).max(1)).map(|seeds| {
-        let mut session = package.session(&Device::flex())?;
+        let mut session = session()?;
         let mut outcome = Outcome::default();
         for &seed in seeds {
             let (picture, samples) = scene_samples(world, seed, options, kinds);
@@ -170,33 +187,36 @@ impl Outcome {
                     QuestionPart::Text(_) => None,
                 })
                 .collect();
-            self.keep(score, || {
-                let question = Record::question_text(turn);
-                let title = format!("{} · {}", record.id, sample.kind);
-                Card::of_answer(&title, picture, &asked, &question, [&truth, &answer], score)
+            self.keep(score, || Answered {
+                title: format!("{} · {}", record.id, sample.kind),
+                picture: picture.clone(),
+                prompts: asked,
+                question: Record::question_text(turn),
+                truth,
+                answer,
+                score,
             });
         }
         Ok(())
     }
 
-    /// Keeps a card when it is among the worst or the first few; drawing all would take longer
-    /// than answering.
-    fn keep(&mut self, score: f32, card: impl FnOnce() -> Card) {
-        const CARDS: usize = 60;
-        if self.cards.len() < CARDS {
-            self.cards.push(card());
+    /// Keeps an answer when it is among the worst or the first few, so that the memory they take
+    /// is bounded.
+    fn keep(&mut self, score: f32, answered: impl FnOnce() -> Answered) {
+        const KEPT: usize = 60;
+        if self.kept.len() < KEPT {
+            self.kept.push(answered());
             return;
         }
-        let key = |card: &Card| card.score.unwrap_or(0.0);
-        let best = self.cards.iter().enumerate().max_by(|a, b| key(a.1).total_cmp(&key(b.1)));
-        if let Some((index, _)) = best.filter(|(_, best)| key(best) > score) {
-            self.cards[index] = card();
+        let best = self.kept.iter_mut().max_by(|a, b| a.score.total_cmp(&b.score));
+        if let Some(best) = best.filter(|best| best.score > score) {
+            *best = answered();
         }
     }
 
     fn merge(&mut self, other: Outcome) {
         self.scores.merge(&other.scores);
-        self.cards.extend(other.cards);
+        self.kept.extend(other.kept);
         self.timings.extend(other.timings);
     }
 }

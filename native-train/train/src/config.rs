@@ -14,6 +14,9 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainFile {
+    /// What the initial weights follow from: the same seed draws the same ones on the same device.
+    #[serde(default)]
+    pub seed: u64,
     /// Sizes of the model.
     pub model: ModelConfig,
     /// How scenes are drawn.

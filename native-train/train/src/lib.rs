@@ -1,13 +1,23 @@
-//! Training: one loop for whatever has a loss, and the two things that are trained with it.
+//! Training: one loop for whatever has a loss, and the two stages that are trained with it.
+//!
+//! [`run()`] knows neither model nor data. A [`stage`] is a model with a loss; a [`source`] gives it
+//! examples, and truth where there is more to know than examples say; [`teach`] are the teachers
+//! that are asked only where there is truth.
 
 pub mod checkpoint;
 pub mod config;
-pub mod dense;
-pub mod full;
-pub mod naming;
+pub mod losses;
 pub mod optim;
-pub mod run;
-pub mod sight;
+pub mod source;
+pub mod stage;
+pub mod teach;
+
+mod parallel;
+mod progress;
+mod run;
 
 pub use config::{ConfigFileError, TrainFile};
-pub use run::{Losses, RunError, Task, run};
+pub use losses::Losses;
+pub use parallel::Part;
+pub use progress::duration;
+pub use run::{RunError, Task, run};

@@ -81,10 +81,16 @@ pub fn mean_gradients<M: Module>(module: &M, mut parts: Vec<GradientsParams>) ->
     mean.mean
 }
 
-/// Scales all gradients so that their global norm is at most `limit`; returns the norm before.
+/// Scales all gradients so that their global norm is at most `limit`. Returns the loss, a `[1]`
+/// without autodiff, and the norm before, both read in one go: it is the only read of a step.
 /// A norm that is not finite is returned as it is and leaves the gradients alone: the caller skips
 /// the step.
-pub fn clip_global_norm<M: Module>(module: &M, grads: &mut GradientsParams, limit: f64) -> f64 {
+pub fn clip_global_norm<M: Module>(
+    module: &M,
+    grads: &mut GradientsParams,
+    limit: f64,
+    loss: Tensor<1>,
+) -> [f64; 2] {
     struct Squares<'a> {
         grads: &'a GradientsParams,
         total: Option<Tensor<1>>,
@@ -113,11 +119,14 @@ pub fn clip_global_norm<M: Module>(module: &M, grads: &mut GradientsParams, limi
     }
     let mut squares = Squares { grads, total: None };
     module.visit(&mut squares);
-    let norm = squares.total.map_or(0.0, |t| f64::from(t.into_scalar::<f32>()).sqrt());
+    let squares = squares.total.unwrap_or_else(|| Tensor::zeros([1], &loss.device()));
+    let read = Tensor::cat(vec![loss, squares], 0).into_data();
+    let mut read = read.iter::<f32>().map(f64::from);
+    let (loss, norm) = (read.next().unwrap_or(f64::NAN), read.next().unwrap_or(f64::NAN).sqrt());
     if norm.is_finite() && norm > limit {
         module.visit(&mut Scale { grads, factor: limit / norm });
     }
-    norm
+    [loss, norm]
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod wheel;
 
 pub use hub::{Hub, Snapshot};
 
-use crate::files::sha256;
+use refvlm_files::files::sha256;
 use download::download;
 use indicatif::HumanBytes;
 use rustls::crypto::ring;

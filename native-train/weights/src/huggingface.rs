@@ -1,7 +1,7 @@
 //! A model in the reference's own layout: the language model's folder of Hugging Face, and in it a
 //! folder for each other part, all with the reference's keys.
 
-use crate::files::write_atomic;
+use refvlm_files::files::write_atomic;
 use crate::import::{ADAPTERS, FOLDERS, ImportError, Key, Values, write_shards};
 use burn::tensor::Device;
 use half::f16;

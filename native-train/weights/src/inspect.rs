@@ -1,6 +1,6 @@
 //! What a checkpoint, a package or a preset holds, without reading a weight.
 
-use crate::files;
+use refvlm_files::files;
 use crate::import::ImportError;
 use burn::tensor::Device;
 use refvlm_checkpoint::{Checkpoint, gguf};

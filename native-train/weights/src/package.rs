@@ -1,6 +1,6 @@
 //! Packages on disk and the one inside the program.
 
-use crate::files::write_atomic;
+use refvlm_files::files::write_atomic;
 use burn::tensor::Device;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::engine::{EngineError, Session};
@@ -23,11 +23,11 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// The package that is built in.
 const EMBEDDED: [(&str, &[u8]); 3] = [
-    (MANIFEST_FILE, include_bytes!("../../www/models/scenes/refvlm.json")),
-    (TOKENIZER_FILE, include_bytes!("../../www/models/scenes/tokenizer.json")),
+    (MANIFEST_FILE, include_bytes!("../../../www/models/scenes/refvlm.json")),
+    (TOKENIZER_FILE, include_bytes!("../../../www/models/scenes/tokenizer.json")),
     (
         "model-00001-of-00001.safetensors",
-        include_bytes!("../../www/models/scenes/model-00001-of-00001.safetensors"),
+        include_bytes!("../../../www/models/scenes/model-00001-of-00001.safetensors"),
     ),
 ];
 

@@ -7,9 +7,9 @@ use thiserror::Error;
 
 /// The presets by name, each with its file.
 const PRESETS: [(&str, &str); 3] = [
-    ("photo", include_str!("../../configs/photo.toml")),
-    ("scenes", include_str!("../../configs/scenes.toml")),
-    ("vicuna-7b", include_str!("../../configs/vicuna-7b.toml")),
+    ("photo", include_str!("../../../configs/photo.toml")),
+    ("scenes", include_str!("../../../configs/scenes.toml")),
+    ("vicuna-7b", include_str!("../../../configs/vicuna-7b.toml")),
 ];
 
 /// The part of a configuration file that describes the model.

@@ -1,6 +1,6 @@
 //! A finished answer, given or true, in the one form that scores and drawings read.
 
-use crate::body;
+use refvlm_draw::body;
 use refvlm_model::event::{Event, Finish, Shape, Timings};
 use refvlm_record::{AnswerPart, Target, Unit};
 

@@ -1,6 +1,6 @@
 //! Distance maps.
 
-use crate::distance;
+use refvlm_files::distance;
 use serde::{Deserialize, Serialize};
 
 /// Errors of a distance map, over pixels whose true distance is known; for several maps, the mean

@@ -1,14 +1,15 @@
 //! Self-contained HTML sheets: a table of scores, then cards of pictures and words. Used for the
 //! results of an evaluation and for a look at generated scenes.
 
-use crate::draw::annotate;
-use crate::files::write_atomic;
+use refvlm_draw::annotate;
+use refvlm_files::files::write_atomic;
+use crate::evaluate::Answered;
 use crate::metrics::{Answer, AnswerTriplet, Row};
-use crate::picture::{Picture, PictureError};
+use refvlm_files::picture::{Picture, PictureError};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use refvlm_model::event::Shape;
-use refvlm_record::{Prompt, Record, Target, Unit};
+use refvlm_record::{Record, Target, Unit};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -51,16 +52,9 @@ pub fn worst_first(cards: &mut [Card]) {
 }
 
 impl Card {
-    /// A question with the true answer beside the given one. `prompts` are those the question
-    /// speaks of.
-    pub fn of_answer(
-        title: &str,
-        picture: &Picture,
-        prompts: &[Prompt],
-        question: &str,
-        [truth, answer]: [&Answer; 2],
-        score: f32,
-    ) -> Self {
+    /// A question with the true answer beside the given one.
+    pub fn of_answer(answered: &Answered) -> Self {
+        let Answered { picture, prompts, truth, answer, .. } = answered;
         let drawn = |caption: &str, what: &Answer| {
             (caption.to_string(), annotate(picture, prompts, &what.events()))
         };
@@ -69,10 +63,10 @@ impl Card {
             (words, false) => format!("{words} (does not parse)"),
         };
         let fields =
-            [("Question", question.to_string()), ("Truth", truth.words()), ("Answer", said)];
+            [("Question", answered.question.clone()), ("Truth", truth.words()), ("Answer", said)];
         Self {
-            title: title.into(),
-            score: Some(score),
+            title: answered.title.clone(),
+            score: Some(answered.score),
             pictures: vec![drawn("Truth", truth), drawn("Answer", answer)],
             fields: fields.map(|(name, text)| (name.to_string(), text)).to_vec(),
         }
@@ -269,7 +263,7 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-const STYLE: &str = include_str!("../assets/sheet.css");
+const STYLE: &str = include_str!("../../assets/sheet.css");
 
 #[cfg(test)]
 mod tests;

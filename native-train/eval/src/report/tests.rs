@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::metrics::{Scores, Summary};
-use refvlm_record::{AnswerPart, Image, Mask, QuestionPart, Task, Turn};
+use refvlm_record::{AnswerPart, Image, Mask, Prompt, QuestionPart, Task, Turn};
 
 fn disc(width: u32, height: u32, [cx, cy, r]: [f32; 3]) -> Mask {
     let mut mask = Mask::zeros(width, height);
@@ -67,16 +67,15 @@ fn a_sheet_shows_scores_and_the_worst_first() {
         [("caption_masks", &truth), ("prompt_mask.point", &wrong), ("prompt_mask.box", &truth)]
     {
         let score = scores.add(kind, &turn.answer, &record.targets, size, answer);
-        let question = Record::question_text(turn);
-        let title = format!("{} · {kind}", record.id);
-        cards.push(Card::of_answer(
-            &title,
-            &picture,
-            &record.prompts,
-            &question,
-            [&truth, answer],
+        cards.push(Card::of_answer(&Answered {
+            title: format!("{} · {kind}", record.id),
+            picture: picture.clone(),
+            prompts: record.prompts.clone(),
+            question: Record::question_text(turn),
+            truth: truth.clone(),
+            answer: answer.clone(),
             score,
-        ));
+        }));
     }
     worst_first(&mut cards);
     assert!(cards.windows(2).all(|pair| pair[0].score <= pair[1].score));

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_large_thing_is_named_where_it_is() {
-        let json = include_bytes!("../../../configs/scenes-tokenizer.json");
+        let json = include_bytes!("../../../../configs/scenes-tokenizer.json");
         let tokenizer = Tokenizer::from_json(json).unwrap();
         let names = Names::new(&tokenizer, tokenizer.vocab_size()).unwrap();
         let world = World::new().unwrap();

@@ -1,7 +1,7 @@
 //! Repositories of the Hugging Face hub at one commit, kept in the cache.
 
 use super::{FetchError, agent, cache, cache_folder, download};
-use crate::files::sha256;
+use refvlm_files::files::sha256;
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! A file out of a wheel, which is a zip archive.
 
 use super::{FetchError, Pinned, cache};
-use crate::files::hex;
-use crate::files::write_atomic_with;
+use refvlm_files::files::hex;
+use refvlm_files::files::write_atomic_with;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -16,7 +16,7 @@ pub use source::{
 };
 pub use stream::{Values, write_shards};
 
-use crate::files::write_atomic;
+use refvlm_files::files::write_atomic;
 use crate::package::CONFIG_FILE;
 use burn::tensor::Device;
 use refvlm_model::config::ModelConfig;

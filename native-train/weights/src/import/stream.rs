@@ -2,7 +2,7 @@
 //! unless its rows have to be rearranged.
 
 use super::error::{ImportError, Key};
-use crate::files::{hex, write_atomic_with};
+use refvlm_files::files::{hex, write_atomic_with};
 use refvlm_checkpoint::{Checkpoint, Tensor};
 use refvlm_model::package::{FileEntry, Plan, Quantisation, encode};
 use sha2::{Digest, Sha256};
