@@ -132,6 +132,8 @@ pub fn clip_global_norm<M: Module>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
+    use refvlm_model::layers::Linear;
 
     #[test]
     fn the_schedule_rises_holds_and_falls() {
@@ -149,5 +151,54 @@ mod tests {
         assert!((config.lr_at(75, 100) - 1.0).abs() < 1e-9);
         assert!(config.lr_at(90, 100) < 0.5);
         assert!(config.lr_at(99, 100) >= 0.1);
+    }
+
+    /// Gradients of `weight . x + bias` at some inputs: each input, and 1.
+    fn gradients(module: &Linear, input: [f32; 2]) -> GradientsParams {
+        let x = Tensor::<1>::from_floats(input, &module.weight.device()).reshape([1, 2]);
+        GradientsParams::from_grads(module.forward(x).sum().backward(), module)
+    }
+
+    fn module() -> Linear {
+        Linear::new(2, 1, true, &Device::flex().autodiff())
+    }
+
+    fn values(module: &Linear, gradients: &GradientsParams) -> Vec<f32> {
+        let weight = gradients.get::<2>(module.weight.id).unwrap().into_data();
+        let bias = gradients.get::<1>(module.bias.as_ref().unwrap().id).unwrap().into_data();
+        weight.iter::<f32>().chain(bias.iter::<f32>()).collect()
+    }
+
+    fn loss(value: f32) -> Tensor<1> {
+        Tensor::from_floats([value], &Device::flex())
+    }
+
+    #[test]
+    fn gradients_are_clipped_by_their_norm_over_all_parameters() {
+        let module = module();
+        // The norm of (2, 2, 1) is 3.
+        let mut grads = gradients(&module, [2.0, 2.0]);
+        assert_eq!(clip_global_norm(&module, &mut grads, 4.0, loss(0.5)), [0.5, 3.0]);
+        assert_eq!(values(&module, &grads), [2.0, 2.0, 1.0]);
+        assert_eq!(clip_global_norm(&module, &mut grads, 1.5, loss(0.5)), [0.5, 3.0]);
+        assert_eq!(values(&module, &grads), [1.0, 1.0, 0.5]);
+
+        let mut grads = gradients(&module, [f32::NAN, 2.0]);
+        let [_, norm] = clip_global_norm(&module, &mut grads, 1.0, loss(0.5));
+        assert!(norm.is_nan());
+        assert_eq!(values(&module, &grads)[1..], [2.0, 1.0]);
+        let [loss, norm] = clip_global_norm(&module, &mut GradientsParams::new(), 1.0, loss(2.0));
+        assert_eq!([loss, norm], [2.0, 0.0]);
+    }
+
+    #[test]
+    fn gradients_of_parts_are_averaged_and_a_missing_one_counts_as_zero() {
+        let module = module();
+        let parts = vec![gradients(&module, [1.0, 2.0]), gradients(&module, [5.0, -4.0])];
+        assert_eq!(values(&module, &mean_gradients(&module, parts)), [3.0, -1.0, 1.0]);
+        let mut partial = gradients(&module, [5.0, -4.0]);
+        partial.remove::<2>(module.weight.id).unwrap();
+        let parts = vec![gradients(&module, [1.0, 2.0]), partial];
+        assert_eq!(values(&module, &mean_gradients(&module, parts)), [0.5, 1.0, 1.0]);
     }
 }

@@ -45,3 +45,73 @@ pub fn alignment(
     let cosine = (a.clone() * b.clone()).sum_dim(1) / (norm(&a) * norm(&b));
     Some(-cosine.mean() + 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use refvlm_model::batch::{UnitRefs, UnitTargets};
+    use refvlm_model::decoding::QueryLayout;
+
+    fn rows(values: &[[f32; 2]], device: &Device) -> Tensor<2> {
+        let flat = values.iter().flatten().copied().collect();
+        Tensor::from_data(TensorData::new(flat, [values.len(), 2]), device)
+    }
+
+    /// Two pictures. In the first, the references at rows 3 and 1 are of targets 1 and 0; in the
+    /// second, that at row 2 is of target 2.
+    fn batch(device: &Device) -> Batch {
+        let ids = || Tensor::<1, Int>::zeros([1], device);
+        let places = Tensor::<2, Int>::from_data([[3, 1], [2, 0]], device);
+        let refs = UnitRefs {
+            layout: QueryLayout::new(vec![vec![2], vec![1]]),
+            places,
+            targets: UnitTargets::Boxes(vec![vec![[0.5; 4]; 2], vec![[0.5; 4]]]),
+            indices: vec![vec![1, 0], vec![2]],
+        };
+        Batch {
+            pixels: Tensor::zeros([2, 3, 1, 1], device),
+            tower_pixels: None,
+            sam_pixels: None,
+            trunk_ids: [ids().reshape([1, 1]), ids().reshape([1, 1])],
+            ids: ids().reshape([1, 1]),
+            buckets: Vec::new(),
+            prompts: None,
+            supervised: ids(),
+            labels: ids(),
+            units: vec![refs],
+            tokens: 4,
+        }
+    }
+
+    fn pointing(prompts: Vec<Vec<Option<usize>>>, device: &Device) -> PointingBatch {
+        PointingBatch {
+            pixels: Tensor::zeros([2, 3, 1, 1], device),
+            tower_pixels: None,
+            sam_pixels: None,
+            regions: Tensor::zeros([2, 1, 1], device),
+            sample: vec![0, 1],
+            units: Vec::new(),
+            prompts,
+        }
+    }
+
+    #[test]
+    fn a_reference_is_drawn_to_the_prompt_on_its_own_target() {
+        let device = Device::flex();
+        let hidden = rows(&[[9.0, 9.0], [1.0, 0.0], [0.0, 2.0], [3.0, 4.0]], &device);
+        let states = rows(&[[1.0, 0.0], [0.0, -1.0]], &device);
+        let loss = |prompts: Vec<Vec<Option<usize>>>| {
+            let pointing = pointing(prompts, &device);
+            alignment(&batch(&device), hidden.clone(), &pointing, states.clone())
+                .map(|loss| loss.into_scalar::<f32>())
+        };
+        // Row 3 (3, 4) against (1, 0): cosine 0.6. Target 0 has no prompt. Row 2 (0, 2) against
+        // (0, -1): cosine -1.
+        let both = loss(vec![vec![None, Some(0)], vec![None, None, Some(1)]]).unwrap();
+        assert!((both - (1.0 - (0.6 - 1.0) / 2.0)).abs() < 1e-5, "{both}");
+        let one = loss(vec![vec![None, Some(0)], vec![None; 3]]).unwrap();
+        assert!((one - 0.4).abs() < 1e-5, "{one}");
+        assert_eq!(loss(vec![vec![None; 2], Vec::new()]), None);
+    }
+}
