@@ -12,9 +12,9 @@ mod panel;
 mod prompts;
 mod text;
 
-use refvlm_files::picture::Picture;
 use image::imageops::FilterType;
 use labels::{Anchor, Label};
+use refvlm_files::picture::Picture;
 use refvlm_model::event::{Event, Shape};
 use refvlm_record::Prompt;
 use tiny_skia::Pixmap;

@@ -1,8 +1,8 @@
 //! Asking a model what is known, and scoring what it says.
 
 use crate::metrics::{Answer, Scores};
-use refvlm_files::picture::Picture;
 use rayon::prelude::*;
+use refvlm_files::picture::Picture;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;

@@ -151,8 +151,19 @@ fn both_stages_have_all_their_losses_and_teachers_need_truth() {
     let source = SceneSource::full(file, &tiny.world, tokenizer);
     let told = parts(&tiny, &FullTask::new(file, tokenizer, &source).unwrap());
     for name in [
-        "text", "box.", "mask.", "keypoint.", "depth.", "alignment", "naming.rows", "naming.prompts",
-        "pointing.box.", "pointing.mask.", "pointing.keypoint.", "dense.what", "dense.extent",
+        "text",
+        "box.",
+        "mask.",
+        "keypoint.",
+        "depth.",
+        "alignment",
+        "naming.rows",
+        "naming.prompts",
+        "pointing.box.",
+        "pointing.mask.",
+        "pointing.keypoint.",
+        "dense.what",
+        "dense.extent",
     ] {
         assert!(has(&told, name), "{name} is missing in {told:?}");
     }

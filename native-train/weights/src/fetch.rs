@@ -12,9 +12,9 @@ mod wheel;
 
 pub use hub::{Hub, Snapshot};
 
-use refvlm_files::files::sha256;
 use download::download;
 use indicatif::HumanBytes;
+use refvlm_files::files::sha256;
 use rustls::crypto::ring;
 use std::fs::{self, File};
 use std::io;

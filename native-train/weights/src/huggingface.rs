@@ -1,11 +1,11 @@
 //! A model in the reference's own layout: the language model's folder of Hugging Face, and in it a
 //! folder for each other part, all with the reference's keys.
 
-use refvlm_files::files::write_atomic;
 use crate::import::{ADAPTERS, FOLDERS, ImportError, Key, Values, write_shards};
 use burn::tensor::Device;
 use half::f16;
 use refvlm_checkpoint::{Checkpoint, Tensor, lora};
+use refvlm_files::files::write_atomic;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::layers::{LoraConfig, is_lora};
 use refvlm_model::package::TOKENIZER_FILE;

@@ -1,9 +1,9 @@
 //! What a checkpoint, a package or a preset holds, without reading a weight.
 
-use refvlm_files::files;
 use crate::import::ImportError;
 use burn::tensor::Device;
 use refvlm_checkpoint::{Checkpoint, gguf};
+use refvlm_files::files;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::language::LlamaConfig;
 use refvlm_model::package::by_name::names;

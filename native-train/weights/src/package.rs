@@ -1,7 +1,7 @@
 //! Packages on disk and the one inside the program.
 
-use refvlm_files::files::write_atomic;
 use burn::tensor::Device;
+use refvlm_files::files::write_atomic;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::engine::{EngineError, Session};
 use refvlm_model::package::by_name::visit_named;

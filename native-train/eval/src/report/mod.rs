@@ -1,13 +1,13 @@
 //! Self-contained HTML sheets: a table of scores, then cards of pictures and words. Used for the
 //! results of an evaluation and for a look at generated scenes.
 
-use refvlm_draw::annotate;
-use refvlm_files::files::write_atomic;
 use crate::evaluate::Answered;
 use crate::metrics::{Answer, AnswerTriplet, Row};
-use refvlm_files::picture::{Picture, PictureError};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
+use refvlm_draw::annotate;
+use refvlm_files::files::write_atomic;
+use refvlm_files::picture::{Picture, PictureError};
 use refvlm_model::event::Shape;
 use refvlm_record::{Record, Target, Unit};
 use std::fmt::Write;

@@ -16,9 +16,9 @@ pub use source::{
 };
 pub use stream::{Values, write_shards};
 
-use refvlm_files::files::write_atomic;
 use crate::package::CONFIG_FILE;
 use burn::tensor::Device;
+use refvlm_files::files::write_atomic;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::package::TOKENIZER_FILE;
 use refvlm_model::package::by_name::names;

@@ -2,8 +2,8 @@
 //! unless its rows have to be rearranged.
 
 use super::error::{ImportError, Key};
-use refvlm_files::files::{hex, write_atomic_with};
 use refvlm_checkpoint::{Checkpoint, Tensor};
+use refvlm_files::files::{hex, write_atomic_with};
 use refvlm_model::package::{FileEntry, Plan, Quantisation, encode};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
