@@ -15,9 +15,10 @@ pub mod teach;
 mod parallel;
 mod progress;
 mod run;
+mod task;
 
 pub use config::{ConfigFileError, TrainFile};
 pub use losses::Losses;
-pub use parallel::Part;
-pub use progress::duration;
-pub use run::{RunError, Task, run};
+pub use progress::{LogError, duration};
+pub use run::{RunError, run};
+pub use task::{Part, Task};

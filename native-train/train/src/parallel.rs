@@ -2,28 +2,10 @@
 
 use super::losses::Losses;
 use super::optim::mean_gradients;
-use super::run::Task;
+use super::task::Task;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-
-/// One of the equal parts of a step's batch, each computed by a thread of its own.
-#[derive(Debug, Clone, Copy)]
-pub struct Part {
-    /// Which, from 0.
-    pub index: usize,
-    /// Of how many.
-    pub of: usize,
-}
-
-impl Part {
-    /// The seeds of this part of a step that takes `count` seeds from `first` on.
-    pub fn seeds(self, first: u64, step: usize, count: usize) -> std::ops::Range<u64> {
-        let start = first + (step * count) as u64;
-        let at = |index: usize| start + (count * index / self.of) as u64;
-        at(self.index)..at(self.index + 1)
-    }
-}
 
 /// Draws the parameters that nothing has used yet. Else each fork of a step would draw its own, and
 /// the tape keep them all: a run became slower with each step.

@@ -1,11 +1,21 @@
 //! What a run tells of itself: lines on the terminal and in its log.
 
 use super::parallel::Logged;
-use super::run::RunError;
 use burn::tensor::Tensor;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
+use thiserror::Error;
+
+/// The log of a run that cannot be written.
+#[derive(Debug, Error)]
+#[error("{path}: {source}; check free space and permissions")]
+pub struct LogError {
+    /// The file.
+    path: String,
+    /// The system's reason.
+    source: std::io::Error,
+}
 
 /// Means since the last line of the log. Parts are summed on the device and read with the line,
 /// since each read makes a GPU wait.
@@ -86,10 +96,10 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// Prints a line and appends it to the log of the run.
-pub(crate) fn say(dir: &Path, line: &str) -> Result<(), RunError> {
+pub(crate) fn say(dir: &Path, line: &str) -> Result<(), LogError> {
     eprintln!("{line}");
     let path = dir.join("train.log");
-    let io = |source| RunError::Log { path: path.display().to_string(), source };
+    let io = |source| LogError { path: path.display().to_string(), source };
     std::fs::create_dir_all(dir).map_err(io)?;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
     writeln!(file, "{line}").map_err(io)

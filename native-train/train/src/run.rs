@@ -3,10 +3,10 @@
 
 use super::checkpoint::{Checkpoint, CheckpointError, State};
 use super::config::LoopConfig;
-use super::losses::Losses;
 use super::optim::clip_global_norm;
-use super::parallel::{Learned, Part, learn, materialise};
-use super::progress::{Window, say};
+use super::parallel::{Learned, learn, materialise};
+use super::progress::{LogError, Window, say};
+use super::task::{Part, Task};
 use burn::module::Module;
 use burn::tensor::Device;
 use std::path::Path;
@@ -14,37 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 use thiserror::Error;
-
-/// Something that can be trained.
-pub trait Task: Sync {
-    /// What is trained.
-    type Module: Module + 'static;
-    /// Host data of one step.
-    type Item: Send;
-
-    /// Makes the data of one part of a step; the same numbers always give the same data.
-    ///
-    /// # Errors
-    /// What is wrong with the data, with its place.
-    fn item(&self, step: usize, part: Part) -> Result<Self::Item, String>;
-
-    /// The loss of a step.
-    ///
-    /// # Errors
-    /// When data and model do not fit.
-    fn loss(
-        &self,
-        module: &Self::Module,
-        item: Self::Item,
-        device: &Device,
-    ) -> Result<Losses, String>;
-
-    /// Scores on held-out data, as a line for the log. `device` carries no gradients.
-    ///
-    /// # Errors
-    /// When scoring fails.
-    fn score(&self, module: &Self::Module, device: &Device) -> Result<String, String>;
-}
 
 /// Why a run ended early.
 #[derive(Debug, Error)]
@@ -72,13 +41,8 @@ pub enum RunError {
         skipped: usize,
     },
     /// The log.
-    #[error("{path}: {source}")]
-    Log {
-        /// File.
-        path: String,
-        /// Cause.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Log(#[from] LogError),
 }
 
 /// Steps in a row without a finite gradient after which a run gives up.

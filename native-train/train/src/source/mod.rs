@@ -2,7 +2,7 @@
 
 pub mod scenes;
 
-use crate::parallel::Part;
+use crate::task::Part;
 use refvlm_model::example::Example;
 use refvlm_scenes::Scene;
 

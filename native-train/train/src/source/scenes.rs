@@ -2,7 +2,7 @@
 
 use super::{Drawn, Source};
 use crate::config::TrainFile;
-use crate::parallel::Part;
+use crate::task::Part;
 use rayon::prelude::*;
 use refvlm_model::example::{Example, Setup};
 use refvlm_model::image::Picture;

@@ -3,9 +3,8 @@
 use super::Student;
 use crate::config::TrainFile;
 use crate::losses::Losses;
-use crate::parallel::Part;
-use crate::run::Task;
 use crate::source::{Drawn, Source};
+use crate::task::{Part, Task};
 use crate::teach::Teachers;
 use crate::teach::alignment::alignment;
 use burn::module::Module;

@@ -7,9 +7,8 @@
 use super::Student;
 use crate::config::TrainFile;
 use crate::losses::Losses;
-use crate::parallel::Part;
-use crate::run::Task;
 use crate::source::{Drawn, Source};
+use crate::task::{Part, Task};
 use crate::teach::Teachers;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
