@@ -19,6 +19,6 @@ mod task;
 
 pub use config::{ConfigFileError, TrainFile};
 pub use losses::Losses;
-pub use progress::{LogError, duration};
+pub use progress::LogError;
 pub use run::{RunError, run};
 pub use task::{Part, Task};

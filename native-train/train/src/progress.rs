@@ -86,7 +86,7 @@ impl Window {
 }
 
 /// `1h02m`, `3m20s`, `45s`.
-pub fn duration(seconds: f64) -> String {
+fn duration(seconds: f64) -> String {
     let s = seconds.max(0.0) as u64;
     match s {
         3600.. => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
