@@ -2,10 +2,10 @@
 
 use super::{Outcome, bar};
 use clap::Args;
-use refvlm_native::data::RecordWriter;
 use refvlm_native::evaluate::{TABLE_KINDS, full_kind};
 use refvlm_native::picture::Picture;
-use refvlm_native::sheet::{Card, Sheet};
+use refvlm_native::records::RecordWriter;
+use refvlm_native::report::{Card, Sheet};
 use refvlm_scenes::dialog::{DialogOptions, dialogue_of, dialogues};
 use refvlm_scenes::{SceneOptions, Split, World, scene_rng};
 use std::path::PathBuf;

@@ -4,12 +4,9 @@ use super::Outcome;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
-use refvlm_native::train::dense::{DenseHeads, Legend};
-use refvlm_native::train::full::{FullTask, Student};
-use refvlm_native::train::naming::Names;
-use refvlm_native::train::sight::SightTask;
+use refvlm_native::train::source::scenes::SceneSource;
+use refvlm_native::train::stage::{FullTask, SightTask, Student};
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
 use std::path::PathBuf;
@@ -77,21 +74,17 @@ impl Train {
         let json = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         let tokenizer = Tokenizer::from_json(&json)?;
-        let legend = Legend::new();
-        let student = Student {
-            model: RefVlm::new(&file.model, &device)?,
-            heads: DenseHeads::new(&file.model.pyramid_channels(), &legend, &device),
-        };
+        let student = Student::fresh(&file.model, file.seed, &device)?;
         println!("{} parameters", student.model.num_params());
-        let names = Names::new(&tokenizer, file.model.llm.vocab_size)?;
-        let (file, world, tokenizer) = (&file, &world, &tokenizer);
-        let task = SightTask { file, world, tokenizer, legend, names };
+        let source = SceneSource::sight(&file, &world, &tokenizer);
+        let task = SightTask::new(&file, &tokenizer, &source)?;
         let dir = self.run.join("sight");
         let (student, done) = run(&task, student, &file.sight.run, &dir, &device, &stop)?;
         if !done || self.sight_only {
             return Ok(());
         }
-        let task = FullTask::new(file, world, tokenizer)?;
+        let source = SceneSource::full(&file, &world, &tokenizer);
+        let task = FullTask::new(&file, &tokenizer, &source)?;
         run(&task, student, &file.train.run, &self.run.join("full"), &device, &stop)?;
         Ok(())
     }
