@@ -23,10 +23,10 @@ pub struct ModelConfig {
     /// Side of the square picture the convolutional tower sees, in px.
     #[serde(default)]
     pub tower_size: usize,
-    /// Transformer tower.
+    /// Transformer, or a convolutional tower in its place.
     pub visual_encoder: VisualEncoderConfig,
-    /// Which hidden states of the transformer tower are used, one or a list, counted from the end:
-    /// -1 is the output of the last block, -2 that of the block before it.
+    /// Which hidden states of the visual encoder are used, one or a list, counted from the end:
+    /// -1 is the output of its last block or stage, -2 that of the one before it.
     pub visual_select_layer: Layers,
     /// Convolutional tower; a model without it has the transformer's maps alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,11 +151,15 @@ pub enum ModelConfigError {
 }
 
 impl ModelConfig {
-    /// Channels of the pyramid: the convolutional tower's maps, then the transformer's.
+    /// Channels of the pyramid: the convolutional tower's maps, then the visual encoder's.
     pub fn pyramid_channels(&self) -> Vec<usize> {
-        let channels = self.visual_encoder.hidden_size();
-        let layers = self.visual_select_layer.as_slice().iter().map(|_| channels);
+        let layers = self.encoder_maps().into_iter().map(|(channels, _)| channels);
         self.tower_channels().iter().copied().chain(layers).collect()
+    }
+
+    /// Channels and side of each map of the visual encoder.
+    fn encoder_maps(&self) -> Vec<(usize, usize)> {
+        self.visual_encoder.maps(self.visual_select_layer.as_slice())
     }
 
     fn tower_channels(&self) -> &[usize] {
@@ -181,8 +185,7 @@ impl ModelConfig {
 
     /// Side of each map of the pyramid.
     pub fn pyramid_sides(&self) -> Vec<usize> {
-        let side = self.visual_encoder.image_size() / self.visual_encoder.patch_size().max(1);
-        let layers = self.visual_select_layer.as_slice().iter().map(|_| side);
+        let layers = self.encoder_maps().into_iter().map(|(_, side)| side);
         let tower = (0..self.tower_channels().len()).map(|i| self.tower_size / (4 << i));
         tower.chain(layers).collect()
     }
@@ -258,10 +261,10 @@ impl ModelConfig {
                 return Err(ModelConfigError::Other { field: "tower_size", problem });
             }
         }
-        let blocks = self.visual_encoder.num_hidden_layers() as isize;
+        let last = self.visual_encoder.layers();
         let layers = self.visual_select_layer.as_slice();
-        if layers.is_empty() || layers.iter().any(|&l| l >= 0 || blocks + 1 + l < 0) {
-            let problem = format!("must be -1 to -{}", blocks + 1);
+        if layers.is_empty() || layers.iter().any(|&l| l >= 0 || l.unsigned_abs() > last) {
+            let problem = format!("must be -1 to -{last}");
             return Err(ModelConfigError::Other { field: "visual_select_layer", problem });
         }
         self.vpt_encoder.check().map_err(part("vpt_encoder"))?;

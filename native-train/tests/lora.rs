@@ -81,7 +81,7 @@ fn adapted() -> (ModelConfig, RefVlm) {
         target_modules: targets(&["q_proj", "v_proj", "layers.1.mlp.gate_proj", "o_proj"]),
         use_rslora: false,
     });
-    *config.visual_encoder.lora_mut() = Some(LoraConfig {
+    *config.visual_encoder.lora_mut().unwrap() = Some(LoraConfig {
         r: 2,
         lora_alpha: 0.5,
         target_modules: targets(&["out_proj", "fc1"]),

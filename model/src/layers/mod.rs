@@ -21,6 +21,7 @@ pub use detr_attention::DetrAttention;
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
 pub use lora::{LayerLinears, LoraConfig, LoraError, LoraFactor, is_lora};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
+pub(crate) use packed::on_host;
 pub use packed::{PackedWeight, attach_packed};
 pub use position::octave_position;
 pub use resize::{bilinear_matrix, resize_bilinear, resize_nearest};

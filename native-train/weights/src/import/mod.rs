@@ -1,6 +1,7 @@
 //! Published weights become a package: keys to parameters, then tensor by tensor into shards.
 
 mod assign;
+mod efficientnet;
 mod error;
 mod fill;
 mod layout;
@@ -8,6 +9,7 @@ mod source;
 mod stream;
 
 pub use assign::{Assignment, Origin, assign};
+pub use efficientnet::{init_tower, load_efficientnet};
 pub use error::{ImportError, Key, Ledger};
 pub use fill::fill;
 pub use layout::{ADAPTERS, FOLDERS, matches};

@@ -1,5 +1,6 @@
 //! Where weights come from: files and folders, and the parts of the model they are.
 
+use super::efficientnet::folded;
 use super::error::ImportError;
 use super::layout::{ADAPTERS, FOLDERS, Names};
 use refvlm_checkpoint::lora::{Adapter, CONFIG_FILE as ADAPTER_CONFIG, Uniform};
@@ -105,7 +106,7 @@ pub fn keep_adapters(
         let (place, prefix) = (adapter.name().to_string(), source.names.prefix());
         let ours = match prefix {
             "llm." => Some(&mut config.llm.lora),
-            "visual_encoder." => Some(config.visual_encoder.lora_mut()),
+            "visual_encoder." => config.visual_encoder.lora_mut(),
             // The model has no place for it, so its keys will be unexpected.
             _ => None,
         };
@@ -138,7 +139,7 @@ fn weights_beside(path: &Path) -> bool {
 
 fn source(path: &Path, part: Option<&str>) -> Result<Source, ImportError> {
     let place = path.display().to_string();
-    let checkpoint = Checkpoint::open(path)?;
+    let checkpoint = folded(Checkpoint::open(path)?, &place)?;
     let names = match part {
         Some(part) => Some(Names::of_part(&checkpoint, part)),
         None => Names::detect(&checkpoint),
