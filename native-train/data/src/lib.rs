@@ -1,0 +1,36 @@
+//! Annotated photos: folders in COCO format become the records that a model learns from and is
+//! judged with.
+//!
+//! [`Collection`] reads a folder, [`split`] says which pictures are kept for validation, [`View`]
+//! and [`paste()`] vary a photo together with its labels, [`pointing()`] and [`dialogues()`] ask
+//! about it, and [`judge`] makes the fixed questions that an evaluation repeats.
+//!
+//! Coordinates are px of the photo at hand: x to the right, y down, the pixel in column `c` covers
+//! `c..c+1`. What is known of a source (its terms, what is labelled completely, how its categories
+//! are called) stands in `sources.json`; the ways to ask stand in `wordings/`.
+
+#![warn(missing_docs)]
+
+mod coco;
+pub mod dialogues;
+pub mod english;
+mod error;
+pub mod judge;
+mod mask;
+mod paste;
+mod photo;
+pub mod prompts;
+mod sources;
+pub mod split;
+mod view;
+mod wording;
+
+pub use coco::{Collection, MAX_JSON_BYTES};
+pub use dialogues::{Dialogue, DialogueOptions, Kind, dialogues, pointing};
+pub use error::DataError;
+pub use paste::paste;
+pub use photo::{Joints, Photo, Thing};
+pub use sources::Source;
+pub use split::Split;
+pub use view::{Colour, View};
+pub use wording::WordingSet;

@@ -1,0 +1,120 @@
+//! Which photos are learned from and which are kept back for validation.
+//!
+//! A photo's side depends on its source and file name alone, so it never changes:
+//!
+//! - `coco-free`: pictures whose COCO id (the number in the file name) is divisible by 3 are
+//!   validation only.
+//! - `camvid`: the sequence `0006R0` is validation (29 of 204 frames); `indoor-home`: the frames
+//!   from `2007_0009` on are (8 of 74). Frames of one video or home look alike, so they are split
+//!   by stretches and not frame by frame.
+//! - `food-id`: stretches of ten numbers of one camera, by a hash of the stretch: neighbouring
+//!   pictures show the same meal.
+//! - every other source: about a tenth, by a hash of source and file name without its ending.
+//!
+//! The rules stand in `sources.json` beside the sources' other facts.
+
+use crate::photo::Photo;
+use crate::sources;
+use serde::Deserialize;
+
+/// One in this many is kept for validation where a hash decides.
+const ONE_IN: u64 = 10;
+
+/// A side of the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To measure with.
+    Validation,
+}
+
+/// How the validation part of a source is chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Rule {
+    /// By a hash of the name.
+    #[default]
+    Hash,
+    /// Names whose last number is divisible by this.
+    Every(u64),
+    /// Names that start with one of these.
+    Starts(Vec<String>),
+    /// By a hash of what stands before the last number and of the number divided by this.
+    Block(u64),
+}
+
+/// The side of a photo.
+pub fn of(photo: &Photo) -> Split {
+    by_rule(photo.source.split_rule(), &photo.source.name, &photo.stem())
+}
+
+/// The side of a picture by its source and its file's name without ending, as the table has it.
+pub fn of_name(source: &str, stem: &str) -> Split {
+    by_rule(sources::split_rule(source), source, stem)
+}
+
+fn by_rule(rule: &Rule, source: &str, stem: &str) -> Split {
+    let (before, number) = last_number(stem);
+    let kept = match (rule, number) {
+        (Rule::Every(step), Some(number)) => number.is_multiple_of(*step),
+        (Rule::Starts(starts), _) => starts.iter().any(|start| stem.starts_with(start.as_str())),
+        (Rule::Block(length), Some(number)) => {
+            let block = number.checked_div(*length).unwrap_or(number);
+            hash(&format!("{source}/{before}{block}")).is_multiple_of(ONE_IN)
+        }
+        _ => hash(&format!("{source}/{stem}")).is_multiple_of(ONE_IN),
+    };
+    if kept { Split::Validation } else { Split::Train }
+}
+
+/// The number at the end of a name and what stands before it.
+fn last_number(stem: &str) -> (&str, Option<u64>) {
+    let before = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    (before, stem.get(before.len()..).and_then(|digits| digits.parse().ok()))
+}
+
+/// FNV-1a with a final mix, so that the lowest bits depend on every letter.
+fn hash(text: &str) -> u64 {
+    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    let mixed = (fnv ^ fnv >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 29
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_rules_hold() {
+        assert_eq!(of_name("coco-free", "000000000030"), Split::Validation);
+        assert_eq!(of_name("coco-free", "000000000071"), Split::Train);
+        assert_eq!(of_name("camvid", "0006R0_f01470"), Split::Validation);
+        assert_eq!(of_name("camvid", "0016E5_01470"), Split::Train);
+        assert_eq!(of_name("indoor-home", "2007_001073"), Split::Validation);
+        assert_eq!(of_name("indoor-home", "2007_000876"), Split::Train);
+        for number in 21..29 {
+            let name = |k: u64| format!("d_tr_iphone_000{k}");
+            assert_eq!(of_name("food-id", &name(20)), of_name("food-id", &name(number)));
+        }
+    }
+
+    #[test]
+    fn a_hash_keeps_about_a_tenth_and_never_changes() {
+        let kept = |source: &str| {
+            (0..2000)
+                .filter(|k| of_name(source, &format!("photo {k}")) == Split::Validation)
+                .count()
+        };
+        for source in ["ccp", "somewhere"] {
+            assert!((150..250).contains(&kept(source)), "{source}: {}", kept(source));
+        }
+        let sides: Vec<u64> =
+            (0..64).filter(|k| of_name("ccp", &format!("{k:04}")) == Split::Validation).collect();
+        assert_eq!(sides, FIRST_OF_CCP, "the border has moved: models have seen what judges them");
+    }
+
+    const FIRST_OF_CCP: &[u64] = &[];
+}
