@@ -2,10 +2,10 @@
 
 use super::client::Bytes;
 use super::store::{LiveMask, Store};
-use crate::answer::{Answer, Progress};
-use crate::marks::Mark;
-use crate::question;
-use crate::transcript::Turn;
+use crate::canvas::marks::Mark;
+use crate::conversation::answer::{Answer, Progress};
+use crate::conversation::question;
+use crate::take_home::transcript::Turn;
 use leptos::prelude::*;
 use refvlm_protocol::{Ask, Event, Reply, Request, Task};
 
@@ -74,7 +74,7 @@ impl Store {
         self.focus.set(None);
         self.notice.set(None);
         // What waits in live mode would only be in the way.
-        self.live_queue.update_value(crate::live::Latest::forget);
+        self.live_queue.update_value(crate::conversation::live::Latest::forget);
         let request = self.send(Request::Ask { ask }, None, move |reply, _: Bytes| {
             self.hear(id, reply);
         });
@@ -186,7 +186,7 @@ fn live_ask(store: Store, mark: Mark) {
 }
 
 fn live_next(store: Store) {
-    match store.live_queue.try_update_value(crate::live::Latest::over).flatten() {
+    match store.live_queue.try_update_value(crate::conversation::live::Latest::over).flatten() {
         Some(next) => live_ask(store, next),
         // Other marks may have changed meanwhile: look again.
         None => store.shown.notify(),

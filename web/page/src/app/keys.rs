@@ -1,8 +1,8 @@
 //! Everything by keyboard.
 
 use super::store::Store;
-use crate::geometry::{Place, inside};
-use crate::tools::{Input, Tool};
+use crate::canvas::geometry::{Place, inside};
+use crate::canvas::tools::{Input, Tool};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, KeyboardEvent};
@@ -49,7 +49,7 @@ pub fn anywhere(store: Store, ev: &KeyboardEvent) {
             None => return,
         },
         ("escape", _) => {
-            if store.gesture.with_untracked(crate::tools::Gesture::active) {
+            if store.gesture.with_untracked(crate::canvas::tools::Gesture::active) {
                 store.gesture_input(Input::Cancel, store.tool.get_untracked());
             } else {
                 store.select(None);
@@ -86,7 +86,7 @@ pub fn on_canvas(store: Store, ev: &KeyboardEvent) {
             ev.prevent_default();
             store.crosshair.set(Some(at));
             let clicks = matches!(tool, Tool::Point | Tool::Negative);
-            if store.gesture.with_untracked(crate::tools::Gesture::active) {
+            if store.gesture.with_untracked(crate::canvas::tools::Gesture::active) {
                 // A box needs its second corner pressed as well as released.
                 store.gesture_input(Input::Down(at), tool);
                 store.gesture_input(Input::Up(at), tool);

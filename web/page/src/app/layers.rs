@@ -2,9 +2,9 @@
 
 use super::paint::Sight;
 use super::picture::{blank, context};
-use crate::answer::{Answer, Found};
-use crate::geometry::Place;
-use crate::marks::{POINT_SHARE, Stroke};
+use crate::canvas::geometry::Place;
+use crate::canvas::marks::{POINT_SHARE, Stroke};
+use crate::conversation::answer::{Answer, Found};
 use refvlm_record::Mask;
 use std::f64::consts::TAU;
 use std::sync::Arc;

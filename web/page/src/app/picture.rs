@@ -1,7 +1,7 @@
 //! Pictures: decoded by the browser, kept as a canvas.
 
 use super::client::Bytes;
-use crate::truth::Truth;
+use crate::conversation::truth::Truth;
 use js_sys::{ArrayBuffer, Uint8ClampedArray};
 use leptos::prelude::document;
 use std::sync::Arc;

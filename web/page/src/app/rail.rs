@@ -2,7 +2,7 @@
 
 use super::icons::{Glyph, Icon};
 use super::store::Store;
-use crate::tools::Tool;
+use crate::canvas::tools::Tool;
 use leptos::prelude::*;
 
 fn icon(tool: Tool) -> Icon {

@@ -5,8 +5,8 @@ use super::layers::Layers;
 use super::paint::{Sight, cursor, sight};
 use super::picture::context;
 use super::store::{Focus, Store};
-use crate::geometry::{Place, View};
-use crate::tools::{Input, Outcome, Setting, Tool};
+use crate::canvas::geometry::{Place, View};
+use crate::canvas::tools::{Input, Outcome, Setting, Tool};
 use leptos::html;
 use leptos::prelude::*;
 use std::collections::BTreeMap;
@@ -326,7 +326,10 @@ fn draw(store: Store, canvas: &HtmlCanvasElement, layers: &mut Layers) {
 
 impl Store {
     /// Reads the answer whose results are on the picture.
-    pub fn shown_answer<T>(self, read: impl FnOnce(&crate::answer::Answer) -> T) -> Option<T> {
+    pub fn shown_answer<T>(
+        self,
+        read: impl FnOnce(&crate::conversation::answer::Answer) -> T,
+    ) -> Option<T> {
         let id = self.shown_turn.get_untracked()?;
         self.turns.with_untracked(|turns| {
             turns.iter().find(|turn| turn.id == id).map(|turn| read(&turn.answer))

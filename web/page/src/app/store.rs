@@ -2,14 +2,14 @@
 
 use super::client::{Client, crashed, words};
 use super::picture::Picture;
-use crate::answer::Found;
-use crate::geometry::{Place, View};
-use crate::history::History;
-use crate::live::Latest;
-use crate::marks::{Board, Mark};
-use crate::question;
-use crate::tools::{Gesture, Tool};
-use crate::transcript::{Turn, sentences};
+use crate::canvas::geometry::{Place, View};
+use crate::canvas::history::History;
+use crate::canvas::marks::{Board, Mark};
+use crate::canvas::tools::{Gesture, Tool};
+use crate::conversation::answer::Found;
+use crate::conversation::live::Latest;
+use crate::conversation::question;
+use crate::take_home::transcript::{Turn, sentences};
 use leptos::prelude::*;
 use refvlm_protocol::{Ask, BackendChoice, Failure, Phase, Ready, Reply, Request, Sampling, Task};
 use std::collections::HashMap;

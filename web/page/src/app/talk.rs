@@ -3,10 +3,10 @@
 use super::icons::{Glyph, Icon};
 use super::rail::IconButton;
 use super::store::{Focus, Store};
-use crate::answer::{Found, Piece, Progress, Reading};
-use crate::palette::{PROMPTS, RESULTS};
-use crate::question::{self, Part, task_name, unit_name};
-use crate::transcript::{Turn, percent, state};
+use crate::canvas::palette::{PROMPTS, RESULTS};
+use crate::conversation::answer::{Found, Piece, Progress, Reading};
+use crate::conversation::question::{self, Part, task_name, unit_name};
+use crate::take_home::transcript::{Turn, percent, state};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::{Shape, Task, Unit};
@@ -243,7 +243,7 @@ fn Row(
                 if triplet == number && i.is_none_or(|i| i == index))
     };
     let detail = match &found.shape {
-        Shape::Depth { metres, .. } => crate::palette::depth_picture(metres)
+        Shape::Depth { metres, .. } => crate::canvas::palette::depth_picture(metres)
             .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
         _ => None,
     };

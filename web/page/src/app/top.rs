@@ -4,7 +4,7 @@ use super::icons::{Glyph, Icon};
 use super::source::Sources;
 use super::store::{Engine, Store};
 use super::theme;
-use crate::transcript::{bytes, count, seconds, sentences};
+use crate::take_home::transcript::{bytes, count, seconds, sentences};
 use leptos::prelude::*;
 use refvlm_protocol::{Backend, Phase, Ready};
 
