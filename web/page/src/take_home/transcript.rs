@@ -176,6 +176,7 @@ mod tests {
             kind: FailureKind::Offline,
             message: message.into(),
             remedy: remedy.into(),
+            lost: false,
         };
         let engine = failure("a.bin: no answer", "check the connection");
         assert_eq!(sentences(&engine), ["a.bin: no answer.", "Check the connection."]);
