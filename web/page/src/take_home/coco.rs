@@ -1,56 +1,11 @@
 //! An answer as COCO JSON.
 
-use crate::answer::{Answer, Found};
+use crate::conversation::answer::Answer;
 use refvlm_protocol::Shape;
+use refvlm_record::answer::Found;
+use refvlm_record::coco::{JOINT_VISIBLE, JOINTS, SKELETON};
 use refvlm_record::{Counts, Rle};
 use serde::Serialize;
-
-/// COCO's names of joints, in its order.
-pub const JOINTS: [&str; 17] = [
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-];
-
-/// COCO's skeleton, joints from 1.
-const SKELETON: [[u32; 2]; 19] = [
-    [16, 14],
-    [14, 12],
-    [17, 15],
-    [15, 13],
-    [12, 13],
-    [6, 12],
-    [7, 13],
-    [6, 7],
-    [6, 8],
-    [7, 9],
-    [8, 10],
-    [9, 11],
-    [2, 3],
-    [1, 2],
-    [1, 3],
-    [2, 4],
-    [3, 5],
-    [4, 6],
-    [5, 7],
-];
-
-/// Joints that the decoder believes in less are labelled 0, which is COCO's word for not there.
-pub const JOINT_VISIBLE: f32 = 0.5;
 
 /// A COCO file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,7 +55,7 @@ impl Coco {
     /// for depth.
     pub fn new(answer: &Answer, file_name: &str, picture_px: [u32; 2]) -> Self {
         let (mut annotations, mut categories) = (Vec::new(), Vec::<Category>::new());
-        for triplet in &answer.triplets {
+        for triplet in &answer.said.triplets {
             for found in &triplet.found {
                 let Some(bbox) = found.bbox() else { continue };
                 let joints = matches!(found.shape, Shape::Keypoint { .. });

@@ -1,8 +1,10 @@
 //! Words and numbers as a person reads them, and the conversation as text.
 
-use crate::answer::{Answer, Progress};
-use crate::question::{task_name, unit_name};
+use crate::conversation::answer::{Answer, Cut};
+use crate::conversation::question::{task_name, unit_name};
 use refvlm_protocol::{Ask, Failure, Finish};
+use refvlm_record::answer::Progress;
+use refvlm_record::ask::marker;
 
 /// One question with its answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +35,10 @@ pub fn markdown(turns: &[Turn], picture: &str, picture_px: [u32; 2]) -> String {
                 }
                 other => serde_json::to_string(other).unwrap_or_else(|_| other.kind().into()),
             };
-            text += &format!("\n- [prompt {}]: {geometry}", number + 1);
+            text += &format!("\n- {}: {geometry}", marker(number + 1));
         }
         text += &format!("\n\n{}\n", turn.answer.words());
-        for (number, triplet) in turn.answer.triplets.iter().enumerate() {
+        for (number, triplet) in turn.answer.said.triplets.iter().enumerate() {
             for found in &triplet.found {
                 let place = match found.bbox() {
                     Some([x, y, w, h]) => format!(" at {x:.0}, {y:.0}, {w:.0} x {h:.0} px"),
@@ -60,7 +62,12 @@ pub fn markdown(turns: &[Turn], picture: &str, picture_px: [u32; 2]) -> String {
 
 /// How an answer ended, in a line; empty while it goes on.
 pub fn state(answer: &Answer) -> String {
-    match &answer.progress {
+    match &answer.cut {
+        Some(Cut::Aborted) => return "Stopped.".into(),
+        Some(Cut::Failed(failure)) => return sentences(failure).join(" "),
+        None => {}
+    }
+    match &answer.said.progress {
         Progress::Done { timings, reason } => {
             let mut parts = Vec::new();
             if timings.picture_s > 0.0 {
@@ -77,8 +84,7 @@ pub fn state(answer: &Answer) -> String {
             let parts: Vec<_> = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect();
             parts.join("\u{a0}\u{b7} ")
         }
-        Progress::Aborted => "Stopped.".into(),
-        Progress::Failed(failure) => sentences(failure).join(" "),
+        Progress::Failed { error } => error.clone(),
         Progress::Waiting | Progress::Reading | Progress::Writing => String::new(),
     }
 }
@@ -170,6 +176,7 @@ mod tests {
             kind: FailureKind::Offline,
             message: message.into(),
             remedy: remedy.into(),
+            lost: false,
         };
         let engine = failure("a.bin: no answer", "check the connection");
         assert_eq!(sentences(&engine), ["a.bin: no answer.", "Check the connection."]);

@@ -1,6 +1,6 @@
 //! Shapes as pixels: what a prompt of several strokes covers.
 
-use crate::geometry::{Place, off_line};
+use crate::canvas::geometry::{Place, off_line};
 use refvlm_record::Mask;
 
 /// Sets the pixels whose centres lie within `radius` px of a line of discs to `value`. At least

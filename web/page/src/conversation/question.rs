@@ -1,7 +1,9 @@
 //! The question being written: its words with `[prompt 1]` chips, and ready-made ones.
 
-use crate::marks::Board;
+use crate::canvas::marks::Board;
 use refvlm_protocol::{Task, Unit};
+use refvlm_record::ask::{Piece, cut, marker};
+use refvlm_record::ready::{READY, Ready};
 
 /// What a task is called on the page.
 pub fn task_name(task: Task) -> &'static str {
@@ -30,65 +32,6 @@ pub fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
-/// A ready-made question; the words are wordings that the embedded model was trained with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ready {
-    /// Its task.
-    pub task: Task,
-    /// Its words; `{}` stands for a prompt, `{1}` for another.
-    pub words: &'static str,
-}
-
-impl Ready {
-    /// How many prompts it needs.
-    pub fn prompts(&self) -> usize {
-        usize::from(self.words.contains("{}")) + usize::from(self.words.contains("{1}"))
-    }
-
-    /// Its words about the prompts of these numbers, from 1; none when they are too few.
-    pub fn about(&self, numbers: &[usize]) -> Option<String> {
-        let mut words = self.words.to_string();
-        for (at, place) in ["{}", "{1}"].into_iter().enumerate().take(self.prompts()) {
-            words = words.replace(place, &chip(*numbers.get(at)?));
-        }
-        Some(words)
-    }
-}
-
-const fn ready(task: Task, words: &'static str) -> Ready {
-    Ready { task, words }
-}
-
-/// All ready-made questions, by task.
-pub const READY: &[Ready] = &[
-    ready(Task::Vqa, "What is {}?"),
-    ready(Task::Vqa, "What colour is {}?"),
-    ready(Task::Vqa, "Describe {}."),
-    ready(Task::Vqa, "Describe the picture."),
-    ready(Task::Vqa, "How many people are there?"),
-    ready(Task::Vqa, "What is in the background?"),
-    ready(Task::Detection, "Detect everything."),
-    ready(Task::Detection, "Find all people."),
-    ready(Task::Segmentation, "Segment everything."),
-    ready(Task::Segmentation, "Segment the people."),
-    ready(Task::GroundingDetection, "Draw a box around {}."),
-    ready(Task::GroundingDetection, "Draw a box around {} and one around {1}."),
-    ready(Task::GroundingDetection, "Find the thing on the left."),
-    ready(Task::GroundingSegmentation, "Segment {}."),
-    ready(Task::GroundingSegmentation, "Segment {} and {1}."),
-    ready(Task::GroundingSegmentation, "Cut out the nearest thing."),
-    ready(Task::GcgDetection, "Describe the image with boxes."),
-    ready(Task::GcgDetection, "What do you see? Draw a box around each thing."),
-    ready(Task::GcgSegmentation, "Describe the image with masks."),
-    ready(Task::GcgSegmentation, "What do you see? Segment each thing."),
-    ready(Task::KeypointDetection, "Show the pose of every person."),
-    ready(Task::GroundingKeypoints, "Show the pose of {}."),
-    ready(Task::Depth, "Estimate the depth."),
-    ready(Task::Mixed, "Show me the depth, and mark {} with a mask."),
-    ready(Task::Mixed, "Mark {} with a box and {1} with a mask."),
-    ready(Task::Mixed, "Give me the depth map and a box for {}."),
-];
-
 /// The ready-made questions of a task, those that suit the number of prompts first: about one
 /// prompt, which is the selected one, then about two.
 pub fn ready_for(task: Task, prompts: usize) -> Vec<Ready> {
@@ -106,83 +49,41 @@ pub fn natural_task(prompts: usize) -> Task {
     if prompts > 0 { Task::GroundingSegmentation } else { Task::GcgSegmentation }
 }
 
-/// What a conversation can begin with: a question of each kind.
+/// What a conversation can begin with: a question of each kind, all of them ready-made.
 pub fn starters(prompts: usize) -> Vec<Ready> {
     let pointing = [
-        ready(Task::GroundingSegmentation, "Segment {}."),
-        ready(Task::GroundingDetection, "Draw a box around {}."),
-        ready(Task::Vqa, "What is {}?"),
-        ready(Task::Vqa, "Describe {}."),
-        ready(Task::Mixed, "Show me the depth, and mark {} with a mask."),
+        (Task::GroundingSegmentation, "Segment {}."),
+        (Task::GroundingDetection, "Draw a box around {}."),
+        (Task::Vqa, "What is {}?"),
+        (Task::Vqa, "Describe {}."),
+        (Task::Mixed, "Show me the depth, and mark {} with a mask."),
     ];
     let looking = [
-        ready(Task::GcgSegmentation, "Describe the image with masks."),
-        ready(Task::Detection, "Detect everything."),
-        ready(Task::KeypointDetection, "Show the pose of every person."),
-        ready(Task::Depth, "Estimate the depth."),
-        ready(Task::Vqa, "What is in the background?"),
+        (Task::GcgSegmentation, "Describe the image with masks."),
+        (Task::Detection, "Detect everything."),
+        (Task::KeypointDetection, "Show the pose of every person."),
+        (Task::Depth, "Estimate the depth."),
+        (Task::Vqa, "What is in the background?"),
     ];
-    if prompts > 0 { pointing.to_vec() } else { looking.to_vec() }
-}
-
-/// `[prompt k]`, k from 1.
-pub fn chip(number: usize) -> String {
-    format!("[prompt {number}]")
-}
-
-/// A piece of a question as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    /// Words.
-    Words(String),
-    /// The prompt of a number, from 1.
-    Chip(usize),
-}
-
-/// Cuts a question at its chips.
-pub fn parts(text: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut words = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("[prompt ") {
-        let (before, found) = rest.split_at(start);
-        let number = found
-            .split_once(']')
-            .and_then(|(chip, behind)| Some((chip.get(8..)?.trim().parse().ok()?, behind)));
-        words += before;
-        match number {
-            Some((number, behind)) => {
-                if !words.is_empty() {
-                    parts.push(Part::Words(std::mem::take(&mut words)));
-                }
-                parts.push(Part::Chip(number));
-                rest = behind;
-            }
-            None => {
-                words += &found[..1];
-                rest = &found[1..];
-            }
-        }
-    }
-    words += rest;
-    if !words.is_empty() {
-        parts.push(Part::Words(words));
-    }
-    parts
+    let wanted = if prompts > 0 { pointing } else { looking };
+    let found = wanted.into_iter().filter_map(|(task, words)| {
+        READY.iter().find(|ready| ready.task == task && ready.words == words).copied()
+    });
+    found.collect()
 }
 
 /// The question after a prompt was taken away: its chip goes, those behind it move up.
 pub fn without(text: &str, removed: usize) -> String {
     let mut kept = String::new();
-    for part in parts(text) {
+    for part in cut(text) {
         match part {
-            Part::Words(words) => kept += &words,
-            Part::Chip(number) if number == removed => {
+            Piece::Words(words) => kept += &words,
+            Piece::Prompt(number) if number == removed => {
                 // The space before the chip goes with it.
                 kept.truncate(kept.trim_end().len());
             }
-            Part::Chip(number) if number > removed => kept += &chip(number - 1),
-            Part::Chip(number) => kept += &chip(number),
+            Piece::Prompt(number) if number > removed => kept += &marker(number - 1),
+            Piece::Prompt(number) => kept += &marker(number),
         }
     }
     kept
@@ -198,7 +99,7 @@ pub fn with_chip(text: &str, at: u32, number: usize) -> (String, u32) {
     let space = |there: bool| if there { " " } else { "" };
     let lead = space(!before.is_empty() && !before.ends_with(char::is_whitespace));
     let trail = space(after.starts_with(char::is_alphanumeric));
-    let head = format!("{before}{lead}{}{trail}", chip(number));
+    let head = format!("{before}{lead}{}{trail}", marker(number));
     let caret = head.encode_utf16().count() as u32;
     (head + &after, caret)
 }
@@ -213,7 +114,7 @@ pub fn by_attention(board: &Board) -> Vec<usize> {
 /// A question with a chip behind its first "this", "that" or "here", when it mentions no
 /// prompt itself: who points and asks "What is this?" means what was pointed at.
 pub fn pointed(text: &str, number: usize) -> String {
-    if parts(text).iter().any(|part| matches!(part, Part::Chip(_))) {
+    if cut(text).iter().any(|part| matches!(part, Piece::Prompt(_))) {
         return text.into();
     }
     let mut end = 0;
@@ -233,15 +134,15 @@ pub fn pointed(text: &str, number: usize) -> String {
 pub fn sent(text: &str) -> (String, Vec<usize>) {
     let mut numbers: Vec<usize> = Vec::new();
     let mut out = String::new();
-    for part in parts(text) {
+    for part in cut(text) {
         match part {
-            Part::Words(words) => out += &words,
-            Part::Chip(number) => {
+            Piece::Words(words) => out += &words,
+            Piece::Prompt(number) => {
                 let at = numbers.iter().position(|n| *n == number).unwrap_or_else(|| {
                     numbers.push(number);
                     numbers.len() - 1
                 });
-                out += &chip(at + 1);
+                out += &marker(at + 1);
             }
         }
     }
@@ -250,9 +151,9 @@ pub fn sent(text: &str) -> (String, Vec<usize>) {
 
 /// The highest number that is mentioned without a prompt of that number.
 pub fn missing(text: &str, prompts: usize) -> Option<usize> {
-    let numbers = parts(text).into_iter().filter_map(|part| match part {
-        Part::Chip(number) => Some(number),
-        Part::Words(_) => None,
+    let numbers = cut(text).into_iter().filter_map(|part| match part {
+        Piece::Prompt(number) => Some(number),
+        Piece::Words(_) => None,
     });
     numbers.filter(|number| *number == 0 || *number > prompts).max()
 }
@@ -278,12 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn ready_made_questions_need_their_prompts() {
-        let question = ready(Task::Mixed, "Mark {} with a box and {1} with a mask.");
-        assert_eq!(question.prompts(), 2);
-        assert_eq!(question.about(&[3]), None);
-        let words = "Mark [prompt 3] with a box and [prompt 1] with a mask.";
-        assert_eq!(question.about(&[3, 1]).as_deref(), Some(words));
+    fn questions_that_suit_the_prompts_come_first() {
         assert_eq!(ready_for(Task::Vqa, 0)[0].prompts(), 0);
         assert_eq!(ready_for(Task::Vqa, 1)[0].prompts(), 1);
         let of_two: Vec<_> =
@@ -294,28 +190,12 @@ mod tests {
     #[test]
     fn a_conversation_begins_with_ready_made_questions() {
         for prompts in [0, 1] {
+            assert_eq!(starters(prompts).len(), 5, "each is among the ready-made ones");
             for starter in starters(prompts) {
-                assert!(READY.contains(&starter), "{starter:?}");
                 assert_eq!(starter.prompts(), prompts);
             }
             assert!(starters(prompts).iter().any(|s| s.task == natural_task(prompts)));
         }
-    }
-
-    #[test]
-    fn chips_are_cut_out_of_words() {
-        let chips = [
-            Part::Words("Is ".into()),
-            Part::Chip(1),
-            Part::Words(" near ".into()),
-            Part::Chip(12),
-            Part::Words("?".into()),
-        ];
-        assert_eq!(parts("Is [prompt 1] near [prompt 12]?"), chips);
-        for plain in ["[prompt x]", "[prompt 1", "no chip", "ü[prompt "] {
-            assert_eq!(parts(plain), [Part::Words(plain.into())]);
-        }
-        assert!(parts("").is_empty());
     }
 
     #[test]
@@ -352,8 +232,9 @@ mod tests {
     #[test]
     fn the_selected_prompt_comes_first() {
         let mut board = Board::default();
-        let ids: Vec<u32> =
-            (0..3).map(|k| board.add(crate::marks::Stroke::Point([k as f32, 0.0]))).collect();
+        let ids: Vec<u32> = (0..3)
+            .map(|k| board.add(crate::canvas::marks::Stroke::Point([k as f32, 0.0])))
+            .collect();
         board.selected = Some(ids[1]);
         assert_eq!(by_attention(&board), [2, 1, 3]);
         board.selected = None;

@@ -1,9 +1,9 @@
 //! What a generated scene knows about itself, and how well an answer agrees with it.
 
-use crate::answer::Found;
-use crate::geometry::box_iou;
+use crate::canvas::geometry::box_iou;
 use refvlm_protocol::{Record, Shape};
-use refvlm_record::{AnswerPart, Mask, Target};
+use refvlm_record::answer::Found;
+use refvlm_record::{AnswerPart, Mask, Target, depth};
 use std::sync::Arc;
 
 /// One object of a scene.
@@ -92,7 +92,7 @@ impl Truth {
             let (x, y) = (at % width, at / width);
             let cell = (y * rows / height) * columns + x * columns / width;
             let Some(&guess) = metres.get(cell) else { continue };
-            if truth.is_finite() && truth > 0.0 && guess.is_finite() {
+            if depth::known(truth) && guess.is_finite() {
                 sum += f64::from((guess - truth).abs() / truth);
                 count += 1;
             }
@@ -137,11 +137,7 @@ mod tests {
     }
 
     fn found(shape: Shape) -> Found {
-        let mask = match &shape {
-            Shape::Mask { mask, .. } => Some(Arc::new(mask.to_mask().unwrap())),
-            _ => None,
-        };
-        Found { confidence: 1.0, shape, mask }
+        Found::new(1.0, shape)
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Every gesture works on a copy of the board as it was when the gesture began: each movement
 //! gives a whole new board to show, the last one is kept.
 
-use crate::geometry::{Place, distance, inside, rectangle};
-use crate::marks::{Board, Mark, Stroke};
+use crate::canvas::geometry::{Place, distance, inside, rectangle};
+use crate::canvas::marks::{Board, Mark, Stroke};
 use std::sync::Arc;
 
 /// A tool of the canvas.

@@ -5,8 +5,8 @@
 //! away. That is how a negative point counts, which the model has no notion of: it cuts a disc out
 //! of its prompt, so what is seen on the canvas is what the model is given.
 
-use crate::geometry::{Place, distance, inside, off_line, simplified};
-use crate::raster::{covers, fill_box, stroke};
+use crate::canvas::geometry::{Place, distance, inside, off_line, simplified};
+use crate::canvas::raster::{covers, fill_box, stroke};
 use refvlm_record::{Mask, Prompt};
 use std::sync::Arc;
 
