@@ -38,6 +38,11 @@ pub struct ModelConfig {
     /// reads, do already; small towers trained here pass on what is there, but hardly where.
     #[serde(default)]
     pub row_positions: bool,
+    /// Whether prompts and picture have one more row each, which says what the classifier of the
+    /// visual encoder takes them for: the classes' rows, weighted by their probabilities. Needs an
+    /// encoder with a classifier.
+    #[serde(default)]
+    pub class_rows: bool,
     /// Maps that visual prompts are pooled from, joined likewise.
     pub prompt_features: Vec<usize>,
     /// How a prompt becomes a region: weights over the cells of those maps.
@@ -202,9 +207,15 @@ impl ModelConfig {
         select.first().and_then(|&i| sides.get(i)).copied().unwrap_or(0)
     }
 
-    /// Rows that a picture takes in the language model.
+    /// Rows that a picture takes in the language model: one for each cell, and one for its class
+    /// where there are such rows.
     pub fn image_rows(&self) -> usize {
-        self.selected_side(&self.image_features).pow(2)
+        self.selected_side(&self.image_features).pow(2) + usize::from(self.class_rows)
+    }
+
+    /// Rows that a prompt takes in the language model.
+    pub fn prompt_rows(&self) -> usize {
+        self.vpt_encoder.tokens() + usize::from(self.class_rows)
     }
 
     /// The decoder of a unit, where there is one.
@@ -266,6 +277,10 @@ impl ModelConfig {
         if layers.is_empty() || layers.iter().any(|&l| l >= 0 || l.unsigned_abs() > last) {
             let problem = format!("must be -1 to -{last}");
             return Err(ModelConfigError::Other { field: "visual_select_layer", problem });
+        }
+        if self.class_rows && self.visual_encoder.classes().is_none() {
+            let problem = "needs a visual_encoder with classes".into();
+            return Err(ModelConfigError::Other { field: "class_rows", problem });
         }
         self.vpt_encoder.check().map_err(part("vpt_encoder"))?;
         let channels = self.pyramid_channels();

@@ -262,7 +262,7 @@ impl Session {
                 VISUAL_PROMPT => {
                     let region = regions.next().cloned().unwrap_or_default();
                     rows.extend(
-                        (0..self.config.vpt_encoder.tokens())
+                        (0..self.config.prompt_rows())
                             .map(|row| Row::Prompt { region: region.clone(), row }),
                     );
                 }

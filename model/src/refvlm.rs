@@ -9,10 +9,10 @@ use crate::decoding::{
 use crate::input::Inputs;
 use crate::language::Llama;
 use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
-use crate::prompting::VptEncoder;
+use crate::prompting::{VptEncoder, vpt::normalise};
 use crate::vision::{ConvNext, Projector, ProjectorConfig, Pyramid, VisualEncoder};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::Unit;
 
 /// A REF-VLM.
@@ -26,6 +26,9 @@ pub struct RefVlm {
     pub projector: Projector,
     /// Position code to rows of the language model; absent where rows carry no place.
     pub row_position: Option<Linear>,
+    /// Classes of the visual encoder to rows of the language model; absent where there are no such
+    /// rows.
+    pub class_row: Option<Linear>,
     /// Regions to prompt tokens.
     pub vpt_encoder: VptEncoder,
     /// Prompt tokens to rows of the language model; absent where prompts share `projector`.
@@ -67,8 +70,12 @@ struct Wiring {
 pub struct Sight {
     /// The convolutional tower's maps, then the transformer's.
     pub pyramid: Pyramid,
-    /// Rows of the language model, `[batch, rows, hidden]`.
+    /// Rows of the language model, `[batch, rows, hidden]`: the cells', and behind them that of
+    /// the picture's class where there are such rows.
     pub rows: Tensor<3>,
+    /// What the classifier pools, `[batch, cells of the last map, features]`, where prompts have
+    /// a row for their class.
+    pub class_features: Option<Tensor<3>>,
     /// SAM's embedding, `[batch, channels, grid, grid]`, where SAM decodes the masks.
     pub sam: Option<Tensor<4>>,
 }
@@ -109,6 +116,9 @@ impl RefVlm {
             row_position: config.row_positions.then(|| {
                 let width = config.llm.hidden_size;
                 Linear::new(width, width, false, device)
+            }),
+            class_row: config.visual_encoder.classes().filter(|_| config.class_rows).map(|n| {
+                Linear::new(n, config.llm.hidden_size, false, device)
             }),
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
@@ -152,18 +162,24 @@ impl RefVlm {
     /// Looks at pictures: both towers, and the picture's rows of the language model.
     pub fn see(&self, inputs: Inputs) -> Sight {
         let Inputs { pixels, tower_pixels, sam_pixels } = inputs;
-        let tower = self.visual_tower.as_ref();
-        let mut maps = tower.map_or_else(Vec::new, |tower| {
-            tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()))
-        });
-        maps.extend(self.visual_encoder.feature_maps(pixels, &self.wiring.select_layer));
+        let pyramid = self.maps(pixels, tower_pixels);
         let sam = match (&self.visual_decoder.mask, sam_pixels) {
             (Some(MaskUnit::Sam(unit)), Some(pixels)) => {
                 Some(unit.sam.image_encoder.forward(pixels))
             }
             _ => None,
         };
-        self.sight(Pyramid { maps }, sam)
+        self.sight(pyramid, sam)
+    }
+
+    /// The maps of both towers; the shapes are those of [`Inputs`].
+    pub fn maps(&self, pixels: Tensor<4>, tower_pixels: Option<Tensor<4>>) -> Pyramid {
+        let tower = self.visual_tower.as_ref();
+        let mut maps = tower.map_or_else(Vec::new, |tower| {
+            tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()))
+        });
+        maps.extend(self.visual_encoder.feature_maps(pixels, &self.wiring.select_layer));
+        Pyramid { maps }
     }
 
     /// What follows from the maps of the towers.
@@ -178,7 +194,24 @@ impl RefVlm {
             let code = octave_position([height, width], rows.dims()[2], &rows.device());
             rows = rows + position.forward(code).unsqueeze();
         }
-        Sight { pyramid, rows, sam }
+        let features = self.class_row.as_ref().and_then(|_| {
+            pyramid.maps.last().and_then(|map| self.visual_encoder.class_features(map.clone()))
+        });
+        if let Some(features) = &features {
+            let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
+            let class = self.class_rows(pooled).map(|class| class.unsqueeze_dim::<3>(1));
+            rows = Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1);
+        }
+        Sight { pyramid, rows, class_features: features, sam }
+    }
+
+    /// The rows of what the classifier takes pooled features for.
+    ///
+    /// # Shapes
+    /// `[n, features] -> [n, hidden]`
+    fn class_rows(&self, pooled: Tensor<2>) -> Option<Tensor<2>> {
+        let probabilities = self.visual_encoder.class_probabilities(pooled)?;
+        self.class_row.as_ref().map(|row| row.forward(probabilities))
     }
 
     /// Rows of the language model for visual prompts.
@@ -189,8 +222,12 @@ impl RefVlm {
     /// - returns `[prompts, tokens, hidden]`
     pub fn prompt_rows(&self, sight: &Sight, regions: Tensor<3>, sample: &[usize]) -> Tensor<3> {
         let features = concat(&sight.pyramid, &self.wiring.prompt);
-        let pooled = self.vpt_encoder.forward(features, regions, sample);
-        self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled)
+        let pooled = self.vpt_encoder.forward(features, regions.clone(), sample);
+        let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
+        let Some(features) = &sight.class_features else { return rows };
+        let class = self.class_rows(pool(features.clone(), regions, sample));
+        let class = class.map(|class| class.unsqueeze_dim::<3>(1));
+        Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
     }
 
     /// The prompts as decoders are told of them. `maps` as in [`PromptMaps`], `rows`
@@ -230,6 +267,22 @@ fn mask_unit(config: &ModelConfig, device: &Device) -> Result<Option<MaskUnit>, 
 /// `[batch, channels, h, w] -> [batch, h * w, channels]`
 fn tokens(map: Tensor<4>) -> Tensor<3> {
     map.flatten::<3>(2, 3).swap_dims(1, 2)
+}
+
+/// Means of features over regions, which may be given on a finer grid.
+///
+/// # Shapes
+/// `features` `[batch, cells, channels]` of a square grid, `regions` `[n, side, side]`, `sample`
+/// for each region the index of its picture -> `[n, channels]`
+fn pool(features: Tensor<3>, regions: Tensor<3>, sample: &[usize]) -> Tensor<2> {
+    let [_, cells, _] = features.dims();
+    let [count, ..] = regions.dims();
+    let grid = cells.isqrt();
+    let regions = resize_bilinear(regions.unsqueeze_dim(1), [grid, grid]);
+    let weights = normalise(regions.squeeze_dim::<3>(1)).reshape([count, 1, cells]);
+    let index: Vec<i64> = sample.iter().map(|&s| s as i64).collect();
+    let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &features.device());
+    weights.matmul(features.select(0, index)).squeeze_dim::<2>(1)
 }
 
 /// Maps resized to the first one's size, channels side by side. The configuration was checked to

@@ -122,7 +122,7 @@ impl Batch {
     /// Puts examples side by side; `trunk` are the ids that
     /// [`crate::triplet::Template::encode_prefix`] gives.
     pub fn new(examples: &[Example], trunk: &[i64], config: &ModelConfig, device: &Device) -> Self {
-        let prompt_rows = config.vpt_encoder.tokens();
+        let prompt_rows = config.prompt_rows();
         let (buckets, starts) = arrange(examples, prompt_rows);
         let mut rows = Rows::new(buckets.iter().map(Bucket::tokens).sum(), prompt_rows);
         let mut units: Vec<UnitBuilder> = Unit::ALL.map(UnitBuilder::new).into();

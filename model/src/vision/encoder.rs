@@ -5,8 +5,8 @@ use super::{
 };
 use crate::image::Preprocess;
 use crate::layers::{ConfigError, LoraConfig, require};
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,6 +71,14 @@ impl VisualEncoderConfig {
             Self::Clip(config) => config.num_hidden_layers + 1,
             Self::Dinov2(config) => config.num_hidden_layers + 1,
             Self::EfficientNet(config) => config.stages.len(),
+        }
+    }
+
+    /// Classes that it tells apart; none without a classifier.
+    pub fn classes(&self) -> Option<usize> {
+        match self {
+            Self::Clip(_) | Self::Dinov2(_) => None,
+            Self::EfficientNet(config) => config.classes,
         }
     }
 
@@ -177,6 +185,31 @@ impl VisualEncoder {
             Self::Dinov2(tower) => tower.feature_maps(pixels, layers),
             Self::EfficientNet(tower) => tower.feature_maps(pixels, layers),
         }
+    }
+}
+
+impl VisualEncoder {
+    /// What the classifier pools, cell by cell; none without one.
+    ///
+    /// # Shapes
+    /// `map` of the last layer `[batch, channels, side, side]` -> `[batch, side * side, features]`
+    pub fn class_features(&self, map: Tensor<4>) -> Option<Tensor<3>> {
+        match self {
+            Self::Clip(_) | Self::Dinov2(_) => None,
+            Self::EfficientNet(tower) => tower.head_features(map),
+        }
+    }
+
+    /// Probabilities of the classes, without gradient; none without a classifier.
+    ///
+    /// # Shapes
+    /// `pooled` `[n, features]` -> `[n, classes]`
+    pub fn class_probabilities(&self, pooled: Tensor<2>) -> Option<Tensor<2>> {
+        let logits = match self {
+            Self::Clip(_) | Self::Dinov2(_) => None,
+            Self::EfficientNet(tower) => tower.classify(pooled),
+        };
+        logits.map(|logits| activation::softmax(logits, 1).detach())
     }
 }
 

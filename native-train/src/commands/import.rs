@@ -135,7 +135,7 @@ impl ImportWeights {
 }
 
 /// What a source is on this machine, fetched if it lies elsewhere.
-fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
+pub(super) fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
     let (part, place) = match source.split_once('=') {
         Some((part, place)) => (format!("{part}="), place),
         None => (String::new(), source),

@@ -7,6 +7,7 @@ use refvlm_record::Unit;
 use refvlm_scenes::SceneOptions;
 use refvlm_scenes::dialog::DialogOptions;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use thiserror::Error;
 
@@ -17,16 +18,41 @@ pub struct TrainFile {
     /// What the initial weights follow from: the same seed draws the same ones on the same device.
     #[serde(default)]
     pub seed: u64,
+    /// Published weights that the visual encoder starts from, such as
+    /// `pinned:efficientnet-lite2`.
+    #[serde(default)]
+    pub tower: Option<String>,
     /// Sizes of the model.
     pub model: ModelConfig,
     /// How scenes are drawn.
     pub scenes: SceneOptions,
     /// What is asked about them.
     pub dialogues: DialogOptions,
+    /// Photos beside the scenes; without it there are scenes alone.
+    #[serde(default)]
+    pub photos: Option<PhotoConfig>,
     /// Training of towers, prompt encoder and decoders without the language model.
     pub sight: SightConfig,
     /// Training of the whole model.
     pub train: TrainConfig,
+}
+
+/// Photos as a source of examples. The towers are frozen then, and see each view once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhotoConfig {
+    /// Share of the pictures of a step that are photos; the others are scenes.
+    pub share: f64,
+    /// Views of each photo: as it is, and random parts of it.
+    pub views: u64,
+    /// How many scenes there are; they come again, so that frozen towers see each once.
+    pub scenes: u64,
+    /// How often a photo of a source is drawn, relative to the others; 1 for those not named.
+    #[serde(default)]
+    pub sources: BTreeMap<String, f64>,
+    /// What is asked about photos.
+    #[serde(default)]
+    pub dialogues: refvlm_data::DialogueOptions,
 }
 
 /// What every run of the loop needs.

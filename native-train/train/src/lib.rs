@@ -11,6 +11,7 @@ pub mod optim;
 pub mod source;
 pub mod stage;
 pub mod teach;
+pub mod tower;
 
 mod parallel;
 mod progress;

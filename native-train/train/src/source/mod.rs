@@ -1,5 +1,7 @@
 //! Where the examples of a step come from.
 
+pub mod mix;
+pub mod photos;
 pub mod scenes;
 
 use crate::task::Part;
@@ -15,6 +17,17 @@ pub struct Drawn {
     pub pointing: Vec<Example>,
     /// All there is to know of the pictures, where they were drawn; photos have none.
     pub truth: Option<Vec<Scene>>,
+}
+
+impl Drawn {
+    /// Puts the pictures of another draw behind these. What is known of only some pictures is
+    /// dropped.
+    pub fn join(mut self, other: Self) -> Self {
+        self.examples.extend(other.examples);
+        self.pointing.extend(other.pointing);
+        self.truth = None;
+        self
+    }
 }
 
 /// Gives a stage its examples.

@@ -3,6 +3,7 @@
 use super::{Drawn, Source};
 use crate::config::TrainFile;
 use crate::task::Part;
+use crate::tower::FrozenTowers;
 use rayon::prelude::*;
 use refvlm_model::image::Picture;
 use refvlm_model::learning::example::{Example, Setup};
@@ -33,6 +34,14 @@ pub struct SceneSource<'a> {
     pictures: usize,
     held_out: u64,
     dialogues: bool,
+    frozen: Option<Frozen<'a>>,
+}
+
+/// Towers that are not trained, and how many scenes there are for them to see.
+#[derive(Clone, Copy)]
+struct Frozen<'a> {
+    towers: &'a FrozenTowers,
+    scenes: u64,
 }
 
 impl<'a> SceneSource<'a> {
@@ -41,27 +50,38 @@ impl<'a> SceneSource<'a> {
     pub fn sight(file: &'a TrainFile, world: &'a World, tokenizer: &'a Tokenizer) -> Self {
         let (first_seed, pictures) = (file.sight.first_seed, file.sight.pictures);
         let (held_out, dialogues) = (HELD_OUT_SIGHT, false);
-        Self { file, world, tokenizer, first_seed, pictures, held_out, dialogues }
+        Self { file, world, tokenizer, first_seed, pictures, held_out, dialogues, frozen: None }
     }
 
     /// For the whole model: scenes with dialogues.
     pub fn full(file: &'a TrainFile, world: &'a World, tokenizer: &'a Tokenizer) -> Self {
         let (first_seed, pictures) = (file.train.first_seed, file.train.pictures);
         let (held_out, dialogues) = (HELD_OUT_FULL, true);
-        Self { file, world, tokenizer, first_seed, pictures, held_out, dialogues }
+        Self { file, world, tokenizer, first_seed, pictures, held_out, dialogues, frozen: None }
+    }
+
+    /// The same with frozen towers: `pictures` of them a step, and after `scenes` the first comes
+    /// again.
+    pub fn with_towers(self, towers: &'a FrozenTowers, pictures: usize, scenes: u64) -> Self {
+        Self { pictures, frozen: Some(Frozen { towers, scenes: scenes.max(1) }), ..self }
     }
 
     fn of_seeds(&self, seeds: Range<u64>, split: Split) -> Result<Drawn, String> {
         let options = SceneOptions { split, ..self.file.scenes.clone() };
-        let draw = |seed| {
+        let draw = |number: u64| {
+            // What is asked about a scene that comes again is new.
+            let seed = match self.frozen.filter(|_| split == Split::Train) {
+                Some(frozen) => self.first_seed + (number - self.first_seed) % frozen.scenes,
+                None => number,
+            };
             let scene = self.world.scene(seed, &options);
-            let record = pointing(&scene, &mut scene_rng(seed, split, POINTING_STREAM));
-            let pointing = self.example(&scene, &record)?;
+            let record = pointing(&scene, &mut scene_rng(number, split, POINTING_STREAM));
+            let pointing = self.example(&scene, split, &record)?;
             let example = match self.dialogues {
                 true => {
-                    let mut rng = scene_rng(seed, split, DIALOGUE_STREAM);
+                    let mut rng = scene_rng(number, split, DIALOGUE_STREAM);
                     let dialogue = dialogues(&scene, &mut rng, &self.file.dialogues);
-                    Some(self.example(&scene, &dialogue.record)?)
+                    Some(self.example(&scene, split, &dialogue.record)?)
                 }
                 false => None,
             };
@@ -74,15 +94,23 @@ impl<'a> SceneSource<'a> {
         Ok(Drawn { examples, pointing, truth: Some(scenes) })
     }
 
-    fn example(&self, scene: &Scene, record: &Record) -> Result<Example, String> {
+    fn example(&self, scene: &Scene, split: Split, record: &Record) -> Result<Example, String> {
         let setup = Setup {
             config: &self.file.model,
             tokenizer: self.tokenizer,
             label_side: self.file.train.label_side,
         };
+        let failed = |problem: String| format!("{}: {problem}", record.id);
+        if let Some(frozen) = self.frozen {
+            let id = format!("scene {split:?} {}", scene.seed);
+            let pixels = || Ok(scene.rgb.clone());
+            let (frame, look) = frozen.towers.look(&id, [scene.width, scene.height], pixels)?;
+            let example = setup.example_of(record, frame, look);
+            return example.map_err(|e| failed(e.to_string()));
+        }
         let picture = Picture::new(scene.width, scene.height, &scene.rgb);
         let picture = picture.map_err(|e| e.to_string())?;
-        setup.example(record, picture).map_err(|e| format!("{}: {e}", record.id))
+        setup.example(record, picture).map_err(|e| failed(e.to_string()))
     }
 }
 
