@@ -1,6 +1,5 @@
 //! A step's batch, split over threads.
 
-use super::losses::Losses;
 use super::optim::mean_gradients;
 use super::task::Task;
 use burn::module::{Module, ModuleVisitor, Param};

@@ -7,7 +7,6 @@ use super::optim::clip_global_norm;
 use super::parallel::{Learned, learn, materialise};
 use super::progress::{LogError, Window, say};
 use super::task::{Part, Task};
-use burn::module::Module;
 use burn::tensor::Device;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
