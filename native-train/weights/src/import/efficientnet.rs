@@ -49,10 +49,10 @@ pub fn load_efficientnet(path: &Path) -> Result<Named, ImportError> {
 ///
 /// # Errors
 /// When the file can't be read, or lists the keys that don't match.
-pub fn init_tower(model: RefVlm, path: &Path) -> Result<RefVlm, ImportError> {
+pub fn init_tower(mut model: RefVlm, path: &Path) -> Result<RefVlm, ImportError> {
     let source = open_part("visual_encoder", path)?;
-    let visual_encoder = fill(model.visual_encoder, "visual_encoder.", &[source], &[])?;
-    Ok(RefVlm { visual_encoder, ..model })
+    model.visual_encoder = fill(model.visual_encoder, "visual_encoder.", &[source], &[])?;
+    Ok(model)
 }
 
 /// The checkpoint itself, or what folding makes of it where it is an EfficientNet-Lite of PyTorch.
