@@ -191,9 +191,8 @@ fn findings(all: &Everything) -> Vec<String> {
     }
     for (name, graph) in &all.files {
         for circle in graph::circles(&graph.arrows) {
-            let file = |number: &usize| graph.names.get(*number).map_or("", String::as_str);
-            let names: Vec<_> = circle.iter().map(file).collect();
-            findings.push(format!("{name}: a circle of {}", names.join(", ")));
+            findings.push(format!("{name}: a circle of {} files", circle.len()));
+            findings.extend(lines_within(graph, &circle));
         }
     }
     findings
@@ -236,6 +235,17 @@ fn lines_between<'a>(
         targets.iter().filter_map(move |b| {
             let (a, b) = (files.names.get(*a)?, files.names.get(*b)?);
             (within(a, from) && within(b, to)).then(|| format!("    {a} uses {b}"))
+        })
+    })
+}
+
+/// The arrows between the files of a circle.
+fn lines_within<'a>(files: &'a Graph, circle: &'a [usize]) -> impl Iterator<Item = String> + 'a {
+    let inside = |number: &usize| circle.contains(number);
+    circle.iter().flat_map(move |a| {
+        let targets = files.arrows.get(a).into_iter().flatten().filter(move |b| inside(b));
+        targets.filter_map(|b| {
+            Some(format!("    {} uses {}", files.names.get(*a)?, files.names.get(*b)?))
         })
     })
 }

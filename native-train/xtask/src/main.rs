@@ -70,7 +70,10 @@ fn command(args: &[&str]) -> Fallible<()> {
         ["demo", "--optimise"] => demo(Optimise::Full),
         ["site", "--out", out] => site::site(&Workspace::find()?, Path::new(out), Optimise::Full),
         ["size", folder] => size::site(&Workspace::find()?, Path::new(folder)),
-        ["engine"] => site::engine(&Workspace::find()?, Optimise::Full),
+        ["engine"] => {
+            let workspace = Workspace::find()?;
+            site::engine(&workspace, Optimise::Full.within_reach(&workspace)?)
+        }
         _ => Err(USAGE.into()),
     }
 }

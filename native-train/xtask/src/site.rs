@@ -58,6 +58,7 @@ pub fn site(workspace: &Workspace, out: &Path, level: Optimise) -> Fallible<()> 
     {
         return Err(format!("{}: holds other files; give a new folder", out.display()));
     }
+    let level = level.within_reach(workspace)?;
     engine(workspace, level)?;
     let fresh = out.with_extension("tmp");
     remove(&fresh)?;

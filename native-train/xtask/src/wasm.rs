@@ -26,6 +26,15 @@ impl Optimise {
         }
     }
 
+    /// What can be done here: nothing without wasm-opt, nor npm to fetch it by.
+    pub fn within_reach(self, workspace: &Workspace) -> Fallible<Self> {
+        if self == Self::Not || install::wasm_opt(workspace)?.is_some() {
+            return Ok(self);
+        }
+        println!("neither wasm-opt nor npm is installed: the engine and the page stay larger");
+        Ok(Self::Not)
+    }
+
     /// The level of wasm-opt for the engine, which has to be fast.
     pub fn engine(self) -> Option<&'static str> {
         match self {
@@ -63,13 +72,10 @@ pub fn flags(workspace: &Workspace) -> Fallible<String> {
     Ok(format!("target.{WASM}.rustflags={}", rustflags(workspace)?))
 }
 
-/// Makes a module smaller, where the tool can be had.
+/// Makes a module smaller and faster, where the tool can be had.
 pub fn optimise(workspace: &Workspace, module: &Path, level: Option<&str>) -> Fallible<()> {
     let Some(level) = level else { return Ok(()) };
-    let Some(tool) = install::wasm_opt(workspace)? else {
-        println!("neither wasm-opt nor npm is installed: {} stays larger", module.display());
-        return Ok(());
-    };
+    let Some(tool) = install::wasm_opt(workspace)? else { return Ok(()) };
     let minutes = if level == "-O1" { "1 minute" } else { "4 minutes" };
     announce(&format!("wasm-opt {level} on {}", module.display()), minutes);
     let mut command = workspace.tool(&tool, &[level, "-o"]);

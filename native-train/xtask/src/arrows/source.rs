@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// One imported name.
+/// One imported name, or one path that is written out in the code.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Use {
     /// The path as it is written, without the name it gets by `as`. It ends in `*` for a glob.
@@ -92,6 +92,13 @@ impl Source {
                     self.items.extend(name.filter(|name| is_name(name)).cloned());
                     public = false;
                 }
+                // A path that is written out imports as a `use` line does.
+                "crate" | "super" if next == ":" => {
+                    let path = written_path(tokens, at);
+                    let name = path.last().cloned().unwrap_or_default();
+                    self.uses.push(Use { path, name, inside: inside.clone(), public: false });
+                    continue;
+                }
                 // Bodies hold `use` lines too.
                 "{" => {
                     *at += 1;
@@ -140,6 +147,21 @@ impl Source {
             self.uses.push(line);
         }
     }
+}
+
+/// Reads a path and steps behind it.
+fn written_path(tokens: &[String], at: &mut usize) -> Vec<String> {
+    let mut path = Vec::new();
+    while let Some(name) = tokens.get(*at).filter(|name| is_name(name)) {
+        path.push(name.clone());
+        *at += 1;
+        let colons = tokens.get(*at..*at + 2).is_some_and(|two| two.iter().all(|sign| sign == ":"));
+        if !colons {
+            break;
+        }
+        *at += 2;
+    }
+    path
 }
 
 fn is_name(token: &str) -> bool {
@@ -311,6 +333,13 @@ mod tests {
                     #[cfg(not(test))]\nuse k;\nfn l<'a>(x: &'a str) -> char { '}' }\nuse m::n;";
         assert_eq!(paths(text), ["k", "m::n"]);
         assert!(Source::read(text).modules.is_empty());
+    }
+
+    #[test]
+    fn paths_in_the_code_count_as_imports() {
+        let text =
+            "pub(crate) fn f(x: crate::a::B) { super::c::d(x); e::<super::F>(); super::g() }";
+        assert_eq!(paths(text), ["crate::a::B", "super::c::d", "super::F", "super::g"]);
     }
 
     #[test]
