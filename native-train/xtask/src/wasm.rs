@@ -76,7 +76,7 @@ pub fn flags(workspace: &Workspace) -> Fallible<String> {
 pub fn optimise(workspace: &Workspace, module: &Path, level: Option<&str>) -> Fallible<()> {
     let Some(level) = level else { return Ok(()) };
     let Some(tool) = install::wasm_opt(workspace)? else { return Ok(()) };
-    let minutes = if level == "-O1" { "1 minute" } else { "4 minutes" };
+    let minutes = if level == "-O3" { "4 minutes" } else { "1 minute" };
     announce(&format!("wasm-opt {level} on {}", module.display()), minutes);
     let mut command = workspace.tool(&tool, &[level, "-o"]);
     succeed(command.arg(module).arg(module).args(FEATURES))
