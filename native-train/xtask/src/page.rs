@@ -42,32 +42,50 @@ pub fn build(workspace: &Workspace, out: &Path, level: Optimise) -> Fallible<()>
     remove(&fresh)?;
 
     let html = fs::read_to_string(&index).map_err(|e| format!("{}: {e}", index.display()))?;
-    let mut page = String::new();
-    for line in html.lines() {
-        let Some(kind) = attribute(line, "<link data-build") else {
-            page +=
-                &line.replace("{js}", &format!("./{js}")).replace("{wasm}", &format!("./{wasm}"));
-            page.push('\n');
-            continue;
-        };
-        let href = attribute(line, " href").unwrap_or_default();
-        let from = www.join(href);
-        if !from.exists() {
-            return Err(format!("www/index.html: there is no www/{href}"));
+    let hash = |file: &str| hash_of(&www, &[www.join(file)]);
+    let (page, copies) = filled(&html, &js, &wasm, hash)?;
+    for (from, to) in copies {
+        if !www.join(&from).exists() {
+            return Err(format!("www/index.html: there is no www/{from}"));
         }
-        match kind {
-            "copy" => copy(&from, &out.join(href))?,
-            "css" => {
-                let hash = hash_of(&www, std::slice::from_ref(&from))?;
-                let stem = from.file_stem().unwrap_or_default().to_string_lossy();
-                let name = format!("{stem}-{hash}.css");
-                copy(&from, &out.join(&name))?;
-                page += &format!("    <link rel=\"stylesheet\" href=\"./{name}\" />\n");
-            }
-            other => return Err(format!("www/index.html: data-build is css or copy, not {other}")),
-        }
+        copy(&www.join(from), &out.join(to))?;
     }
     write(&out.join("index.html"), page.as_bytes())
+}
+
+/// A file below `www`, and its name below the site.
+type Copy = (String, String);
+
+/// The page with the names of this build, and what has to be copied for it.
+fn filled(
+    html: &str,
+    js: &str,
+    wasm: &str,
+    hash: impl Fn(&str) -> Fallible<String>,
+) -> Fallible<(String, Vec<Copy>)> {
+    let mut page = String::new();
+    let mut copies = Vec::new();
+    for line in html.lines() {
+        let href = attribute(line, " href").unwrap_or_default();
+        match attribute(line, "<link data-build") {
+            None => {
+                let line = line.replace("{js}", &format!("./{js}"));
+                page += &line.replace("{wasm}", &format!("./{wasm}"));
+                page.push('\n');
+            }
+            Some("copy") => copies.push((href.into(), href.into())),
+            Some("css") => {
+                let stem = Path::new(href).file_stem().unwrap_or_default().to_string_lossy();
+                let name = format!("{stem}-{}.css", hash(href)?);
+                page += &format!("    <link rel=\"stylesheet\" href=\"./{name}\" />\n");
+                copies.push((href.into(), name));
+            }
+            Some(other) => {
+                return Err(format!("www/index.html: data-build is css or copy, not {other}"));
+            }
+        }
+    }
+    Ok((page, copies))
 }
 
 /// The value behind a name, in double quotes, that a line of HTML gives.
@@ -79,6 +97,21 @@ fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_filled_with_the_names_of_its_build() {
+        let html = "<!-- `data-build` -->\n<meta content=\"{js} {wasm}\" />\n\
+                    <link data-build=\"css\" href=\"styles/a.css\" />\n\
+                    <link data-build=\"copy\" href=\"icons\" />\n<p>";
+        let hash = |file: &str| Ok(file.len().to_string());
+        let (page, copies) = filled(html, "p.js", "p.wasm", hash).unwrap();
+        let expected = "<!-- `data-build` -->\n<meta content=\"./p.js ./p.wasm\" />\n    \
+                        <link rel=\"stylesheet\" href=\"./a-12.css\" />\n<p>\n";
+        assert_eq!(page, expected);
+        let pairs = [("styles/a.css", "a-12.css"), ("icons", "icons")];
+        assert_eq!(copies, pairs.map(|(from, to)| (from.to_string(), to.to_string())));
+        assert!(filled("<link data-build=\"x\" />", "", "", hash).is_err());
+    }
 
     #[test]
     fn values_are_those_behind_that_name() {
