@@ -117,9 +117,11 @@ impl RefVlm {
                 let width = config.llm.hidden_size;
                 Linear::new(width, width, false, device)
             }),
-            class_row: config.visual_encoder.classes().filter(|_| config.class_rows).map(|n| {
-                Linear::new(n, config.llm.hidden_size, false, device)
-            }),
+            class_row: config
+                .visual_encoder
+                .classes()
+                .filter(|_| config.class_rows)
+                .map(|n| Linear::new(n, config.llm.hidden_size, false, device)),
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),

@@ -8,7 +8,7 @@ use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;
 use refvlm_record::{Prompt, QuestionPart, Record, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
-use refvlm_scenes::{SceneOptions, World, scene_rng};
+use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 
 /// A question whose answer is known.
 #[derive(Debug, Clone)]
@@ -64,9 +64,6 @@ pub const TABLE_KINDS: [Kind; 11] = [
     Kind::Mixed,
 ];
 
-/// Stream of a scene's random numbers that evaluation draws its questions from.
-const EVALUATION_STREAM: u64 = 3;
-
 /// The samples of one scene: one per kind that it supports.
 pub fn scene_samples(
     world: &World,
@@ -77,7 +74,7 @@ pub fn scene_samples(
     let scene = world.scene(seed, options);
     let mut samples = Vec::new();
     for &kind in kinds {
-        let mut rng = scene_rng(seed, options.split, EVALUATION_STREAM + kind as u64);
+        let mut rng = scene_rng(seed, options.split, Stream::Evaluation(kind));
         let Some(dialogue) = dialogue_of(kind, &scene, &mut rng) else { continue };
         samples.push(Sample {
             kind: full_kind(kind.name(), &dialogue.record),

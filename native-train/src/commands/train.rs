@@ -1,13 +1,13 @@
 //! `refvlm train`.
 
 use super::Outcome;
+use super::import::local;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use refvlm_model::triplet::Tokenizer;
 use refvlm_data::Collection;
+use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
-use super::import::local;
 use refvlm_native::train::config::PhotoConfig;
 use refvlm_native::train::source::mix::MixSource;
 use refvlm_native::train::source::photos::PhotoSource;
@@ -97,7 +97,13 @@ impl Train {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }
         if let Some(photos) = &file.photos {
-            return self.with_photos(&file, photos, (&world, &tokenizer), student, (&device, &stop));
+            return self.with_photos(
+                &file,
+                photos,
+                (&world, &tokenizer),
+                student,
+                (&device, &stop),
+            );
         }
         let source = SceneSource::sight(&file, &world, &tokenizer);
         let task = SightTask::new(&file, &tokenizer, &source)?;
@@ -122,7 +128,8 @@ impl Train {
         (device, stop): (&Device, &AtomicBool),
     ) -> Outcome {
         let folder = self.data.as_ref();
-        let folder = folder.ok_or("the configuration asks for photos; name their folder: --data")?;
+        let folder =
+            folder.ok_or("the configuration asks for photos; name their folder: --data")?;
         let collection = Collection::open(folder)?;
         for fault in &collection.faults {
             eprintln!("left out: {fault}");

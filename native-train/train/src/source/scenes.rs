@@ -10,13 +10,8 @@ use refvlm_model::learning::example::{Example, Setup};
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
 use refvlm_scenes::dialog::{dialogues, pointing};
-use refvlm_scenes::{Scene, SceneOptions, Split, World, scene_rng};
+use refvlm_scenes::{Scene, SceneOptions, Split, Stream, World, scene_rng};
 use std::ops::Range;
-
-/// Stream of a scene's random numbers that its dialogues draw from.
-const DIALOGUE_STREAM: u64 = 1;
-/// Stream of a scene's random numbers that its pointing is drawn from.
-const POINTING_STREAM: u64 = 2;
 
 /// Pictures of the held-out loss of seeing and pointing.
 const HELD_OUT_SIGHT: u64 = 32;
@@ -75,11 +70,11 @@ impl<'a> SceneSource<'a> {
                 None => number,
             };
             let scene = self.world.scene(seed, &options);
-            let record = pointing(&scene, &mut scene_rng(number, split, POINTING_STREAM));
+            let record = pointing(&scene, &mut scene_rng(number, split, Stream::Pointing));
             let pointing = self.example(&scene, split, &record)?;
             let example = match self.dialogues {
                 true => {
-                    let mut rng = scene_rng(number, split, DIALOGUE_STREAM);
+                    let mut rng = scene_rng(number, split, Stream::Dialogues);
                     let dialogue = dialogues(&scene, &mut rng, &self.file.dialogues);
                     Some(self.example(&scene, split, &dialogue.record)?)
                 }
