@@ -24,6 +24,7 @@ mod sources;
 pub mod split;
 mod view;
 mod wording;
+pub mod words;
 
 pub use coco::{Collection, MAX_JSON_BYTES};
 pub use dialogues::{Dialogue, DialogueOptions, Kind, dialogues, pointing};

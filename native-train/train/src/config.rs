@@ -106,6 +106,10 @@ pub struct TrainConfig {
     pub dense_weight: f64,
     /// Weight of naming what the rows of picture and prompts show.
     pub naming_weight: f64,
+    /// Weight of drawing the rows of the classifier's classes towards the classes' words, in both
+    /// stages.
+    #[serde(default)]
+    pub class_weight: f64,
     /// Weight of what decoders are asked of prompts directly, as in the stage before.
     pub pointing_weight: f64,
     /// Weight of 1 - cosine between the state at a `<REF>` and that which stands for a prompt on

@@ -52,10 +52,15 @@ pub(super) fn proposal_loss(
     let mean = |x: Tensor<2>| (x * share.clone()).sum() / n as f64;
     let quality = hard_iou(logits, labels, valid);
     let judged = proposals.confidence.clone().narrow(0, 0, n).reshape([n * count]);
+    let chosen = proposals.confidence.clone().narrow(0, 0, n).detach().argmax(1);
+    let ious = quality.clone().reshape([n, count]);
     let terms = [
         ("cross", a, mean(cross)),
         ("dice", b, mean(dice)),
         ("confidence", config.confidence_loss_coefficient, confidence(judged, quality)),
+        // Not learned, but what the log should tell: the answer's IoU and the best proposal's.
+        ("iou", 0.0, ious.clone().gather(1, chosen).mean()),
+        ("best_iou", 0.0, ious.max_dim(1).mean()),
     ];
     UnitLoss::sum(terms, (0..n).collect(), &device)
 }

@@ -57,6 +57,7 @@ impl Task for FullTask<'_> {
         let seen = [item.examples.len(), batch.tokens + item.examples.len() * trunk];
         let mut losses = Losses::new(Tensor::zeros([1], device), seen);
         losses.add("text", step.text, config.weights.text);
+        losses.add_some("classes", self.teachers.classes(model), config.class_weight);
         for (unit, loss) in step.units {
             losses.add_unit("", unit, loss, config.weights.of(unit));
         }

@@ -64,6 +64,7 @@ impl Task for SightTask<'_> {
         for (unit, loss) in units.map_err(|e| e.to_string())? {
             losses.add_unit("", unit, loss, config.weights.of(unit));
         }
+        losses.add_some("classes", self.teachers.classes(model), config.class_weight);
         for (name, loss) in named {
             losses.add_some(name, loss, file.sight.naming_weight);
         }

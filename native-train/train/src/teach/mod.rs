@@ -1,13 +1,15 @@
 //! Teachers: losses beside those of text and units.
 //!
 //! [`dense`] and [`naming`] know more of a picture than its record says, so they are asked only
-//! where the truth of the pictures is known; [`alignment`] needs no truth.
+//! where the truth of the pictures is known; [`alignment`] and [`classes`] need no truth.
 
 pub mod alignment;
+pub mod classes;
 pub mod dense;
 pub mod naming;
 
 use burn::tensor::Tensor;
+use classes::ClassNames;
 use dense::{DenseHeads, Legend};
 use naming::Names;
 use refvlm_model::learning::pointing::PointingBatch;
@@ -15,11 +17,12 @@ use refvlm_model::refvlm::{RefVlm, Sight};
 use refvlm_model::triplet::{TokenError, Tokenizer};
 use refvlm_scenes::Scene;
 
-/// The teachers that need truth.
+/// What teachers know beforehand.
 #[derive(Debug, Clone)]
 pub struct Teachers {
     legend: Legend,
     names: Names,
+    classes: ClassNames,
 }
 
 impl Teachers {
@@ -28,7 +31,11 @@ impl Teachers {
     /// # Errors
     /// When a name cannot be encoded.
     pub fn new(tokenizer: &Tokenizer, vocabulary: usize) -> Result<Self, TokenError> {
-        Ok(Self { legend: Legend::new(), names: Names::new(tokenizer, vocabulary)? })
+        Ok(Self {
+            legend: Legend::new(),
+            names: Names::new(tokenizer, vocabulary)?,
+            classes: ClassNames::new(tokenizer)?,
+        })
     }
 
     /// The losses of naming what the rows of picture and prompts show; see [`Names::losses`].
@@ -44,6 +51,14 @@ impl Teachers {
         states: Tensor<2>,
     ) -> [(&'static str, Option<Tensor<1>>); 2] {
         self.names.losses(model, truth, sight, pointing, states)
+    }
+
+    /// The loss of the classes' rows; see [`ClassNames::loss`].
+    ///
+    /// # Shapes
+    /// returns `[1]`
+    pub fn classes(&self, model: &RefVlm) -> Option<Tensor<1>> {
+        self.classes.loss(model)
     }
 
     /// The losses of the towers' throw-away heads; see [`DenseHeads::loss`].
