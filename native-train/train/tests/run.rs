@@ -111,7 +111,6 @@ impl Source for Untold<'_> {
 /// The parts of the loss of one step, which all must be finite.
 fn parts<T: Task<Module = Student>>(tiny: &Tiny, task: &T) -> Vec<String> {
     let student = tiny.student(3);
-    // Few pictures have people, so the step is one that shows some.
     let item = task.item(0, Part { index: 0, of: 1 }).unwrap();
     let losses = task.loss(&student, item, &tiny.device).unwrap();
     let total = losses.total.into_scalar::<f32>();
@@ -134,7 +133,7 @@ fn both_stages_have_all_their_losses_and_teachers_need_truth() {
     (tiny.file.sight.pictures, tiny.file.train.pictures) = (6, 6);
     tiny.file.dialogues.turns = 12;
     let parameters = tiny.student(0).num_params();
-    assert!(parameters < 40_000, "{parameters} parameters");
+    assert!(parameters < 50_000, "{parameters} parameters");
     let (file, tokenizer) = (&tiny.file, &tiny.tokenizer);
 
     let source = SceneSource::sight(file, &tiny.world, tokenizer);
