@@ -5,22 +5,10 @@
 //! rows that stays in the cache; the input itself is read once and the output written once. As for
 //! the packed products, the same source is compiled a second time for AVX2 on x86-64.
 
-/// Channels that are computed together; 16 numbers fill a cache line.
-const LANES: usize = 16;
+use crate::lanes::{LANES, Lanes, add_product, lanes, same_padding, store, taps};
+
 /// Neighbouring cells that share one read of the weights; more would spill registers.
 const CELLS: usize = 2;
-
-type Lanes = [f32; LANES];
-
-/// TensorFlow's SAME padding of an axis: how long the output is, and the zeros before and behind
-/// the input. Where their number is odd, the one more is behind.
-pub fn same_padding(length: usize, kernel: usize, stride: usize) -> (usize, [usize; 2]) {
-    let stride = stride.max(1);
-    let out = length.div_ceil(stride);
-    let covered = out.saturating_sub(1) * stride + kernel;
-    let zeros = covered.saturating_sub(length);
-    (out, [zeros / 2, zeros - zeros / 2])
-}
 
 /// The weights of a depthwise convolution, in the order in which they are read.
 #[derive(Debug, Clone)]
@@ -39,14 +27,8 @@ impl Depthwise {
     /// - `weight` `[channels, kernel, kernel]`, row-major
     /// - `bias` `[channels]`, which says how many channels there are
     pub fn new(weight: &[f32], bias: &[f32], kernel: usize, stride: usize) -> Self {
-        let (channels, area) = (bias.len(), kernel * kernel);
-        let mut taps = vec![[0.0; LANES]; channels.div_ceil(LANES) * area];
-        for (channel, weight) in weight.chunks_exact(area.max(1)).take(channels).enumerate() {
-            let first = channel / LANES * area;
-            for (tap, &weight) in taps[first..].iter_mut().zip(weight) {
-                tap[channel % LANES] = weight;
-            }
-        }
+        let channels = bias.len();
+        let taps = taps(weight, channels, kernel * kernel);
         Self { channels, kernel, stride: stride.max(1), taps, bias: lanes(bias) }
     }
 
@@ -69,15 +51,6 @@ impl Depthwise {
         all_rows::<{ cfg!(target_arch = "aarch64") }>(self, x, size, before.as_deref(), &mut y);
         y
     }
-}
-
-/// Numbers per channel in lanes, with zeros behind the last.
-fn lanes(numbers: &[f32]) -> Vec<Lanes> {
-    let mut lanes = vec![[0.0; LANES]; numbers.len().div_ceil(LANES)];
-    for (to, &from) in lanes.as_flattened_mut().iter_mut().zip(numbers) {
-        *to = from;
-    }
-    lanes
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -199,29 +172,6 @@ fn cells<const N: usize, const FMA: bool>(
     sums
 }
 
-#[inline(always)]
-fn add_product<const FMA: bool>(mut sums: Lanes, x: &Lanes, tap: &Lanes) -> Lanes {
-    for l in 0..LANES {
-        // Without the instruction `mul_add` would be a slow library call.
-        sums[l] = if FMA { x[l].mul_add(tap[l], sums[l]) } else { sums[l] + x[l] * tap[l] };
-    }
-    sums
-}
-
-/// Sixteen channels of a row of the output.
-#[inline(always)]
-fn store(sums: &[Lanes], y: &mut [f32], first: usize, channels: usize) {
-    let width = (channels - first).min(LANES);
-    for (sums, y) in sums.iter().zip(y.chunks_exact_mut(channels)) {
-        let y = &mut y[first..first + width];
-        let sums = sums.map(|sum| sum.clamp(0.0, 6.0));
-        match y.as_mut_array::<LANES>() {
-            Some(y) => *y = sums,
-            None => y.copy_from_slice(&sums[..width]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,16 +262,6 @@ mod tests {
             }
         }
         assert!(inside > 1000 && cut > 1000, "{inside} {cut}");
-    }
-
-    #[test]
-    fn the_odd_zero_stands_behind() {
-        // TensorFlow's own examples: the padding depends on the input's length.
-        assert_eq!(same_padding(96, 3, 2), (48, [0, 1]));
-        assert_eq!(same_padding(75, 3, 2), (38, [1, 1]));
-        assert_eq!(same_padding(24, 5, 2), (12, [1, 2]));
-        assert_eq!(same_padding(53, 5, 1), (53, [2, 2]));
-        assert_eq!(same_padding(4, 1, 2), (2, [0, 0]));
     }
 
     #[test]

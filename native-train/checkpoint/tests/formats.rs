@@ -112,3 +112,20 @@ fn a_file_of_python_2_is_read() {
 fn an_exported_graph_gets_its_modules_names_back() {
     equal("graph.onnx", "onnx.safetensors");
 }
+
+/// A view of a storage of six numbers as a matrix of three rows, columns first, as programs leave it
+/// that had a tensor of another framework transposed.
+#[test]
+fn a_transposed_tensor_comes_row_by_row() {
+    let tensor = b"\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storage\
+        ctorch\nFloatStorage\nU\x018U\x03cpuK\x06NtQK\x00K\x03K\x02\x86K\x01K\x03\x86\x89NtRs.";
+    let numbers = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0].map(f32::to_le_bytes).concat();
+    let file = common::legacy(tensor, common::LIST, &[&6u64.to_le_bytes()[..], &numbers].concat());
+    let checkpoint = Checkpoint::from_source(Source::memory("transposed", file)).unwrap();
+    let tensor = checkpoint.require("w").unwrap();
+    assert_eq!(tensor.shape, [3, 2]);
+    assert_eq!(checkpoint.read(tensor).unwrap(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    let mut part = [0.0; 3];
+    checkpoint.read_range(tensor, 2, &mut part).unwrap();
+    assert_eq!(part, [2.0, 5.0, 3.0]);
+}

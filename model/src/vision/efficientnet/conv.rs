@@ -4,7 +4,7 @@ use crate::layers::{on_host, uniform};
 use burn::module::{Module, Param};
 use burn::tensor::ops::{ConvOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
-use refvlm_shaders::{Depthwise, same_padding};
+use refvlm_shaders::{Depthwise, Stem, same_padding};
 
 /// `max(0, min(x, 6))`
 pub fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -36,6 +36,14 @@ impl StemConv {
     /// # Shapes
     /// `[batch, 3, height, width]` -> `[batch, ceil(height / stride), ceil(width / stride), out]`
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<4> {
+        if on_host(&pixels.device()) {
+            let [d_out, _, kernel, _] = self.weight.dims();
+            let (weight, bias) = (numbers(self.weight.val()), numbers(self.bias.val()));
+            let conv = Stem::new(slice(&weight), slice(&bias), kernel, self.stride);
+            let [_, _, height, width] = pixels.dims();
+            let [rows, columns] = [height, width].map(|length| length.div_ceil(self.stride));
+            return on_maps(pixels, [rows, columns, d_out], |x| conv.relu6(x, [height, width]));
+        }
         relu6(convolve(pixels, &self.weight, &self.bias, self.stride, 1).permute([0, 2, 3, 1]))
     }
 }
@@ -70,7 +78,15 @@ impl DepthwiseConv {
     /// - returns `[batch, ceil(height / stride), ceil(width / stride), channels]`
     pub fn forward(&self, x: Tensor<4>, before: Option<Tensor<1>>) -> Tensor<4> {
         if on_host(&x.device()) {
-            return self.host_forward(x, before);
+            let [_, _, kernel, _] = self.weight.dims();
+            let (weight, bias) = (numbers(self.weight.val()), numbers(self.bias.val()));
+            let conv = Depthwise::new(slice(&weight), slice(&bias), kernel, self.stride);
+            let before = before.map(numbers);
+            let [_, height, width, channels] = x.dims();
+            let [rows, columns] = [height, width].map(|length| length.div_ceil(self.stride));
+            return on_maps(x, [rows, columns, channels], |x| {
+                conv.relu6(x, [height, width], before.as_ref().map(slice))
+            });
         }
         let dtype = x.dtype();
         let x = match before {
@@ -81,25 +97,26 @@ impl DepthwiseConv {
         let y = convolve(x, &self.weight, &self.bias, self.stride, groups);
         relu6(y.permute([0, 2, 3, 1]))
     }
+}
 
-    fn host_forward(&self, x: Tensor<4>, before: Option<Tensor<1>>) -> Tensor<4> {
-        let (device, dtype) = (x.device(), x.dtype());
-        let [batch, height, width, channels] = x.dims();
-        let [_, _, kernel, _] = self.weight.dims();
-        let (weight, bias) = (numbers(self.weight.val()), numbers(self.bias.val()));
-        let conv = Depthwise::new(slice(&weight), slice(&bias), kernel, self.stride);
-        let before = before.map(numbers);
-        let x = numbers(x);
-        let mut y = vec![];
-        for map in slice(&x).chunks_exact((height * width * channels).max(1)) {
-            let map = conv.relu6(map, [height, width], before.as_ref().map(slice));
-            // The one map of a batch is taken as it is.
-            if y.is_empty() { y = map } else { y.extend(map) }
+/// A function of one map, of each map of a batch.
+fn on_maps(x: Tensor<4>, shape: [usize; 3], run: impl Fn(&[f32]) -> Vec<f32>) -> Tensor<4> {
+    let (device, dtype) = (x.device(), x.dtype());
+    let [batch, a, b, c] = x.dims();
+    let x = numbers(x);
+    let mut y = vec![];
+    for map in slice(&x).chunks_exact((a * b * c).max(1)) {
+        let map = run(map);
+        // The one map of a batch is taken as it is.
+        if y.is_empty() {
+            y = map;
+        } else {
+            y.extend(map);
         }
-        let [rows, columns] = [height, width].map(|length| length.div_ceil(self.stride));
-        let y = TensorData::new(y, [batch, rows, columns, channels]);
-        Tensor::from_data(y, (&device, dtype))
     }
+    let [rows, columns, channels] = shape;
+    let y = TensorData::new(y, [batch, rows, columns, channels]);
+    Tensor::from_data(y, (&device, dtype))
 }
 
 fn numbers<const D: usize>(x: Tensor<D>) -> TensorData {
