@@ -170,7 +170,8 @@ mod tests {
     #[test]
     fn distances_are_exact() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for (w, h, share) in [(1, 1, 0.5), (7, 1, 0.3), (1, 9, 0.2), (17, 13, 0.05), (12, 31, 0.6)] {
+        for (w, h, share) in [(1, 1, 0.5), (7, 1, 0.3), (1, 9, 0.2), (17, 13, 0.05), (12, 31, 0.6)]
+        {
             for of in [0, 1] {
                 let mask = random(w, h, share, &mut rng);
                 let found = distances(&mask, of);

@@ -88,15 +88,12 @@ impl Cut {
         let scale = scale.min(2.0);
         let size = [w, h].map(|side| ((side as f32 * scale).round() as u32).max(1));
         let picture = imageops::crop_imm(source, x, y, w, h);
-        let picture = imageops::resize(
-            &*picture,
-            size[0],
-            size[1],
-            imageops::FilterType::Triangle,
-        );
+        let picture = imageops::resize(&*picture, size[0], size[1], imageops::FilterType::Triangle);
         let alpha = soft(&mask, [x, y, w, h], size);
-        let [free_x, free_y] =
-            [i64::from(base.width) - i64::from(size[0]), i64::from(base.height) - i64::from(size[1])];
+        let [free_x, free_y] = [
+            i64::from(base.width) - i64::from(size[0]),
+            i64::from(base.height) - i64::from(size[1]),
+        ];
         let place = |free: i64, side: u32, rng: &mut ChaCha8Rng| {
             // Up to a fifth may lie outside.
             let over = i64::from(side / 5);
@@ -171,7 +168,11 @@ fn below(thing: &Thing, covered: &Mask, picture: f32) -> Option<Thing> {
         Some(mut mask) => {
             let before = mask.area() as f32;
             subtract(&mut mask, covered);
-            if mask.area() as f32 == before { thing.clone() } else { uncovered(thing, &mask, before, picture)? }
+            if mask.area() as f32 == before {
+                thing.clone()
+            } else {
+                uncovered(thing, &mask, before, picture)?
+            }
         }
         None => {
             let [x, y, w, h] = thing.bbox;
@@ -219,4 +220,3 @@ fn soft(mask: &Mask, [x0, y0, w, h]: [u32; 4], [out_w, out_h]: [u32; 2]) -> Vec<
     }
     alpha
 }
-

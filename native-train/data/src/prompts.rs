@@ -232,7 +232,7 @@ fn steps_outside(points: &[[f32; 2]], mask: &Mask) -> usize {
 fn daub(mask: &Mask, rng: &mut ChaCha8Rng) -> Option<Prompt> {
     let [_, _, w, h] = mask.bounds()?;
     let side = w.max(h) as f32;
-    let reach = side * rng.random_range(0.03..=0.08);
+    let reach = (side * rng.random_range(0.03..=0.08)).max(1.0);
     let outwards = rng.random_bool(0.7);
     let smooth = side * rng.random_range(0.0..=0.04);
     let margin = (2.0 * reach + smooth).ceil() as u32 + 2;
@@ -245,8 +245,7 @@ fn daub(mask: &Mask, rng: &mut ChaCha8Rng) -> Option<Prompt> {
     let cell = (side / DAUB_CELLS).max(2.0);
     let columns = (window.mask.width as f32 / cell) as usize + 2;
     let rows = (window.mask.height as f32 / cell) as usize + 2;
-    let grid: Vec<f32> =
-        (0..columns * rows).map(|_| rng.random_range(-wander..=wander)).collect();
+    let grid: Vec<f32> = (0..columns * rows).map(|_| rng.random_range(-wander..=wander)).collect();
     let width = window.mask.width as usize;
     for (at, pixel) in window.mask.pixels.iter_mut().enumerate() {
         let (gx, gy) = ((at % width) as f32 / cell, (at / width) as f32 / cell);
@@ -262,7 +261,7 @@ fn daub(mask: &Mask, rng: &mut ChaCha8Rng) -> Option<Prompt> {
     if smooth >= 1.0 {
         window.mask = closed(&window.mask, smooth);
     }
-    let painted = if window.mask.area() == 0 { mask.clone() } else { window.back(mask.width, mask.height) };
+    let painted =
+        if window.mask.area() == 0 { mask.clone() } else { window.back(mask.width, mask.height) };
     Some(Prompt::Mask { mask: painted.to_rle() })
 }
-

@@ -39,6 +39,8 @@ struct Facts {
     not_complete_for: Vec<String>,
     /// Categories that are no names.
     nameless: Vec<String>,
+    /// Nouns of stuff and parts, which nobody counts or lists in a caption.
+    uncounted: Vec<String>,
     nouns: BTreeMap<String, Word>,
     split: Rule,
 }
@@ -115,6 +117,11 @@ impl Source {
         self.nouns.iter().filter(move |noun| {
             (every || has(&facts.complete_for, noun)) && !has(&facts.not_complete_for, noun)
         })
+    }
+
+    /// Whether the noun is of stuff or a part, which nobody counts or lists in a caption.
+    pub(crate) fn uncounted(&self, noun: &str) -> bool {
+        self.facts.uncounted.iter().any(|known| known == noun)
     }
 
     pub(crate) fn split_rule(&self) -> &Rule {

@@ -111,9 +111,11 @@ mod tests {
         for source in ["ccp", "somewhere"] {
             assert!((150..250).contains(&kept(source)), "{source}: {}", kept(source));
         }
-        let sides: Vec<u64> = (0..64).filter(|k| of_name("ccp", &format!("{k:04}")) == Split::Validation).collect();
+        let sides: Vec<u64> =
+            (0..64).filter(|k| of_name("ccp", &format!("{k:04}")) == Split::Validation).collect();
         assert_eq!(sides, FIRST_OF_CCP, "the border has moved: models have seen what judges them");
     }
 
-    const FIRST_OF_CCP: &[u64] = &[];
+    /// Which of the first 64 pictures of `ccp` are kept back.
+    const FIRST_OF_CCP: &[u64] = &[3, 19, 37, 38, 40, 46, 52];
 }

@@ -97,12 +97,7 @@ pub(crate) struct Values<'a> {
 
 impl Family {
     /// A question in one of the ways of this family.
-    pub fn ask(
-        self,
-        set: WordingSet,
-        values: &Values,
-        rng: &mut ChaCha8Rng,
-    ) -> Vec<QuestionPart> {
+    pub fn ask(self, set: WordingSet, values: &Values, rng: &mut ChaCha8Rng) -> Vec<QuestionPart> {
         let templates = TEMPLATES.get(self as usize);
         let list = templates.map(|templates| match set {
             WordingSet::Training => &templates.training,
@@ -182,10 +177,11 @@ fn roughened(mut parts: Vec<QuestionPart>, rng: &mut ChaCha8Rng) -> Vec<Question
     let lower = rng.random_bool(0.25);
     let bare = rng.random_bool(0.15);
     let polite = rng.random_bool(0.06);
-    let said = parts.iter().any(|part| {
-        matches!(part, QuestionPart::Text(text) if text.to_lowercase().contains("please"))
-    });
-    let imperative = matches!(parts.first(), Some(QuestionPart::Text(text)) if !text.starts_with("I "));
+    let said = parts.iter().any(
+        |part| matches!(part, QuestionPart::Text(text) if text.to_lowercase().contains("please")),
+    );
+    let imperative =
+        matches!(parts.first(), Some(QuestionPart::Text(text)) if !text.starts_with("I "));
     if let Some(QuestionPart::Text(last)) = parts.last_mut() {
         if polite && imperative && !said && last.ends_with('.') && !last.contains(',') {
             last.truncate(last.len() - 1);
@@ -271,7 +267,8 @@ mod tests {
             for _ in 0..200 {
                 let values = Values { class: "dog", prompt: Some(4), ..Values::default() };
                 let parts = family.ask(WordingSet::Training, &values, &mut rng);
-                let prompts = parts.iter().filter(|part| **part == QuestionPart::Prompt { prompt: 4 });
+                let prompts =
+                    parts.iter().filter(|part| **part == QuestionPart::Prompt { prompt: 4 });
                 assert_eq!(prompts.count(), 1);
                 let braces = |part: &QuestionPart| matches!(part, QuestionPart::Text(t) if t.contains('{') || t.is_empty());
                 assert!(!parts.iter().any(braces), "{parts:?}");

@@ -181,9 +181,7 @@ impl<'a> Draft<'a> {
 
     /// A noun of which nothing is there, nor anything that some would call so.
     pub fn absent(&self, rng: &mut ChaCha8Rng) -> Option<&'a str> {
-        let there = |noun: &str| {
-            self.photo.things.iter().any(|thing| related(thing.noun(), noun))
-        };
+        let there = |noun: &str| self.photo.things.iter().any(|thing| related(thing.noun(), noun));
         let absent: Vec<&str> =
             self.photo.complete_for.iter().map(String::as_str).filter(|n| !there(n)).collect();
         absent.choose(rng).copied()
@@ -196,12 +194,7 @@ impl<'a> Draft<'a> {
         also.filter(|_| rng.random_bool(0.25)).map_or_else(|| noun.to_string(), String::clone)
     }
 
-    pub fn ask(
-        &self,
-        family: Family,
-        values: &Values,
-        rng: &mut ChaCha8Rng,
-    ) -> Vec<QuestionPart> {
+    pub fn ask(&self, family: Family, values: &Values, rng: &mut ChaCha8Rng) -> Vec<QuestionPart> {
         family.ask(self.wordings, values, rng)
     }
 
