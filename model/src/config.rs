@@ -1,8 +1,10 @@
 //! A whole model in one configuration: every size, and every choice between the published
 //! behaviour and ours. `[model]` in `configs/scenes.toml` is one value of this type.
 
-use crate::decoding::sam::SamUnitConfig;
-use crate::decoding::{DecoderConfig, DecoderConfigError, VdAdapterConfig};
+use crate::decoding::{
+    DecoderConfig, DecoderConfigError, PromptedConfig, SamUnitConfig, VdAdapterConfig,
+    check_channels,
+};
 use crate::image::BoxDigits;
 use crate::language::{ConfigError, LlamaConfig};
 use crate::prompting::{RegionConfig, VptConfig};
@@ -21,10 +23,10 @@ pub struct ModelConfig {
     /// Side of the square picture the convolutional tower sees, in px.
     #[serde(default)]
     pub tower_size: usize,
-    /// Transformer tower.
+    /// Transformer, or a convolutional tower in its place.
     pub visual_encoder: VisualEncoderConfig,
-    /// Which hidden states of the transformer tower are used, one or a list, counted from the end:
-    /// -1 is the output of the last block, -2 that of the block before it.
+    /// Which hidden states of the visual encoder are used, one or a list, counted from the end:
+    /// -1 is the output of its last block or stage, -2 that of the one before it.
     pub visual_select_layer: Layers,
     /// Convolutional tower; a model without it has the transformer's maps alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +38,11 @@ pub struct ModelConfig {
     /// reads, do already; small towers trained here pass on what is there, but hardly where.
     #[serde(default)]
     pub row_positions: bool,
+    /// Whether prompts and picture have one more row each, which says what the classifier of the
+    /// visual encoder takes them for: the classes' rows, weighted by their probabilities. Needs an
+    /// encoder with a classifier.
+    #[serde(default)]
+    pub class_rows: bool,
     /// Maps that visual prompts are pooled from, joined likewise.
     pub prompt_features: Vec<usize>,
     /// How a prompt becomes a region: weights over the cells of those maps.
@@ -64,6 +71,9 @@ pub struct ModelConfig {
     /// `Session` uses it; it cannot be trained here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vd_adapter: Option<VdAdapterConfig>,
+    /// A mask decoder that is told where prompts lie, in place of `mask_decoder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompted_decoder: Option<PromptedConfig>,
     /// SAM in place of the mask decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sam_decoder: Option<SamUnitConfig>,
@@ -133,7 +143,7 @@ pub enum ModelConfigError {
         /// Which.
         part: &'static str,
         /// What is wrong.
-        source: crate::vision::ConfigError,
+        source: crate::layers::ConfigError,
     },
     /// Anything else.
     #[error("{field}: {problem}")]
@@ -146,11 +156,15 @@ pub enum ModelConfigError {
 }
 
 impl ModelConfig {
-    /// Channels of the pyramid: the convolutional tower's maps, then the transformer's.
+    /// Channels of the pyramid: the convolutional tower's maps, then the visual encoder's.
     pub fn pyramid_channels(&self) -> Vec<usize> {
-        let channels = self.visual_encoder.hidden_size();
-        let layers = self.visual_select_layer.as_slice().iter().map(|_| channels);
+        let layers = self.encoder_maps().into_iter().map(|(channels, _)| channels);
         self.tower_channels().iter().copied().chain(layers).collect()
+    }
+
+    /// Channels and side of each map of the visual encoder.
+    fn encoder_maps(&self) -> Vec<(usize, usize)> {
+        self.visual_encoder.maps(self.visual_select_layer.as_slice())
     }
 
     fn tower_channels(&self) -> &[usize] {
@@ -176,8 +190,7 @@ impl ModelConfig {
 
     /// Side of each map of the pyramid.
     pub fn pyramid_sides(&self) -> Vec<usize> {
-        let side = self.visual_encoder.image_size() / self.visual_encoder.patch_size().max(1);
-        let layers = self.visual_select_layer.as_slice().iter().map(|_| side);
+        let layers = self.encoder_maps().into_iter().map(|(_, side)| side);
         let tower = (0..self.tower_channels().len()).map(|i| self.tower_size / (4 << i));
         tower.chain(layers).collect()
     }
@@ -194,9 +207,15 @@ impl ModelConfig {
         select.first().and_then(|&i| sides.get(i)).copied().unwrap_or(0)
     }
 
-    /// Rows that a picture takes in the language model.
+    /// Rows that a picture takes in the language model: one for each cell, and one for its class
+    /// where there are such rows.
     pub fn image_rows(&self) -> usize {
-        self.selected_side(&self.image_features).pow(2)
+        self.selected_side(&self.image_features).pow(2) + usize::from(self.class_rows)
+    }
+
+    /// Rows that a prompt takes in the language model.
+    pub fn prompt_rows(&self) -> usize {
+        self.vpt_encoder.tokens() + usize::from(self.class_rows)
     }
 
     /// The decoder of a unit, where there is one.
@@ -214,12 +233,26 @@ impl ModelConfig {
         self.sam_decoder.as_ref().map(|unit| unit.sam.image_encoder.image_size())
     }
 
+    /// The maps that a unit's decoder looks at, finest first; empty where there is no such decoder
+    /// or it is SAM's.
+    pub fn decoder_index(&self, unit: Unit) -> &[usize] {
+        match (&self.prompted_decoder, unit) {
+            (Some(decoder), Unit::Mask) => &decoder.encoder_input_index,
+            _ => self.decoder(unit).map_or(&[], |decoder| &decoder.encoder_input_index),
+        }
+    }
+
+    /// Side of the maps that tell the mask decoder where prompts lie; none where it is not told.
+    pub fn prompt_map_side(&self) -> Option<usize> {
+        self.prompted_decoder.as_ref().map(|_| self.decoder_side(Unit::Mask))
+    }
+
     /// Side of the map that a unit's decoder works at.
     pub fn decoder_side(&self, unit: Unit) -> usize {
         if let (Unit::Mask, Some(unit)) = (unit, &self.sam_decoder) {
             return unit.sam.image_encoder.grid();
         }
-        let first = self.decoder(unit).and_then(|d| d.encoder_input_index.first().copied());
+        let first = self.decoder_index(unit).first().copied();
         first.and_then(|i| self.pyramid_sides().get(i).copied()).unwrap_or(0)
     }
 
@@ -239,11 +272,15 @@ impl ModelConfig {
                 return Err(ModelConfigError::Other { field: "tower_size", problem });
             }
         }
-        let blocks = self.visual_encoder.num_hidden_layers() as isize;
+        let last = self.visual_encoder.layers();
         let layers = self.visual_select_layer.as_slice();
-        if layers.is_empty() || layers.iter().any(|&l| l >= 0 || blocks + 1 + l < 0) {
-            let problem = format!("must be -1 to -{}", blocks + 1);
+        if layers.is_empty() || layers.iter().any(|&l| l >= 0 || l.unsigned_abs() > last) {
+            let problem = format!("must be -1 to -{last}");
             return Err(ModelConfigError::Other { field: "visual_select_layer", problem });
+        }
+        if self.class_rows && self.visual_encoder.classes().is_none() {
+            let problem = "needs a visual_encoder with classes".into();
+            return Err(ModelConfigError::Other { field: "class_rows", problem });
         }
         self.vpt_encoder.check().map_err(part("vpt_encoder"))?;
         let channels = self.pyramid_channels();
@@ -291,14 +328,37 @@ impl ModelConfig {
                 return Err(ModelConfigError::StateWidth { unit, found, expected });
             }
         }
+        if let Some(decoder) = &self.prompted_decoder {
+            let failed = |source| ModelConfigError::Decoder { unit: Unit::Mask, source };
+            decoder.validate().map_err(failed)?;
+            let (index, dim) = (&decoder.encoder_input_index, &decoder.encoder_input_dim);
+            check_channels(index, dim, &self.decoder_channels()).map_err(failed)?;
+            let (found, expected) = (decoder.quries_input_dim, self.llm.hidden_size);
+            if found != expected {
+                return Err(ModelConfigError::StateWidth { unit: Unit::Mask, found, expected });
+            }
+            let sides = self.pyramid_sides();
+            let sides: Vec<usize> = index.iter().filter_map(|&i| sides.get(i).copied()).collect();
+            if sides.windows(2).any(|pair| pair[0] != 2 * pair[1]) {
+                let problem = format!(
+                    "encoder_input_index names maps of sides {sides:?}; each must be half as wide \
+                     as the one before"
+                );
+                return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
+            }
+            if self.mask_decoder.is_some() {
+                let problem = "takes the place of mask_decoder; remove one of the two".into();
+                return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
+            }
+        }
         if let Some(sam) = &self.sam_decoder {
             sam.check().map_err(part("sam_decoder"))?;
             let (found, expected) = (sam.quries_input_dim, self.llm.hidden_size);
             if found != expected {
                 return Err(ModelConfigError::StateWidth { unit: Unit::Mask, found, expected });
             }
-            if self.mask_decoder.is_some() {
-                let problem = "takes the place of mask_decoder; remove one of the two".into();
+            if self.mask_decoder.is_some() || self.prompted_decoder.is_some() {
+                let problem = "takes the place of the mask decoder; remove one of the two".into();
                 return Err(ModelConfigError::Other { field: "sam_decoder", problem });
             }
         }

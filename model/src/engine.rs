@@ -12,10 +12,12 @@ mod units;
 pub use answer::Answer;
 pub use probe::seconds_per_token;
 pub use refvlm_record::Ask;
+use units::Context;
 
 use crate::config::{ModelConfig, ModelConfigError};
-use crate::example::{ExampleError, pixel_tensors, regions, sam_pixels};
+use crate::decoding::PromptMaps;
 use crate::image::{Frame, ImageError, Picture};
+use crate::input::{InputError, Inputs, regions, stroke_maps, stroke_tensor};
 use crate::language::{CacheFull, KvCache, LlamaError, Positions, SamplingError};
 use crate::package::by_name::names;
 use crate::refvlm::{RefVlm, Sight};
@@ -57,7 +59,7 @@ pub enum EngineError {
     Image(#[from] ImageError),
     /// A prompt.
     #[error(transparent)]
-    Prompt(#[from] ExampleError),
+    Prompt(#[from] InputError),
     /// The question's words.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -170,12 +172,8 @@ impl Session {
     /// When the picture cannot be used; the picture before then stays.
     pub async fn set_image(&mut self, picture: Picture<'_>) -> Result<f64, EngineError> {
         let start = (self.clock)();
-        let (frame, pixels, tower) = pixel_tensors(&self.config, picture, &self.device)?;
-        let sam = sam_pixels(&self.config, picture)?.zip(self.config.sam_side());
-        let sam = sam.map(|(values, side)| {
-            Tensor::<4>::from_data(TensorData::new(values, [1, 3, side, side]), &self.device)
-        });
-        let sight = self.model.see(pixels, tower, sam);
+        let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
+        let sight = self.model.see(inputs);
         self.pictures += 1;
         self.picture =
             Some(Seen { number: self.pictures, frame, sight, seconds: 0.0, reported: false });
@@ -203,6 +201,7 @@ impl Session {
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let exchange = Exchange::ask(ask.task, ask.parts()?, true);
         let regions = regions(&self.config, &ask.prompts, &seen.frame)?;
+        let strokes = stroke_maps(&self.config, &ask.prompts, &seen.frame)?;
         let template = &self.config.template;
         let mut ids = template.encode_prefix(&self.tokenizer, true)?;
         let prompt = template.encode_prompt(&self.tokenizer, &exchange, true)?;
@@ -213,6 +212,11 @@ impl Session {
             .filter_map(|&prompt| regions.get(prompt))
             .map(|region| std::sync::Arc::new(region.clone()))
             .collect();
+        let strokes = prompt.prompts.iter().filter_map(|&prompt| strokes.get(prompt));
+        let context = Context {
+            prompts: self.prompt_maps(&seen.sight, &regions, strokes.flatten().copied().collect()),
+            ..Context::default()
+        };
         let rows = self.rows(&ids, &regions)?;
         self.cache.check_room(0)?;
         let room = self.cache.capacity().saturating_sub(rows.len());
@@ -222,7 +226,24 @@ impl Session {
             Grammar::new(&self.tokenizer, ask.task.units(), template.cot, limits)
         });
         let grammar = grammar.transpose()?;
-        Ok(Answer::new(self, ask, rows, grammar, budget, start))
+        Ok(Answer::new(self, ask, rows, context, (grammar, budget), start))
+    }
+
+    /// What decoders are told of a question's prompts; none where there are none or no decoder is
+    /// told.
+    fn prompt_maps(
+        &self,
+        sight: &Sight,
+        regions: &[std::sync::Arc<Vec<f32>>],
+        strokes: Vec<f32>,
+    ) -> Option<PromptMaps> {
+        let count = regions.len();
+        let maps = stroke_tensor(strokes, count, &self.config, &self.device)?;
+        let side = self.config.selected_side(&self.config.prompt_features);
+        let regions = regions.iter().flat_map(|region| region.iter().copied()).collect();
+        let regions = TensorData::new::<f32, _>(regions, [count, side, side]);
+        let regions = Tensor::<3>::from_data(regions, &self.device);
+        Some(self.model.prompt_maps(maps, self.model.prompt_rows(sight, regions, &vec![0; count])))
     }
 
     /// What each row is made from, sentinels widened.
@@ -241,7 +262,7 @@ impl Session {
                 VISUAL_PROMPT => {
                     let region = regions.next().cloned().unwrap_or_default();
                     rows.extend(
-                        (0..self.config.vpt_encoder.tokens())
+                        (0..self.config.prompt_rows())
                             .map(|row| Row::Prompt { region: region.clone(), row }),
                     );
                 }

@@ -4,22 +4,20 @@
 //! The modules follow the data: `image` prepares the picture, `vision` turns it into a pyramid of
 //! maps, `prompting` turns points, boxes, scribbles and masks into tokens, `triplet` is the
 //! language of the answers, `language` the LLM, `decoding` turns reference states into units,
-//! `losses` trains them, `package` stores them.
+//! `learning` is what only training needs, `package` stores the weights.
 
-pub mod batch;
 pub mod config;
 pub mod decoding;
 pub mod engine;
-pub mod example;
 pub mod image;
+pub mod input;
 pub mod language;
 pub mod layers;
-pub mod losses;
+pub mod learning;
 pub mod package;
-pub mod pointing;
 pub mod prompting;
 pub mod refvlm;
-pub mod training;
+pub mod sam;
 pub mod triplet;
 pub mod vision;
 

@@ -2,14 +2,17 @@
 //! names of the published training checkpoint.
 
 use crate::config::{ModelConfig, ModelConfigError};
-use crate::decoding::sam::SamUnit;
-use crate::decoding::{BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, VdAdapter};
+use crate::decoding::{
+    BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, PromptMaps, PromptedDecoder,
+    SamUnit, VdAdapter,
+};
+use crate::input::Inputs;
 use crate::language::Llama;
 use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
-use crate::prompting::VptEncoder;
+use crate::prompting::{VptEncoder, vpt::normalise};
 use crate::vision::{ConvNext, Projector, ProjectorConfig, Pyramid, VisualEncoder};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::Unit;
 
 /// A REF-VLM.
@@ -23,6 +26,9 @@ pub struct RefVlm {
     pub projector: Projector,
     /// Position code to rows of the language model; absent where rows carry no place.
     pub row_position: Option<Linear>,
+    /// Classes of the visual encoder to rows of the language model; absent where there are no such
+    /// rows.
+    pub class_row: Option<Linear>,
     /// Regions to prompt tokens.
     pub vpt_encoder: VptEncoder,
     /// Prompt tokens to rows of the language model; absent where prompts share `projector`.
@@ -64,8 +70,12 @@ struct Wiring {
 pub struct Sight {
     /// The convolutional tower's maps, then the transformer's.
     pub pyramid: Pyramid,
-    /// Rows of the language model, `[batch, rows, hidden]`.
+    /// Rows of the language model, `[batch, rows, hidden]`: the cells', and behind them that of
+    /// the picture's class where there are such rows.
     pub rows: Tensor<3>,
+    /// What the classifier pools, `[batch, cells of the last map, features]`, where prompts have
+    /// a row for their class.
+    pub class_features: Option<Tensor<3>>,
     /// SAM's embedding, `[batch, channels, grid, grid]`, where SAM decodes the masks.
     pub sam: Option<Tensor<4>>,
 }
@@ -96,8 +106,7 @@ impl RefVlm {
             }
             .init(device)
         };
-        let maps =
-            |unit| config.decoder(unit).map(|d| d.encoder_input_index.clone()).unwrap_or_default();
+        let maps = |unit| config.decoder_index(unit).to_vec();
         let failed = |unit| move |source| ModelConfigError::Decoder { unit, source };
         let prompt_width = config.vpt_encoder.out_size();
         Ok(Self {
@@ -108,6 +117,11 @@ impl RefVlm {
                 let width = config.llm.hidden_size;
                 Linear::new(width, width, false, device)
             }),
+            class_row: config
+                .visual_encoder
+                .classes()
+                .filter(|_| config.class_rows)
+                .map(|n| Linear::new(n, config.llm.hidden_size, false, device)),
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),
@@ -148,26 +162,33 @@ impl RefVlm {
     }
 
     /// Looks at pictures: both towers, and the picture's rows of the language model.
-    ///
-    /// # Shapes
-    /// - `pixels` `[batch, 3, size, size]`, normalised, the padded square at the size of the
-    ///   transformer tower
-    /// - `tower_pixels` the same square at the size of the convolutional tower; none where there is
-    ///   no such tower or the sizes agree
-    /// - `sam_pixels` the same square at SAM's size, normalised for SAM; none where SAM is no part
-    ///   of the model
-    pub fn see(
-        &self,
-        pixels: Tensor<4>,
-        tower_pixels: Option<Tensor<4>>,
-        sam_pixels: Option<Tensor<4>>,
-    ) -> Sight {
+    pub fn see(&self, inputs: Inputs) -> Sight {
+        let Inputs { pixels, tower_pixels, sam_pixels } = inputs;
+        let pyramid = self.maps(pixels, tower_pixels);
+        let sam = match (&self.visual_decoder.mask, sam_pixels) {
+            (Some(MaskUnit::Sam(unit)), Some(pixels)) => {
+                Some(unit.sam.image_encoder.forward(pixels))
+            }
+            _ => None,
+        };
+        self.sight(pyramid, sam)
+    }
+
+    /// The maps of both towers; the shapes are those of [`Inputs`].
+    pub fn maps(&self, pixels: Tensor<4>, tower_pixels: Option<Tensor<4>>) -> Pyramid {
         let tower = self.visual_tower.as_ref();
         let mut maps = tower.map_or_else(Vec::new, |tower| {
             tower.forward(tower_pixels.unwrap_or_else(|| pixels.clone()))
         });
         maps.extend(self.visual_encoder.feature_maps(pixels, &self.wiring.select_layer));
-        let pyramid = Pyramid { maps };
+        Pyramid { maps }
+    }
+
+    /// What follows from the maps of the towers.
+    ///
+    /// # Shapes
+    /// maps and `sam` as in [`Sight`]
+    pub fn sight(&self, pyramid: Pyramid, sam: Option<Tensor<4>>) -> Sight {
         let map = concat(&pyramid, &self.wiring.image);
         let [_, _, height, width] = map.dims();
         let mut rows = self.projector.forward(tokens(map));
@@ -175,13 +196,24 @@ impl RefVlm {
             let code = octave_position([height, width], rows.dims()[2], &rows.device());
             rows = rows + position.forward(code).unsqueeze();
         }
-        let sam = match (&self.visual_decoder.mask, sam_pixels) {
-            (Some(MaskUnit::Sam(unit)), Some(pixels)) => {
-                Some(unit.sam.image_encoder.forward(pixels))
-            }
-            _ => None,
-        };
-        Sight { pyramid, rows, sam }
+        let features = self.class_row.as_ref().and_then(|_| {
+            pyramid.maps.last().and_then(|map| self.visual_encoder.class_features(map.clone()))
+        });
+        if let Some(features) = &features {
+            let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
+            let class = self.class_rows(pooled).map(|class| class.unsqueeze_dim::<3>(1));
+            rows = Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1);
+        }
+        Sight { pyramid, rows, class_features: features, sam }
+    }
+
+    /// The rows of what the classifier takes pooled features for.
+    ///
+    /// # Shapes
+    /// `[n, features] -> [n, hidden]`
+    fn class_rows(&self, pooled: Tensor<2>) -> Option<Tensor<2>> {
+        let probabilities = self.visual_encoder.class_probabilities(pooled)?;
+        self.class_row.as_ref().map(|row| row.forward(probabilities))
     }
 
     /// Rows of the language model for visual prompts.
@@ -192,8 +224,18 @@ impl RefVlm {
     /// - returns `[prompts, tokens, hidden]`
     pub fn prompt_rows(&self, sight: &Sight, regions: Tensor<3>, sample: &[usize]) -> Tensor<3> {
         let features = concat(&sight.pyramid, &self.wiring.prompt);
-        let pooled = self.vpt_encoder.forward(features, regions, sample);
-        self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled)
+        let pooled = self.vpt_encoder.forward(features, regions.clone(), sample);
+        let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
+        let Some(features) = &sight.class_features else { return rows };
+        let class = self.class_rows(pool(features.clone(), regions, sample));
+        let class = class.map(|class| class.unsqueeze_dim::<3>(1));
+        Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
+    }
+
+    /// The prompts as decoders are told of them. `maps` as in [`PromptMaps`], `rows`
+    /// `[prompts, tokens, hidden]` as [`Self::prompt_rows`] gives them.
+    pub fn prompt_maps(&self, maps: Tensor<4>, rows: Tensor<3>) -> PromptMaps {
+        PromptMaps { maps, rows: rows.mean_dim(1).squeeze_dim::<2>(1) }
     }
 
     /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.
@@ -209,22 +251,40 @@ impl RefVlm {
 /// The mask decoder, SAM in its place, or neither.
 fn mask_unit(config: &ModelConfig, device: &Device) -> Result<Option<MaskUnit>, ModelConfigError> {
     let unit = Unit::Mask;
-    Ok(match (&config.mask_decoder, &config.sam_decoder) {
-        (Some(decoder), _) => {
-            let failed = |source| ModelConfigError::Decoder { unit, source };
-            Some(MaskUnit::Pixels(MaskDecoder::new(decoder, device).map_err(failed)?))
-        }
-        (None, Some(sam)) => {
-            let failed = |source| ModelConfigError::Part { part: "sam_decoder", source };
-            Some(MaskUnit::Sam(SamUnit::new(sam, device).map_err(failed)?))
-        }
-        (None, None) => None,
-    })
+    let failed = |source| ModelConfigError::Decoder { unit, source };
+    if let Some(decoder) = &config.mask_decoder {
+        return Ok(Some(MaskUnit::Pixels(MaskDecoder::new(decoder, device).map_err(failed)?)));
+    }
+    if let Some(decoder) = &config.prompted_decoder {
+        let decoder = PromptedDecoder::new(decoder, device).map_err(failed)?;
+        return Ok(Some(MaskUnit::Prompted(decoder)));
+    }
+    if let Some(sam) = &config.sam_decoder {
+        let failed = |source| ModelConfigError::Part { part: "sam_decoder", source };
+        return Ok(Some(MaskUnit::Sam(SamUnit::new(sam, device).map_err(failed)?)));
+    }
+    Ok(None)
 }
 
 /// `[batch, channels, h, w] -> [batch, h * w, channels]`
 fn tokens(map: Tensor<4>) -> Tensor<3> {
     map.flatten::<3>(2, 3).swap_dims(1, 2)
+}
+
+/// Means of features over regions, which may be given on a finer grid.
+///
+/// # Shapes
+/// `features` `[batch, cells, channels]` of a square grid, `regions` `[n, side, side]`, `sample`
+/// for each region the index of its picture -> `[n, channels]`
+fn pool(features: Tensor<3>, regions: Tensor<3>, sample: &[usize]) -> Tensor<2> {
+    let [_, cells, _] = features.dims();
+    let [count, ..] = regions.dims();
+    let grid = cells.isqrt();
+    let regions = resize_bilinear(regions.unsqueeze_dim(1), [grid, grid]);
+    let weights = normalise(regions.squeeze_dim::<3>(1)).reshape([count, 1, cells]);
+    let index: Vec<i64> = sample.iter().map(|&s| s as i64).collect();
+    let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &features.device());
+    weights.matmul(features.select(0, index)).squeeze_dim::<2>(1)
 }
 
 /// Maps resized to the first one's size, channels side by side. The configuration was checked to

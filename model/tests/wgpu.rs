@@ -12,6 +12,7 @@ use refvlm_model::decoding::{MaskUnit, QueryLayout};
 use refvlm_model::engine::Session;
 use refvlm_model::event::{Event, Shape};
 use refvlm_model::image::Picture;
+use refvlm_model::input::Inputs;
 use refvlm_model::language::{KvCache, Positions};
 use refvlm_model::layers::{LoraConfig, is_lora};
 use refvlm_model::package::by_name::load_by_name;
@@ -52,7 +53,7 @@ async fn parts(device: &Device) -> Vec<(String, Vec<f32>)> {
     let mut parts = Vec::new();
     let side = config.visual_encoder.image_size();
     let pixels = tensor([1, 3, side, side], device);
-    let sight = model.see(pixels, None, None);
+    let sight = model.see(Inputs { pixels, tower_pixels: None, sam_pixels: None });
     for (i, map) in sight.pyramid.maps.iter().enumerate() {
         parts.push((format!("map {i}"), values(map.clone()).await));
     }

@@ -1,21 +1,10 @@
-//! Everything around the model that needs files: pictures, records, drawing, scores.
+//! Everything around the model that needs files, under one roof: each part is a crate of its own.
 
-pub mod body;
-pub mod chat;
-pub mod data;
-pub mod distance;
-pub mod draw;
-pub mod evaluate;
-pub mod fetch;
-pub mod files;
-pub mod huggingface;
-pub mod import;
-pub mod inspect;
-pub mod metrics;
-pub mod package;
-pub mod photo;
-pub mod picture;
-pub mod presets;
-pub mod sheet;
-pub mod train;
-pub mod vocabulary;
+pub use refvlm_draw as draw;
+pub use refvlm_draw::body;
+pub use refvlm_eval::{evaluate, metrics, report};
+pub use refvlm_files::{distance, files, picture, records};
+pub use refvlm_train as train;
+pub use refvlm_weights::{
+    chat, fetch, huggingface, import, inspect, package, photo, presets, vocabulary,
+};

@@ -6,11 +6,10 @@ mod support;
 
 use burn::tensor::Device;
 use refvlm_model::config::ModelConfig;
-use refvlm_model::decoding::sam::{
-    SamConfig, SamEncoderConfig, SamHeadConfig, SamUnitConfig, SamVitConfig, TinyVitConfig,
-};
+use refvlm_model::decoding::SamUnitConfig;
 use refvlm_model::package::Quantisation;
 use refvlm_model::refvlm::RefVlm;
+use refvlm_model::sam::{SamConfig, SamEncoderConfig, SamHeadConfig, SamVitConfig, TinyVitConfig};
 use refvlm_model::vision::VisualEncoderConfig;
 use refvlm_native::import::open;
 use std::path::Path;

@@ -7,6 +7,7 @@ mod support;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_checkpoint::{Checkpoint, CheckpointError};
 use refvlm_model::config::ModelConfig;
+use refvlm_model::input::Inputs;
 use refvlm_model::language::{Llama, Positions};
 use refvlm_model::layers::LoraConfig;
 use refvlm_model::package::Quantisation;
@@ -80,7 +81,7 @@ fn adapted() -> (ModelConfig, RefVlm) {
         target_modules: targets(&["q_proj", "v_proj", "layers.1.mlp.gate_proj", "o_proj"]),
         use_rslora: false,
     });
-    *config.visual_encoder.lora_mut() = Some(LoraConfig {
+    *config.visual_encoder.lora_mut().unwrap() = Some(LoraConfig {
         r: 2,
         lora_alpha: 0.5,
         target_modules: targets(&["out_proj", "fc1"]),
@@ -118,7 +119,7 @@ fn outputs(config: &ModelConfig, model: &RefVlm) -> Vec<f32> {
     let (device, side) = (Device::flex(), config.visual_encoder.image_size());
     let pixels = (0..3 * side * side).map(|i| (i as f32 * 0.013).sin()).collect::<Vec<_>>();
     let pixels = Tensor::from_data(TensorData::new(pixels, [1, 3, side, side]), &device);
-    let rows = model.see(pixels, None, None).rows;
+    let rows = model.see(Inputs { pixels, tower_pixels: None, sam_pixels: None }).rows;
     let ids = Tensor::<2, Int>::from_data([[1, 5, 300, 17, 42, 9]], &device);
     let embeds = Tensor::cat(vec![rows, model.llm.embed(ids)], 1);
     let positions = Positions::sequence(1, 0, embeds.dims()[1]);

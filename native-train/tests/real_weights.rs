@@ -11,10 +11,10 @@ use refvlm_model::language::{Llama, LlamaConfig, Sampling};
 use refvlm_model::package::by_name::visit_named;
 use refvlm_model::package::{Description, Loader, MANIFEST_FILE, Manifest, Quantisation, Writer};
 use refvlm_model::triplet::TRP_TOKENS;
-use refvlm_model::vision::VisualEncoderConfig;
+use refvlm_model::vision::{EfficientNetConfig, VisualEncoderConfig};
 use refvlm_native::chat::Chat;
-use refvlm_native::fetch::{Pinned, SMOLLM2_135M, Source, VIT_S14};
-use refvlm_native::import::{fill, open_part};
+use refvlm_native::fetch::{EFFICIENTNET_LITE2, Pinned, SMOLLM2_135M, Source, VIT_S14};
+use refvlm_native::import::{fill, open, open_part};
 use refvlm_native::photo;
 use refvlm_native::presets::preset;
 use refvlm_record::Task;
@@ -23,6 +23,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 /// The path of a pinned file; none, and a line, where the network does not have it.
 fn fetched(pinned: &Pinned) -> Option<PathBuf> {
@@ -205,12 +206,58 @@ fn the_vit_sees_what_the_reference_sees() {
     let states = tower.forward(tensor(&file, "input"));
     let last = tower.normalise(states.last().unwrap().clone());
     for (name, found) in [("embeddings", states[0].clone()), ("features", last)] {
-        let expected = tensor::<3>(&file, name);
-        let scale = expected.clone().abs().max().into_scalar::<f32>().max(1.0);
-        let worst = (found - expected).abs().max().into_scalar::<f32>();
-        println!("{name}: largest difference {worst:e}, largest value {scale}");
-        assert!(worst < 1e-4 * scale, "{name}");
+        assert!(differs(name, found, tensor(&file, name)) < 1e-4, "{name}");
     }
+}
+
+/// The difference as a part of the largest value, which is printed.
+fn differs<const D: usize>(name: &str, found: Tensor<D>, expected: Tensor<D>) -> f32 {
+    assert_eq!(found.dims(), expected.dims(), "{name}");
+    let scale = expected.clone().abs().max().into_scalar::<f32>().max(1.0);
+    let worst = (found - expected).abs().max().into_scalar::<f32>();
+    println!("{name}: largest difference {worst:e}, largest value {scale}");
+    worst / scale
+}
+
+#[test]
+fn efficientnet_lite2_sees_what_the_reference_sees() {
+    let Some(path) = fetched(&EFFICIENTNET_LITE2) else { return };
+    let config = EfficientNetConfig::lite2();
+    let source = open(&path.display().to_string()).unwrap();
+    let tower = fill(config.init(&Device::flex()), "visual_encoder.", &source, &[]).unwrap();
+    let bytes = reference("effnet_lite2.safetensors");
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let stages = config.stages.len() as isize;
+    let mut compared = 0;
+    for case in ["", "odd."] {
+        let pixels = tensor::<4>(&file, &format!("{case}input"));
+        let layers: Vec<isize> = (-stages..0).collect();
+        let maps = tower.feature_maps(pixels, &layers);
+        for (stage, map) in (1..).zip(&maps) {
+            let name = format!("{case}stage{stage}");
+            // Of the odd picture only some maps are stored.
+            if file.tensor(&name).is_ok() {
+                assert!(differs(&name, map.clone(), tensor(&file, &name)) < 1e-4, "{name}");
+                compared += 1;
+            }
+        }
+        let cells = tower.head_features(maps.last().unwrap().clone()).unwrap();
+        let scores = tower.classify(cells.mean_dim(1).squeeze_dim(1)).unwrap();
+        let name = format!("{case}logits");
+        assert!(differs(&name, scores, tensor(&file, &name)) < 1e-4, "{name}");
+        compared += 1;
+    }
+    assert_eq!(compared + 2, file.len(), "each tensor but the inputs");
+    let side = config.image_size;
+    let pixels = Tensor::<4>::zeros([1, 3, side, side], &Device::flex());
+    let run = || {
+        let start = Instant::now();
+        let map = tower.feature_maps(pixels.clone(), &[-1]).remove(0);
+        drop(map.into_data());
+        start.elapsed().as_secs_f64() * 1e3
+    };
+    let best = (0..20).map(|_| run()).fold(f64::INFINITY, f64::min);
+    println!("a picture of {side} px: {best:.1} ms at best");
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! The engine against the training path, on a small untrained model.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use refvlm_model::batch::Batch;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::decoding::{QueryLayout, QueryMask};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Finish, Shape};
-use refvlm_model::example::{Example, pixels, regions};
 use refvlm_model::image::Picture;
+use refvlm_model::input::{Pixels, regions};
 use refvlm_model::language::Sampling;
+use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::example::{Example, Look};
+use refvlm_model::learning::training::Read;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::{Encoded, Exchange};
 use refvlm_record::{Prompt, Task, Unit};
@@ -120,7 +122,7 @@ fn decoding_equals_teacher_forcing(query_mask: QueryMask) {
     let prompts = vec![Prompt::Point { x: 20.0, y: 10.0 }];
     let (ask, events) = with_units(&mut session, Task::GroundingDetection, prompts.clone(), 2);
     let tokenizer = tokenizer();
-    let (frame, values, tower_pixels) = pixels(&config, picture).unwrap();
+    let (frame, pixels) = Pixels::new(&config, picture).unwrap();
     let exchange = Exchange::ask(ask.task, ask.parts().unwrap(), true);
     let prompt = config.template.encode_prompt(&tokenizer, &exchange, true).unwrap();
     let mut turn = Encoded { prompts: prompt.prompts.clone(), ..Encoded::default() };
@@ -128,16 +130,15 @@ fn decoding_equals_teacher_forcing(query_mask: QueryMask) {
     turn.supervised = vec![true; turn.ids.len()];
     let example = Example {
         frame,
-        pixels: values,
-        tower_pixels,
-        sam_pixels: vec![],
+        look: Look::Pixels(pixels),
         regions: regions(&config, &prompts, &frame).unwrap(),
+        strokes: vec![],
         turns: vec![turn],
         targets: vec![],
     };
     let trunk = config.template.encode_prefix(&tokenizer, true).unwrap();
     let batch = Batch::new(&[example], &trunk, &config, &device);
-    let (sight, hidden) = model.hidden(&batch).unwrap();
+    let Read { sight, hidden, .. } = model.hidden(&batch).unwrap();
     let reference = i64::from(tokenizer.specials().reference);
     let wide = config.vpt_encoder.tokens() - 1;
     let start = prompt.ids.len() + wide;

@@ -139,14 +139,15 @@ fn parameters_without_adapters_are_what_they_were() {
     let mut config = scenes_config();
     let all = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
     config.llm.lora = Some(lora(2, &all));
-    *config.visual_encoder.lora_mut() = Some(lora(3, &["q_proj", "out_proj", "fc1", "fc2"]));
+    *config.visual_encoder.lora_mut().unwrap() =
+        Some(lora(3, &["q_proj", "out_proj", "fc1", "fc2"]));
     let mut adapted = names(&RefVlm::new(&config, &device).unwrap());
     let count = adapted.len();
     let query = "llm.model.layers.0.self_attn.q_proj.lora_A.weight".to_string();
     assert!(adapted.contains(&(query, vec![2, config.llm.hidden_size])));
     adapted.retain(|(name, _)| !is_lora(name));
     assert_eq!(adapted, plain);
-    let blocks = config.visual_encoder.num_hidden_layers();
+    let blocks = config.visual_encoder.layers() - 1;
     assert_eq!(count - plain.len(), 2 * (7 * config.llm.num_hidden_layers + 4 * blocks));
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<refvlm_model::config::ModelConfig>(&text).unwrap(), config);

@@ -5,7 +5,7 @@ use refvlm_model::decoding::{
     BoxDecoder, BoxOutput, DecoderConfig, DepthDecoder, DepthOutput, MaskDecoder, MaskOutput,
     PoseDecoder, PoseOutput, QueryLayout, QueryMask,
 };
-use refvlm_model::losses::{
+use refvlm_model::learning::losses::{
     COCO_SIGMAS, DenseTarget, DenseTargets, IGNORE, LossConfig, MaskCosts, PoseTarget, TargetError,
     UnitLoss, box_cost, box_loss, confidence, cross_entropy, depth_loss, dice, focal, giou,
     hard_iou, host_giou, keypoint_l1, l1, log_l1, mask_loss, match_groups, nearest, oks, pose_loss,

@@ -1,21 +1,22 @@
 //! SAM in use: by itself on a picture, and as the mask unit of a whole model.
 use burn::module::Param;
 use burn::tensor::{Device, Distribution, Tensor};
-use refvlm_model::batch::Batch;
 use refvlm_model::config::{ModelConfig, ModelConfigError};
-use refvlm_model::decoding::sam::{
-    MaskChoice, Sam, SamConfig, SamEncoderConfig, SamError, SamFrame, SamHeadConfig, SamPrompt,
-    SamUnit, SamUnitConfig, SamVit, SamVitConfig, TinyVitConfig, sam_pixels, sam_square_pixels,
-};
 use refvlm_model::decoding::{MaskUnit, QueryLayout};
+use refvlm_model::decoding::{SamUnit, SamUnitConfig};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Shape};
-use refvlm_model::example::Setup;
 use refvlm_model::image::{FILL_RGB, Picture};
 use refvlm_model::language::Sampling;
-use refvlm_model::losses::LossConfig;
+use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::example::Setup;
+use refvlm_model::learning::losses::LossConfig;
 use refvlm_model::package::by_name::names;
 use refvlm_model::refvlm::RefVlm;
+use refvlm_model::sam::{
+    MaskChoice, Sam, SamConfig, SamEncoderConfig, SamError, SamFrame, SamHeadConfig, SamPrompt,
+    SamVit, SamVitConfig, TinyVitConfig, sam_pixels, sam_square_pixels,
+};
 use refvlm_record::{Mask, Record, Task, Unit};
 use refvlm_tests::{close, scenes_config, scenes_tokenizer};
 
@@ -369,7 +370,7 @@ fn training_moves_what_is_not_frozen() {
         assert!(moved(&model.llm.model.embed_tokens.weight));
         assert_eq!(moved(&unit.sam.mask_decoder.mask_tokens.weight), !freeze);
         assert!(!moved(&unit.sam.prompt_encoder.no_mask_embed.weight));
-        let refvlm_model::decoding::sam::SamEncoder::Vit(encoder) = &unit.sam.image_encoder else {
+        let refvlm_model::sam::SamEncoder::Vit(encoder) = &unit.sam.image_encoder else {
             panic!("another encoder")
         };
         assert!(!moved(&encoder.blocks[0].attn.proj.weight));

@@ -1,8 +1,8 @@
 //! TinyViT. No tensors of the published encoder are at hand, so a second computation stands in
 //! for them: plain loops in f64 over the weights by their published names.
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use refvlm_model::decoding::sam::{TinyVit, TinyVitConfig};
 use refvlm_model::package::by_name::{load_by_name, names};
+use refvlm_model::sam::{TinyVit, TinyVitConfig};
 use refvlm_tests::close;
 use std::collections::HashMap;
 

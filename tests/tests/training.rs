@@ -1,12 +1,12 @@
 //! Batches of dialogues and of prompts, on a small untrained model.
 
 use burn::tensor::{Device, Tensor};
-use refvlm_model::batch::Batch;
 use refvlm_model::config::ModelConfig;
-use refvlm_model::example::{Example, Setup};
 use refvlm_model::image::Picture;
-use refvlm_model::losses::LossConfig;
-use refvlm_model::pointing::PointingBatch;
+use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::example::{Example, Setup};
+use refvlm_model::learning::losses::LossConfig;
+use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::vision::VisualEncoder;
 use refvlm_record::{Record, Unit};
@@ -101,9 +101,10 @@ fn pointing_teaches_without_a_language_model() {
     assert_eq!(batch.prompts, [vec![None, None], vec![Some(0), Some(1)]]);
     assert_eq!(batch.units[Unit::Box as usize].layout.group_sizes(), [1, 1]);
 
-    let sight = model.see(batch.pixels.clone(), None, None);
-    let states = model.pointing_states(&sight, &batch);
-    let losses = model.pointing_losses(&sight, states, &batch, &LossConfig::default(), 16).unwrap();
+    let sight = model.look(&batch.pictures);
+    let (states, _) = model.pointing(&sight, &batch);
+    let losses =
+        model.pointing_losses(&sight, (states, None), &batch, &LossConfig::default(), 16).unwrap();
     let [(Unit::Box, loss)] = &losses[..] else { panic!("one unit is asked for") };
     let gradients = loss.total.backward();
     let moved =

@@ -11,9 +11,6 @@ export class RefVlmError extends Error {
   }
 }
 
-/** Behind these the model is gone and the worker has to be built anew. */
-export const FATAL = new Set(["crashed", "device_lost", "out_of_memory"]);
-
 export function fail(kind, message, remedy) {
   throw new RefVlmError({ kind, message, remedy });
 }
@@ -22,7 +19,7 @@ export function aborted(signal) {
   return signal?.reason ?? new DOMException("The request was aborted", "AbortError");
 }
 
-/** The protocol's failure for whatever was thrown in the worker. */
+/** The protocol's failure for whatever was thrown in the worker; `lost` where the model is gone with it. */
 export function failureOf(thrown) {
   if (thrown instanceof RefVlmError) {
     return { kind: thrown.kind, message: thrown.message, remedy: thrown.remedy };
@@ -42,6 +39,6 @@ export function failureOf(thrown) {
     (thrown instanceof WebAssembly.RuntimeError && /unreachable/.test(text)) ||
     /out of memory|allocation failed/i.test(text);
   return memory
-    ? { kind: "out_of_memory", message: `Memory ran out (${text})`, remedy: "close other tabs, or use a smaller picture" }
-    : { kind: "crashed", message: `The engine stopped: ${text}`, remedy: "load the model again" };
+    ? { kind: "out_of_memory", message: `Memory ran out (${text})`, remedy: "close other tabs, or use a smaller picture", lost: true }
+    : { kind: "crashed", message: `The engine stopped: ${text}`, remedy: "load the model again", lost: true };
 }

@@ -33,7 +33,7 @@ export interface Progress {
 
 export interface Ready {
   preset: string;
-  quantisation: "f32" | "f16" | "q8" | "q4";
+  quantisation: "f32" | "f16" | "bf16" | "q8" | "q4";
   parameters: number;
   package_bytes: number;
   backend: "cpu" | "webgpu";

@@ -1,7 +1,7 @@
 // REF-VLM for a web page: point at things in a picture, ask, and get words tied to boxes, masks,
 // joints and depth. Everything is computed in a worker of the page; nothing is sent anywhere.
 
-import { FATAL, RefVlmError, aborted, fail } from "./failure.js";
+import { RefVlmError, aborted, fail } from "./failure.js";
 import { MAX_PIXELS, pixelsOf } from "./picture.js";
 
 export { RefVlmError };
@@ -114,7 +114,7 @@ class EngineWorker {
       this.#worker.postMessage({ id: this.#next++, request: { type: "abort", target: id } });
       // Whatever the worker had sent by then is not wanted any more.
       call.waiting = [];
-      this.#deliver(call, { reply: { type: "aborted" } });
+      this.#deliver(call, { last: true, reply: { type: "aborted" } });
     };
     signal?.addEventListener("abort", abort, { once: true });
     let over = false;
@@ -123,8 +123,8 @@ class EngineWorker {
       while (!over) {
         if (call.waiting.length === 0) await new Promise((resolve) => (call.wake = resolve));
         const message = call.waiting.shift();
-        const { reply } = message;
-        over = !["progress", "event"].includes(reply.type) || reply.event?.event === "done";
+        const { last, reply } = message;
+        over = last;
         if (reply.type === "failed") throw new RefVlmError(withoutType(reply));
         if (reply.type === "aborted") throw aborted(signal);
         yield message;
@@ -144,9 +144,9 @@ class EngineWorker {
 
   #take(message) {
     this.#watch();
-    const { id, reply } = message;
-    this.#deliver(this.#calls.get(id), message);
-    if (reply.type === "failed" && FATAL.has(reply.kind)) this.end(withoutType(reply));
+    const reply = JSON.parse(message.reply);
+    this.#deliver(this.#calls.get(message.id), { ...message, reply });
+    if (reply.type === "failed" && reply.lost) this.end(withoutType(reply));
   }
 
   #deliver(call, message) {
@@ -168,7 +168,7 @@ class EngineWorker {
     this.dead ??= failure;
     clearTimeout(this.#timer);
     this.#worker.terminate();
-    for (const call of this.#calls.values()) this.#deliver(call, { reply: { type: "failed", ...failure } });
+    for (const call of this.#calls.values()) this.#deliver(call, { last: true, reply: { type: "failed", ...failure } });
   }
 }
 

@@ -3,7 +3,7 @@
 
 import init, { Engine, chooseBackend, version } from "./engine/refvlm.js";
 import { probeAdapter } from "./adapter.js";
-import { FATAL, aborted, fail, failureOf } from "./failure.js";
+import { aborted, fail, failureOf } from "./failure.js";
 import { loadPackage } from "./loader.js";
 
 /** Promise of the engine, from the first request that needs it. */
@@ -18,7 +18,7 @@ self.onmessage = ({ data }) => {
   const { id, request, rgba } = data ?? {};
   if (request?.type === "abort") return abort(request.target);
   const job = { id, request, rgba, abort: new AbortController() };
-  if (dead) return reply(job, { type: "failed", ...dead });
+  if (dead) return end(job, { type: "failed", ...dead });
   // A scene needs nothing that a download is busy with.
   if (request?.type === "generate" && running?.request.type === "load") return serve(job);
   queue.push(job);
@@ -47,18 +47,18 @@ async function serve(job) {
     if (!serveOne) fail("bad_request", `${job.request?.type} is no request`, "the protocol lists them");
     await serveOne(job, signal);
   } catch (thrown) {
-    if (signal.aborted && !dead) return reply(job, { type: "aborted" });
+    if (signal.aborted && !dead) return end(job, { type: "aborted" });
     const failure = failureOf(thrown);
-    if (FATAL.has(failure.kind)) dead = failure;
-    reply(job, { type: "failed", ...failure });
+    if (failure.lost) dead = failure;
+    end(job, { type: "failed", ...failure });
   }
 }
 
 function die(thrown) {
-  dead ??= { ...failureOf(thrown) };
-  if (!FATAL.has(dead.kind)) dead.kind = "crashed";
+  dead ??= failureOf(thrown);
+  if (!dead.lost) dead = { ...dead, kind: "crashed", lost: true };
   for (const job of [running, ...queue.splice(0)]) {
-    if (job) reply(job, { type: "failed", ...dead });
+    if (job) end(job, { type: "failed", ...dead });
   }
 }
 
@@ -73,10 +73,10 @@ const SERVE = {
       fail("no_webgpu", adapter.problem, 'use backend "auto" or "cpu"');
     }
     const choose = (manifest) => chooseBackend(manifest, backend, adapter?.real ?? false);
-    const tell = (progress) => reply(job, { type: "progress", ...progress });
-    const loaded = await loadPackage(engine(), choose, url, signal, tell);
+    const progressed = (progress) => tell(job, { type: "progress", ...progress });
+    const loaded = await loadPackage(engine(), choose, url, signal, progressed);
     const name = loaded.backend === "webgpu" ? adapter.name : null;
-    reply(job, { type: "ready", ...loaded, adapter: name, version: version() });
+    end(job, { type: "ready", ...loaded, adapter: name, version: version() });
   },
 
   async generate(job) {
@@ -87,7 +87,7 @@ const SERVE = {
     }
     const [scene, rgba, depth] = (await engine()).scene(seed, side);
     const beside = { rgba: rgba.buffer, depth: depth.buffer };
-    reply(job, { type: "scene", ...JSON.parse(scene) }, beside);
+    end(job, scene, beside);
   },
 
   async set_image(job) {
@@ -98,13 +98,13 @@ const SERVE = {
     const rgba = new Uint8Array(job.rgba);
     job.rgba = null;
     const seconds = await (await engine()).set_image(width, height, rgba);
-    reply(job, { type: "image_set", width, height, seconds });
+    end(job, { type: "image_set", width, height, seconds });
   },
 
   async ask(job, signal) {
     // Between two events the worker looks at its messages, so that an abort is seen at any token.
-    const emit = async (event) => {
-      reply(job, { type: "event", event: JSON.parse(event) });
+    const emit = async (event, last) => {
+      (last ? end : tell)(job, event);
       await tick();
       return !signal.aborted;
     };
@@ -114,14 +114,25 @@ const SERVE = {
 
   async unload(job) {
     if (starting) (await engine()).unload();
-    reply(job, { type: "unloaded" });
+    end(job, { type: "unloaded" });
   },
 };
 
-function reply(job, reply, beside = {}) {
+/** Sends a reply behind which others follow; one that is text already came from the engine. */
+function tell(job, reply) {
+  send(job, false, reply, {});
+}
+
+/** Sends the last reply to a request. */
+function end(job, reply, beside = {}) {
+  send(job, true, reply, beside);
+}
+
+function send(job, last, reply, beside) {
   if (job.over) return;
-  job.over = !["progress", "event"].includes(reply.type) || reply.event?.event === "done";
-  self.postMessage({ id: job.id, reply, ...beside }, Object.values(beside));
+  job.over = last;
+  const text = typeof reply === "string" ? reply : JSON.stringify(reply);
+  self.postMessage({ id: job.id, last, reply: text, ...beside }, Object.values(beside));
 }
 
 function engine() {

@@ -174,7 +174,7 @@ impl Engine {
     pub async fn ask(
         &mut self,
         ask: &Ask,
-        mut emit: impl AsyncFnMut(&Event) -> bool,
+        mut emit: impl AsyncFnMut(Event) -> bool,
     ) -> Result<bool, WebError> {
         let session = self.session.as_mut().ok_or(WebError::NotLoaded)?;
         let mut answer = session.ask(ask)?;
@@ -182,7 +182,7 @@ impl Engine {
             if let Event::Failed { error } = event {
                 return Err(WebError::Answer(error));
             }
-            if !emit(&event).await {
+            if !emit(event).await {
                 return Ok(false);
             }
         }

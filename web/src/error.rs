@@ -93,7 +93,7 @@ impl From<WebError> for Failure {
             Some((message, remedy)) => (message.to_string(), remedy.to_string()),
             None => (text, remedy(kind).to_string()),
         };
-        Failure { kind, message, remedy }
+        Failure { kind, message, remedy, lost: kind == FailureKind::DeviceLost }
     }
 }
 
@@ -116,6 +116,7 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::NoPicture);
         assert_eq!(failure.message, "no picture is set");
         assert_eq!(failure.remedy, "set one before asking");
+        assert!(!failure.lost);
         let failure = Failure::from(WebError::Answer("it broke".into()));
         assert_eq!(failure.message, "it broke");
         assert!(!failure.remedy.is_empty());

@@ -1,9 +1,10 @@
 //! What JavaScript can call. Values cross as JSON in the protocol's shapes, bytes as typed arrays,
-//! and an error is thrown as the JSON of a [`Failure`].
+//! and an error is thrown as the JSON of a [`Failure`]. Events and scenes are written as whole
+//! replies, which the worker hands on as they are.
 
 use crate::{Engine, WebError, backend};
 use js_sys::{Array, Float32Array, Function, Promise, Uint8Array};
-use refvlm_protocol::{Ask, Event, Failure};
+use refvlm_protocol::{Ask, Event, Failure, Reply};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::{JsCast, JsValue, wasm_bindgen};
@@ -93,11 +94,12 @@ impl Exported {
         self.0.set_image(width, height, &rgba).await.map_err(thrown)
     }
 
-    /// As [`Engine::ask`]: `emit` takes an event's JSON and returns a promise of whether to go on.
+    /// As [`Engine::ask`]: `emit` takes a reply's JSON and whether it is the last one, and returns a
+    /// promise of whether to go on.
     pub async fn ask(&mut self, ask: &str, emit: Function) -> Result<bool, JsValue> {
         let ask: Ask = parse(ask)?;
         let mut broken = None;
-        let step = async |event: &Event| match emitted(&emit, event).await {
+        let step = async |event: Event| match emitted(&emit, event).await {
             Ok(go_on) => go_on,
             Err(error) => {
                 broken = Some(error);
@@ -108,18 +110,20 @@ impl Exported {
         broken.map_or(Ok(ended), Err)
     }
 
-    /// As [`Engine::scene`]: `[scene as JSON, rgba, depth]`.
+    /// As [`Engine::scene`]: `[reply as JSON, rgba, depth]`.
     pub fn scene(&mut self, seed: u32, side: u32) -> Result<Array, JsValue> {
         let drawn = self.0.scene(seed, side).map_err(thrown)?;
-        let scene = json(&drawn.scene)?;
+        let scene = json(&Reply::Scene(Box::new(drawn.scene)))?;
         let rgba = Uint8Array::from(drawn.rgba.as_slice());
         let depth = Float32Array::from(drawn.depth.as_slice());
         Ok(Array::of3(&scene.into(), &rgba, &depth))
     }
 }
 
-async fn emitted(emit: &Function, event: &Event) -> Result<bool, JsValue> {
-    let promise: Promise = emit.call1(&JsValue::NULL, &json(event)?.into())?.dyn_into()?;
+async fn emitted(emit: &Function, event: Event) -> Result<bool, JsValue> {
+    let last = event.is_last();
+    let reply = json(&Reply::Event { event })?;
+    let promise: Promise = emit.call2(&JsValue::NULL, &reply.into(), &last.into())?.dyn_into()?;
     Ok(JsFuture::from(promise).await?.is_truthy())
 }
 
@@ -133,6 +137,6 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, JsValue> {
 
 fn thrown(error: WebError) -> JsValue {
     let failure = Failure::from(error);
-    // A failure is three strings: its JSON cannot fail.
+    // A failure is made of strings and a flag: its JSON cannot fail.
     serde_json::to_string(&failure).unwrap_or(failure.message).into()
 }

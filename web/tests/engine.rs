@@ -26,8 +26,8 @@ fn kind(error: WebError) -> FailureKind {
 
 async fn answer(engine: &mut Engine, ask: &Ask, stop: usize) -> (bool, Vec<Event>) {
     let mut events = Vec::new();
-    let keep = async |event: &Event| {
-        events.push(event.clone());
+    let keep = async |event: Event| {
+        events.push(event);
         events.len() < stop
     };
     let ended = engine.ask(ask, keep).await.unwrap();
@@ -107,7 +107,7 @@ fn a_scene_is_set_asked_about_and_aborted() {
 
     pollster::block_on(async {
         let ask = Ask::new(Task::Segmentation, "Segment everything.", vec![]);
-        let early = engine.ask(&ask, async |_: &Event| true).await;
+        let early = engine.ask(&ask, async |_: Event| true).await;
         assert_eq!(kind(early.unwrap_err()), FailureKind::NoPicture);
         let wrong = engine.set_image(scene.width, scene.height, &drawn.rgba[4..]).await;
         assert_eq!(kind(wrong.unwrap_err()), FailureKind::BadPicture);

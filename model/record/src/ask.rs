@@ -54,21 +54,18 @@ impl Ask {
     pub fn parts(&self) -> Result<Vec<QuestionPart>, AskError> {
         let mut parts = Vec::new();
         let mut mentioned = vec![false; self.prompts.len()];
-        let mut rest = self.text.trim();
-        while let Some((before, number, after)) = next_mention(rest) {
-            let index = number.wrapping_sub(1);
-            let Some(seen) = mentioned.get_mut(index) else {
-                return Err(AskError::Mention { number, count: self.prompts.len() });
-            };
-            *seen = true;
-            if !before.is_empty() {
-                parts.push(QuestionPart::Text(before.to_string()));
+        for piece in cut(self.text.trim()) {
+            match piece {
+                Piece::Words(words) => parts.push(QuestionPart::Text(words)),
+                Piece::Prompt(number) => {
+                    let prompt = number.wrapping_sub(1);
+                    let Some(seen) = mentioned.get_mut(prompt) else {
+                        return Err(AskError::Mention { number, count: self.prompts.len() });
+                    };
+                    *seen = true;
+                    parts.push(QuestionPart::Prompt { prompt });
+                }
             }
-            parts.push(QuestionPart::Prompt { prompt: index });
-            rest = after;
-        }
-        if !rest.is_empty() {
-            parts.push(QuestionPart::Text(rest.to_string()));
         }
         for (prompt, _) in mentioned.iter().enumerate().filter(|(_, seen)| !**seen) {
             if !parts.is_empty() {
@@ -83,20 +80,51 @@ impl Ask {
     }
 }
 
-/// The next `[prompt k]`: what stands before it, k, and what stands behind.
-fn next_mention(text: &str) -> Option<(&str, usize, &str)> {
-    let mut from = 0;
-    while let Some(found) = text.get(from..)?.find("[prompt ") {
-        let start = from + found;
-        let digits = text.get(start + "[prompt ".len()..)?;
-        if let Some(end) = digits.find(']')
-            && let Ok(number) = digits.get(..end)?.trim().parse()
-        {
-            return Some((text.get(..start)?, number, digits.get(end + 1..)?));
+const MARKER: &str = "[prompt ";
+
+/// How the text of a question mentions a prompt: `[prompt k]`, k from 1.
+pub fn marker(number: usize) -> String {
+    format!("{MARKER}{number}]")
+}
+
+/// A piece of a question's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Words; never empty.
+    Words(String),
+    /// The prompt of a number, from 1.
+    Prompt(usize),
+}
+
+/// Cuts the text of a question at its markers. What looks like one but holds no number is words.
+pub fn cut(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut words = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(MARKER) {
+        words += before;
+        let marked = behind
+            .split_once(']')
+            .and_then(|(number, behind)| Some((number.trim().parse().ok()?, behind)));
+        match marked {
+            Some((number, behind)) => {
+                if !words.is_empty() {
+                    pieces.push(Piece::Words(std::mem::take(&mut words)));
+                }
+                pieces.push(Piece::Prompt(number));
+                rest = behind;
+            }
+            None => {
+                words += MARKER;
+                rest = behind;
+            }
         }
-        from = start + 1;
     }
-    None
+    words += rest;
+    if !words.is_empty() {
+        pieces.push(Piece::Words(words));
+    }
+    pieces
 }
 
 /// Why a question is none.
@@ -132,5 +160,41 @@ pub struct Sampling {
 impl Default for Sampling {
     fn default() -> Self {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_cut_out_of_words() {
+        let pieces = [
+            Piece::Words("Is ".into()),
+            Piece::Prompt(1),
+            Piece::Words(" near ".into()),
+            Piece::Prompt(12),
+            Piece::Words("?".into()),
+        ];
+        assert_eq!(cut(&format!("Is {} near {}?", marker(1), marker(12))), pieces);
+        for plain in ["[prompt x]", "[prompt 1", "no chip", "ü[prompt "] {
+            assert_eq!(cut(plain), [Piece::Words(plain.into())]);
+        }
+        assert_eq!(cut("[prompt [prompt 2]"), [Piece::Words("[prompt ".into()), Piece::Prompt(2)]);
+        assert!(cut("").is_empty());
+    }
+
+    #[test]
+    fn prompts_that_are_not_mentioned_stand_behind_the_words() {
+        let point = Prompt::Point { x: 0.0, y: 0.0 };
+        let parts = |text: &str| Ask::new(Task::Vqa, text, vec![point.clone(); 2]).parts();
+        let prompt = |prompt| QuestionPart::Prompt { prompt };
+        let text = |text: &str| QuestionPart::Text(text.into());
+        let expected = vec![text("Is "), prompt(1), text(" a dog?"), text(" "), prompt(0)];
+        assert_eq!(parts(" Is [prompt 2] a dog? ").unwrap(), expected);
+        let mention = |number| Err(AskError::Mention { number, count: 2 });
+        assert_eq!(parts("Is [prompt 3] a dog?"), mention(3));
+        assert_eq!(parts("Is [prompt 0] a dog?"), mention(0));
+        assert_eq!(Ask::new(Task::Vqa, " ", vec![]).parts(), Err(AskError::Empty));
     }
 }

@@ -63,6 +63,13 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether nothing follows in the same answer.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Event::Done { .. } | Event::Failed { .. })
+    }
+}
+
 /// The stages an answer goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,4 +145,17 @@ pub struct Timings {
     pub tokens: usize,
     /// Tokens that the grammar forced.
     pub forced_tokens: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_event_is_the_last() {
+        assert!(!Event::Status { stage: Stage::Reading }.is_last());
+        assert!(!Event::Token { id: 0, text: String::new(), forced: false }.is_last());
+        assert!(Event::Done { timings: Timings::default(), reason: Finish::End }.is_last());
+        assert!(Event::Failed { error: String::new() }.is_last());
+    }
 }

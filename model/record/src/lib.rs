@@ -1,5 +1,7 @@
 //! Records: one picture, one conversation, structured answers; and the plain values around a
-//! question: what is asked ([`Ask`]) and what comes back ([`event::Event`]).
+//! question: what is asked ([`Ask`], [`ready`]), what comes back ([`event::Event`]) and what that
+//! means ([`answer::Answer`], [`reading::Reading`]). What is known to all who draw or score answers
+//! stands here once: the body ([`coco`]) and the colours of distances ([`depth`]).
 //!
 //! A record is what the scene generator writes, what training and evaluation read, and what the
 //! template of the `model` crate turns into tokens, labels, prompt masks and targets. Answers are
@@ -9,10 +11,15 @@
 //! Coordinates are pixels of the original picture: x to the right, y down, the pixel in column `c`
 //! covers `c..c+1`.
 
-mod ask;
+pub mod answer;
+pub mod ask;
 mod check;
+pub mod coco;
+pub mod depth;
 pub mod event;
 mod outline;
+pub mod reading;
+pub mod ready;
 mod record;
 mod rle;
 mod task;

@@ -1,5 +1,6 @@
 //! The record itself, as it stands in a JSON line.
 
+use crate::ask::marker;
 use crate::rle::Rle;
 use crate::task::{Task, Unit};
 use serde::{Deserialize, Serialize};
@@ -167,7 +168,7 @@ impl Record {
             .iter()
             .map(|part| match part {
                 QuestionPart::Text(text) => text.clone(),
-                QuestionPart::Prompt { prompt } => format!("[prompt {}]", prompt + 1),
+                QuestionPart::Prompt { prompt } => marker(prompt + 1),
             })
             .collect()
     }

@@ -192,13 +192,7 @@ impl DecoderConfig {
     /// # Errors
     /// When a selected map is missing or has other channels.
     pub fn check_channels(&self, pyramid: &[usize]) -> Result<(), DecoderConfigError> {
-        for (&index, &want) in self.encoder_input_index.iter().zip(&self.encoder_input_dim) {
-            let got = pyramid.get(index).copied();
-            if got != Some(want) {
-                return Err(DecoderConfigError::Channels { index, want, got });
-            }
-        }
-        Ok(())
+        check_channels(&self.encoder_input_index, &self.encoder_input_dim, pyramid)
     }
 
     /// Layers of the keypoint stage.
@@ -218,4 +212,22 @@ impl DecoderConfig {
     pub(crate) fn coarsest_dim(&self) -> usize {
         self.encoder_input_dim.last().copied().unwrap_or(0)
     }
+}
+
+/// Compares the channels that a decoder expects of its maps with those of the pyramid's maps.
+///
+/// # Errors
+/// When a selected map is missing or has other channels.
+pub(crate) fn check_channels(
+    index: &[usize],
+    channels: &[usize],
+    pyramid: &[usize],
+) -> Result<(), DecoderConfigError> {
+    for (&index, &want) in index.iter().zip(channels) {
+        let got = pyramid.get(index).copied();
+        if got != Some(want) {
+            return Err(DecoderConfigError::Channels { index, want, got });
+        }
+    }
+    Ok(())
 }

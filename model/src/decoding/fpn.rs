@@ -1,20 +1,10 @@
 //! The feature pyramid network of MaskFormer: coarse maps refine into one embedding per pixel.
 
 use super::config::DecoderConfig;
-use crate::layers::{GroupNorm, resize_nearest};
+use crate::layers::{GroupNorm, conv, resize_nearest};
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor, activation};
-
-/// A convolution of side `kernel` that keeps the size of the map.
-pub(super) fn conv(channels: [usize; 2], kernel: usize, bias: bool, device: &Device) -> Conv2d {
-    let side = kernel / 2;
-    Conv2dConfig::new(channels, [kernel, kernel])
-        .with_padding(PaddingConfig2d::Explicit(side, side, side, side))
-        .with_bias(bias)
-        .init(device)
-}
 
 /// Convolution without bias, then group norm: keys `0.weight`, `1.weight`, `1.bias`.
 pub type ConvNorm = (Conv2d, GroupNorm);

@@ -3,10 +3,10 @@
 use super::boxes::confidence;
 use super::config::{DecoderConfig, DecoderConfigError, Positions, QueryMask};
 use super::detr::DetrDecoder;
-use super::fpn::{PixelDecoder, conv};
+use super::fpn::PixelDecoder;
 use super::queries::QueryLayout;
 use super::visual::Memory;
-use crate::layers::{Activation, Embedding, Linear, octave_position};
+use crate::layers::{Activation, Embedding, Linear, conv, octave_position};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
@@ -20,6 +20,17 @@ pub struct MaskOutput {
     pub confidence: Option<Tensor<2>>,
     /// Query states after the transformer, `[batch, queries, d_model]`.
     pub states: Tensor<3>,
+    /// All proposals, where a reference has several.
+    pub proposals: Option<Proposals>,
+}
+
+/// Several masks for each reference.
+#[derive(Debug, Clone)]
+pub struct Proposals {
+    /// `[references, proposals, h_0, w_0]`, in the order of [`QueryLayout::select`].
+    pub logits: Tensor<4>,
+    /// Logit of the expected IoU, `[references, proposals]`.
+    pub confidence: Tensor<2>,
 }
 
 /// A DETR decoder over the coarsest map whose queries are the reference states, and a pixel
@@ -96,7 +107,8 @@ impl MaskDecoder {
             pixels = pixels + position.forward(code).transpose().unsqueeze();
         }
         let logits = embedding.matmul(pixels).reshape([batch, queries, h, w]);
-        MaskOutput { logits, confidence: confidence(self.confidence.as_ref(), &states), states }
+        let confidence = confidence(self.confidence.as_ref(), &states);
+        MaskOutput { logits, confidence, states, proposals: None }
     }
 
     fn states(&self, coarsest: &Tensor<4>, refs: Tensor<3>, layout: &QueryLayout) -> Tensor<3> {

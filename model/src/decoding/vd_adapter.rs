@@ -8,9 +8,9 @@
 //! and the phrase is what stands between its marks.
 
 use super::queries::QueryLayout;
-use super::sam::{FourierPosition, LinPair, TwoWaySizes, TwoWayTransformer};
 use crate::layers::{Activation, Embedding};
-use crate::vision::{ConfigError, require};
+use crate::layers::{ConfigError, require};
+use crate::sam::{FourierPosition, LinPair, TwoWaySizes, TwoWayTransformer};
 use burn::module::Module;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};

@@ -42,8 +42,8 @@ impl<'s> Answer<'s> {
         session: &'s mut Session,
         ask: &Ask,
         rows: Vec<Row>,
-        grammar: Option<Grammar>,
-        budget: usize,
+        context: Context,
+        (grammar, budget): (Option<Grammar>, usize),
         start: f64,
     ) -> Self {
         let stream = Stream::new(&session.tokenizer, ask.task.units());
@@ -62,7 +62,7 @@ impl<'s> Answer<'s> {
             question: Some(rows),
             last: None,
             references: HashMap::new(),
-            context: Context::default(),
+            context,
             waiting: Default::default(),
             events: VecDeque::from([Event::Status { stage: Stage::Reading }]),
             triplets: 0,

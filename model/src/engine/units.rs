@@ -2,7 +2,7 @@
 
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
-use crate::decoding::{AdapterGroup, QueryLayout};
+use crate::decoding::{AdapterGroup, Pointed, PromptMaps, QueryLayout};
 use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
@@ -20,7 +20,7 @@ pub(super) struct Asked {
     pub states: Tensor<3>,
 }
 
-/// The whole answer, as an adapter asks for it.
+/// What decoders and an adapter ask for beside the reference states.
 #[derive(Default)]
 pub(super) struct Context {
     /// What each token means.
@@ -28,6 +28,8 @@ pub(super) struct Context {
     /// The states that predicted the tokens: that of the question's end, then those of the
     /// answer's stretches, `[1, tokens, hidden]` each.
     pub states: Vec<Tensor<3>>,
+    /// What decoders are told of the question's prompts.
+    pub prompts: Option<PromptMaps>,
 }
 
 impl Context {
@@ -77,8 +79,15 @@ impl Session {
                 (seen.sight.clone(), Tensor::cat(states, 1), layout)
             }
         };
+        // Every reference of an answer may mean any of the question's prompts.
+        let of_reference = context.prompts.as_ref().map_or(Vec::new(), |prompts| {
+            vec![(0..prompts.maps.dims()[0]).collect(); layout.count()]
+        });
+        let pointed = context.prompts.as_ref();
+        let pointed = pointed.map(|prompts| Pointed { prompts, of_reference: &of_reference });
         let place = (&seen.frame, &sight);
-        let shapes = decode(&self.model, place, unit, (states, &layout), &self.config).await?;
+        let asked_of = (states, &layout, pointed.as_ref());
+        let shapes = decode(&self.model, place, unit, asked_of, &self.config).await?;
         let sizes = layout.group_sizes();
         let numbers = asked.iter().zip(sizes);
         let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));
@@ -94,7 +103,7 @@ async fn decode(
     model: &RefVlm,
     (frame, sight): (&Frame, &Sight),
     unit: Unit,
-    (states, layout): (Tensor<3>, &QueryLayout),
+    (states, layout, pointed): (Tensor<3>, &QueryLayout, Option<&Pointed<'_>>),
     config: &ModelConfig,
 ) -> Result<Vec<(f32, Shape)>, EngineError> {
     let (count, digits) = (states.dims()[1], config.box_digits);
@@ -111,7 +120,8 @@ async fn decode(
             Ok(confidence.into_iter().zip(boxes.as_chunks::<4>().0.iter().map(shape)).collect())
         }
         Unit::Mask => {
-            let out = decoders.mask.as_ref().ok_or(absent)?.forward(&maps, states, layout);
+            let out = decoders.mask.as_ref().ok_or(absent)?;
+            let out = out.forward(&maps, states, layout, pointed);
             let kept = count.min(out.logits.dims()[1]);
             let masks = masks(frame, out.logits.narrow(1, 0, kept), config.mask_threshold).await?;
             let confidence = confidences(out.confidence, count).await?;

@@ -86,6 +86,11 @@ impl Preprocess {
         Self { size, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
     }
 
+    /// EfficientNet-Lite's normalisation, `(byte - 127) / 128`.
+    pub fn efficientnet_lite(size: u32) -> Self {
+        Self { size, mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] }
+    }
+
     /// Pads, resizes and normalises.
     ///
     /// # Shapes

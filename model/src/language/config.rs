@@ -1,6 +1,6 @@
 //! Sizes of a Llama, with the field names of Hugging Face's `config.json`.
 
-use crate::layers::{Activation, LoraConfig, LoraError};
+use crate::layers::{Activation, LayerLinears, LoraConfig, LoraError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -53,23 +53,21 @@ pub struct LlamaConfig {
     pub lora: Option<LoraConfig>,
 }
 
-/// Linear maps of a layer, by their paths in it.
-pub(super) const LINEARS: [&str; 7] = [
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.o_proj",
-    "mlp.gate_proj",
-    "mlp.up_proj",
-    "mlp.down_proj",
-];
+/// What can have an adapter.
+pub(super) const LINEARS: LayerLinears<7> = LayerLinears {
+    layers: "model.layers",
+    names: [
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "mlp.down_proj",
+    ],
+};
 /// The output projection, where it is no table.
 pub(super) const HEAD: &str = "lm_head";
-
-/// Path of a layer's linear map.
-pub(super) fn linear_path(layer: usize, linear: &str) -> String {
-    format!("model.layers.{layer}.{linear}")
-}
 
 fn default_max_positions() -> usize {
     2048
@@ -270,10 +268,8 @@ impl LlamaConfig {
             return Err(ConfigError::HeadDim { hidden: self.hidden_size, heads });
         }
         if let Some(lora) = &self.lora {
-            let layer = |i| LINEARS.map(|linear| linear_path(i, linear));
-            let mut paths: Vec<String> = (0..self.num_hidden_layers).flat_map(layer).collect();
-            paths.extend((!self.tie_word_embeddings).then(|| HEAD.into()));
-            lora.check(&paths)?;
+            let head: &[&str] = if self.tie_word_embeddings { &[] } else { &[HEAD] };
+            lora.check(&LINEARS, self.num_hidden_layers, head)?;
         }
         let mut constants =
             vec![("rope_theta", self.rope_theta), ("rms_norm_eps", self.rms_norm_eps)];

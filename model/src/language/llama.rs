@@ -2,7 +2,7 @@
 //! positions, grouped-query attention, gated perceptron. Parameter paths are the keys of Hugging
 //! Face checkpoints.
 
-use super::config::{HEAD, LINEARS, LlamaConfig, linear_path};
+use super::config::{HEAD, LINEARS, LlamaConfig};
 use super::kv_cache::{CacheFull, KvCache, LayerCache};
 use super::rope::{Positions, Rope, Rotation};
 use crate::layers::{Activation, Embedding, Linear, RmsNorm, attend, merge_heads, split_heads};
@@ -243,9 +243,9 @@ impl LlamaLayer {
         let (q, kv) = (heads * config.head_width(), kv_heads * config.head_width());
         let linear = |name, from, to| {
             Linear::normal(from, to, config.initializer_range, device)
-                .with_lora(config.lora.as_ref(), &linear_path(place, name))
+                .with_lora(config.lora.as_ref(), &LINEARS.path(place, name))
         };
-        let [q_name, k_name, v_name, o_name, gate_name, up_name, down_name] = LINEARS;
+        let [q_name, k_name, v_name, o_name, gate_name, up_name, down_name] = LINEARS.names;
         let norm = || RmsNorm::new(hidden, config.rms_norm_eps, device);
         Self {
             self_attn: LlamaAttention {

@@ -89,7 +89,18 @@ impl Linear {
     /// # Shapes
     /// `[..., in] -> [..., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let bias = self.bias.as_ref().map(Param::val);
+        self.apply(self.bias.as_ref().map(Param::val), x)
+    }
+
+    /// The same for callers that add the bias in a pass of their own.
+    ///
+    /// # Shapes
+    /// `[..., in] -> [..., out]`
+    pub fn without_bias<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.apply(None, x)
+    }
+
+    fn apply<const D: usize>(&self, bias: Option<Tensor<1>>, x: Tensor<D>) -> Tensor<D> {
         let (Some(a), Some(b)) = (&self.lora_A, &self.lora_B) else {
             return product(&self.weight, bias, x);
         };
@@ -112,7 +123,13 @@ fn product<const D: usize>(
             None => y,
         };
     }
-    burn::tensor::module::linear(x, weight.val().cast(dtype).transpose(), bias)
+    // As two axes: with more, burn gives the transposed weight as many, which copies all of it.
+    let (weight, mut shape) = (weight.val().cast(dtype), x.dims());
+    let [d_out, d_in] = weight.dims();
+    let rows = shape.iter().take(D - 1).product();
+    let y = burn::tensor::module::linear(x.reshape([rows, d_in]), weight.transpose(), bias);
+    shape[D - 1] = d_out;
+    y.reshape(shape)
 }
 
 /// A table of rows looked up by id.

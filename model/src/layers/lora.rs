@@ -54,11 +54,16 @@ impl LoraConfig {
         self.target_modules.iter().any(|target| names(target, path))
     }
 
-    /// Checks a configuration for a module whose linear maps have these paths.
+    /// Checks a configuration for a module of so many layers, which has these `others` beside them.
     ///
     /// # Errors
     /// Names the first field that can't be.
-    pub fn check(&self, paths: &[String]) -> Result<(), LoraError> {
+    pub fn check<const N: usize>(
+        &self,
+        linears: &LayerLinears<N>,
+        layers: usize,
+        others: &[&str],
+    ) -> Result<(), LoraError> {
         if !(1..=MAX_RANK).contains(&self.r) {
             return Err(LoraError::Rank(self.r));
         }
@@ -69,10 +74,29 @@ impl LoraConfig {
         if !(1..=MAX_TARGETS).contains(&targets.len()) {
             return Err(LoraError::Targets(targets.len()));
         }
+        let layer = |i| linears.names.iter().map(move |name| linears.path(i, name));
+        let mut paths: Vec<String> = (0..layers).flat_map(layer).collect();
+        paths.extend(others.iter().map(ToString::to_string));
         match targets.iter().find(|target| !paths.iter().any(|path| names(target, path))) {
             Some(target) => Err(LoraError::Unknown(target.clone())),
             None => Ok(()),
         }
+    }
+}
+
+/// The linear maps of each layer of a module.
+#[derive(Debug)]
+pub struct LayerLinears<const N: usize> {
+    /// Path of the list of layers.
+    pub layers: &'static str,
+    /// Paths of the linear maps in a layer.
+    pub names: [&'static str; N],
+}
+
+impl<const N: usize> LayerLinears<N> {
+    /// Path of a layer's linear map in the module.
+    pub fn path(&self, layer: usize, name: &str) -> String {
+        format!("{}.{layer}.{name}", self.layers)
     }
 }
 

@@ -2,6 +2,9 @@
 //! (`weight`, `bias`) and PyTorch's weight layout, so that importing is reading by name.
 
 mod attention;
+mod check;
+mod conv;
+mod detr_attention;
 #[allow(non_snake_case, reason = "PEFT's keys")]
 mod linear;
 mod lora;
@@ -11,9 +14,14 @@ mod position;
 mod resize;
 
 pub use attention::{attend, causal_mask, merge_heads, split_heads};
+pub use check::ConfigError;
+pub(crate) use check::{require, require_lora, require_vit};
+pub(crate) use conv::conv;
+pub use detr_attention::DetrAttention;
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
-pub use lora::{LoraConfig, LoraError, LoraFactor, is_lora};
+pub use lora::{LayerLinears, LoraConfig, LoraError, LoraFactor, is_lora};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
+pub(crate) use packed::on_host;
 pub use packed::{PackedWeight, attach_packed};
 pub use position::octave_position;
 pub use resize::{bilinear_matrix, resize_bilinear, resize_nearest};

@@ -13,6 +13,12 @@ use refvlm_shaders::gpu::{self, PackedMatrix};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Whether loops of our own can stand in for burn's: the numbers lie in the host's memory, and no
+/// gradient is recorded.
+pub(crate) fn on_host(device: &Device) -> bool {
+    *device == Device::flex() && !device.is_autodiff()
+}
+
 /// A quantised matrix `[out, in]` in place of a parameter's values.
 #[derive(Module, Debug)]
 pub struct PackedWeight {
@@ -62,11 +68,11 @@ impl PackedWeight {
     pub(super) fn of<'a>(weight: &'a Param<Tensor<2>>, device: &Device) -> Option<&'a Self> {
         let packed = weight.reparameterization::<PackedWeight>()?;
         let computes = match &packed.matrix {
-            Matrix::Host(_) => *device == Device::flex(),
+            Matrix::Host(_) => on_host(device),
             #[cfg(feature = "wgpu")]
-            Matrix::Device(_) => true,
+            Matrix::Device(_) => !device.is_autodiff(),
         };
-        (computes && !device.is_autodiff()).then_some(packed)
+        computes.then_some(packed)
     }
 
     /// # Shapes

@@ -1,7 +1,8 @@
 //! The visual prompt encoder: what a map says inside a region, as a few tokens.
 
+use crate::layers::ConfigError;
 use crate::layers::{Embedding, Linear, octave_position};
-use crate::vision::{ConfigError, PatchEmbed};
+use crate::vision::PatchEmbed;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};

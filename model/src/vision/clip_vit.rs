@@ -2,10 +2,11 @@
 
 use super::encoder::select_maps;
 use super::patch::PatchEmbed;
-use super::{ConfigError, require_lora, require_vit};
 use crate::layers::{
-    Activation, Embedding, LayerNorm, Linear, LoraConfig, attend, merge_heads, split_heads,
+    Activation, Embedding, LayerLinears, LayerNorm, Linear, LoraConfig, attend, merge_heads,
+    split_heads,
 };
+use crate::layers::{ConfigError, require_lora, require_vit};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use serde::{Deserialize, Serialize};
@@ -36,20 +37,18 @@ pub struct ClipVitConfig {
     pub lora: Option<LoraConfig>,
 }
 
-/// Linear maps of a block, by their paths in it.
-const LINEARS: [&str; 6] = [
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.out_proj",
-    "mlp.fc1",
-    "mlp.fc2",
-];
-
-/// Path of a block's linear map.
-fn linear_path(block: usize, linear: &str) -> String {
-    format!("vision_model.encoder.layers.{block}.{linear}")
-}
+/// What can have an adapter.
+const LINEARS: LayerLinears<6> = LayerLinears {
+    layers: "vision_model.encoder.layers",
+    names: [
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.out_proj",
+        "mlp.fc1",
+        "mlp.fc2",
+    ],
+};
 
 fn quick_gelu() -> Activation {
     Activation::QuickGelu
@@ -69,7 +68,7 @@ impl ClipVitConfig {
             (self.hidden_size, self.num_attention_heads),
             (self.image_size, self.patch_size),
         )?;
-        require_lora(self.lora.as_ref(), self.num_hidden_layers, &LINEARS, linear_path)
+        require_lora(self.lora.as_ref(), &LINEARS, self.num_hidden_layers)
     }
 
     /// Patches along one side of the picture.
@@ -85,9 +84,9 @@ impl ClipVitConfig {
         let block = |i| {
             let linear = |name, d_in, d_out| {
                 Linear::new(d_in, d_out, true, device)
-                    .with_lora(self.lora.as_ref(), &linear_path(i, name))
+                    .with_lora(self.lora.as_ref(), &LINEARS.path(i, name))
             };
-            let [q, k, v, out, fc1, fc2] = LINEARS;
+            let [q, k, v, out, fc1, fc2] = LINEARS.names;
             Block {
                 self_attn: Attention {
                     q_proj: linear(q, dim, dim),

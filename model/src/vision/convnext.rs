@@ -4,8 +4,8 @@
 //! rows; only the depthwise convolution sees them channels first.
 
 use super::patch::PatchEmbed;
-use super::{ConfigError, require};
 use crate::layers::{Activation, LayerNorm, Linear, uniform};
+use crate::layers::{ConfigError, require};
 use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};

@@ -2,8 +2,10 @@
 
 use super::encoder::select_maps;
 use super::patch::PatchEmbed;
-use super::{ConfigError, require, require_lora, require_vit};
-use crate::layers::{Activation, LayerNorm, Linear, LoraConfig, attend, merge_heads, split_heads};
+use crate::layers::{
+    Activation, LayerLinears, LayerNorm, Linear, LoraConfig, attend, merge_heads, split_heads,
+};
+use crate::layers::{ConfigError, require, require_lora, require_vit};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -48,20 +50,18 @@ pub struct Dinov2Config {
     pub lora: Option<LoraConfig>,
 }
 
-/// Linear maps of a block, by their paths in it.
-const LINEARS: [&str; 6] = [
-    "attention.attention.query",
-    "attention.attention.key",
-    "attention.attention.value",
-    "attention.output.dense",
-    "mlp.fc1",
-    "mlp.fc2",
-];
-
-/// Path of a block's linear map.
-fn linear_path(block: usize, linear: &str) -> String {
-    format!("encoder.layer.{block}.{linear}")
-}
+/// What can have an adapter.
+const LINEARS: LayerLinears<6> = LayerLinears {
+    layers: "encoder.layer",
+    names: [
+        "attention.attention.query",
+        "attention.attention.key",
+        "attention.attention.value",
+        "attention.output.dense",
+        "mlp.fc1",
+        "mlp.fc2",
+    ],
+};
 
 fn four() -> usize {
     4
@@ -98,7 +98,7 @@ impl Dinov2Config {
             (self.hidden_size, self.num_attention_heads),
             (self.image_size, self.patch_size),
         )?;
-        require_lora(self.lora.as_ref(), self.num_hidden_layers, &LINEARS, linear_path)
+        require_lora(self.lora.as_ref(), &LINEARS, self.num_hidden_layers)
     }
 
     /// A randomly initialised transformer. The configuration must pass [`Self::check`].
@@ -111,9 +111,9 @@ impl Dinov2Config {
         let block = |i| {
             let linear = |name, d_in, d_out| {
                 Linear::new(d_in, d_out, true, device)
-                    .with_lora(self.lora.as_ref(), &linear_path(i, name))
+                    .with_lora(self.lora.as_ref(), &LINEARS.path(i, name))
             };
-            let [query, key, value, dense, fc1, fc2] = LINEARS;
+            let [query, key, value, dense, fc1, fc2] = LINEARS.names;
             Block {
                 norm1: norm(),
                 attention: Attention {

@@ -3,6 +3,7 @@
 mod clip_vit;
 mod convnext;
 mod dinov2;
+mod efficientnet;
 mod encoder;
 mod patch;
 mod projector;
@@ -11,54 +12,8 @@ mod pyramid;
 pub use clip_vit::{ClipVit, ClipVitConfig};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use dinov2::{Dinov2, Dinov2Config};
+pub use efficientnet::{EfficientNet, EfficientNetConfig, EfficientNetStage};
 pub use encoder::{VisualEncoder, VisualEncoderConfig};
 pub use patch::{PatchEmbed, PatchSpread, tokens_to_map};
 pub use projector::{Projector, ProjectorConfig};
 pub use pyramid::{FeatureSelect, Pyramid, Transform};
-
-use crate::layers::LoraConfig;
-
-/// A configuration that no module can be built from, or that doesn't fit what it is applied to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct ConfigError {
-    /// Key in the configuration.
-    pub field: &'static str,
-    /// What is wrong and what would be right.
-    pub problem: String,
-}
-
-/// `Ok` when the rule holds; otherwise the problem with a field.
-pub(crate) fn require(
-    holds: bool,
-    field: &'static str,
-    problem: impl FnOnce() -> String,
-) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError { field, problem: problem() }) }
-}
-
-/// The rule both transformers share: heads divide the width, patches fit into the picture.
-pub(crate) fn require_vit(
-    (width, heads): (usize, usize),
-    (image, patch): (usize, usize),
-) -> Result<(), ConfigError> {
-    require(heads > 0 && width > 0 && width.is_multiple_of(heads), "num_attention_heads", || {
-        format!("{heads} heads do not divide a hidden_size of {width}")
-    })?;
-    require(patch > 0 && image >= patch, "patch_size", || {
-        format!("a patch of {patch} px does not fit into an image_size of {image} px")
-    })
-}
-
-/// The rule of adapters: each target is one of the `linears` of a block, or one block's own.
-pub(crate) fn require_lora(
-    lora: Option<&LoraConfig>,
-    blocks: usize,
-    linears: &[&str],
-    path: fn(usize, &str) -> String,
-) -> Result<(), ConfigError> {
-    let Some(lora) = lora else { return Ok(()) };
-    let block = |i| linears.iter().map(move |linear| path(i, linear));
-    let paths: Vec<String> = (0..blocks).flat_map(block).collect();
-    lora.check(&paths).map_err(|error| ConfigError { field: "lora", problem: error.to_string() })
-}

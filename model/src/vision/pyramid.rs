@@ -1,7 +1,7 @@
 //! The maps of all towers, and the choice a consumer makes among them.
 
-use super::{ConfigError, require};
 use crate::layers::resize_bilinear;
+use crate::layers::{ConfigError, require};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

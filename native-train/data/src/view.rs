@@ -70,6 +70,16 @@ impl View {
     /// the others, [`Thing::kept`] says how much is left. Captions that name a side are dropped
     /// where sides are swapped.
     pub fn apply(&self, photo: &Photo, picture: &RgbImage) -> (Photo, RgbImage) {
+        (self.photo(photo), self.picture(photo, picture))
+    }
+
+    /// The labels alone, as [`View::apply`] gives them.
+    pub fn photo(&self, photo: &Photo) -> Photo {
+        self.labels(photo, &Frame::new(self, photo))
+    }
+
+    /// The picture alone, as [`View::apply`] gives it.
+    pub fn picture(&self, photo: &Photo, picture: &RgbImage) -> RgbImage {
         let frame = Frame::new(self, photo);
         let [x, y, w, h] = frame.crop;
         let cropped = imageops::crop_imm(picture, x, y, w, h);
@@ -84,7 +94,7 @@ impl View {
             imageops::flip_horizontal_in_place(&mut seen);
         }
         self.colour.apply(&mut seen);
-        (self.labels(photo, &frame), seen)
+        seen
     }
 
     fn labels(&self, photo: &Photo, frame: &Frame) -> Photo {

@@ -1,7 +1,25 @@
 //! What a scene can hold.
 
-use crate::Family;
 use crate::tint::{ALL_COLOURS, Colour, PLAIN_COLOURS};
+use serde::{Deserialize, Serialize};
+
+/// Families that questions can speak of ("an animal").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Cats, dogs, birds, ...
+    Animal,
+    /// Fruit and dishes.
+    Food,
+    /// What drives, flies or sails.
+    Vehicle,
+    /// Trees and flowers.
+    Plant,
+    /// Things people use.
+    Thing,
+    /// Articulated people.
+    Person,
+}
 
 /// Where objects of a class belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! One number for a scene, to compare platforms.
 
-use crate::Scene;
+use crate::scene::Scene;
 
 /// Seeds and fingerprints of scenes with the default options at 128 px. Every platform must draw
 /// exactly these; they change only when the world does.

@@ -1,6 +1,6 @@
 //! Painters of rooms.
 
-use crate::background::{Canvas, Shade, hex};
+use crate::canvas::{Canvas, Shade, hex};
 use crate::noise::{floor, hash_unit, value};
 use crate::tint::{mix, smooth};
 

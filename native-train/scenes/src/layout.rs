@@ -3,14 +3,15 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::background::{BACKGROUNDS, Background};
+use crate::border::{is_held_out, is_held_out_on};
 use crate::camera::Camera;
 use crate::classes::{CLASSES, Class, Place};
-use crate::layer::Layer;
 use crate::person::Figure;
-use crate::rng::{Draw, scene_rng};
+use crate::placement::{Placement, picture_size};
+use crate::rng::{Draw, Stream, scene_rng};
+use crate::scene::{SceneOptions, Split};
+use crate::sprite::Sprites;
 use crate::tint::Colour;
-use crate::world::{World, is_held_out, is_held_out_on};
-use crate::{SceneOptions, Split};
 
 /// Longest side of the sketch on which visibility is judged, so that the judgement does not
 /// depend on the size of the picture.
@@ -25,27 +26,6 @@ const MOST_OBJECTS: usize = 16;
 /// Places tried for one object before the scene goes without it.
 const TRIES: usize = 14;
 
-/// One object, not yet drawn. Frame coordinates (see [`Camera`]).
-pub(crate) struct Placement {
-    /// Index of the class.
-    pub(crate) class: usize,
-    /// Colour where it is spoken of.
-    pub(crate) colour: Option<&'static Colour>,
-    /// Where it stands on the ground, or would if it fell.
-    pub(crate) ground: [f32; 2],
-    /// Row of its lowest edge.
-    pub(crate) base_y: f32,
-    pub(crate) depth_m: f32,
-    pub(crate) height_m: f32,
-    /// Drawn height.
-    pub(crate) height: f32,
-    /// Turn in radians.
-    pub(crate) angle: f32,
-    pub(crate) flip: bool,
-    /// Only people have one.
-    pub(crate) figure: Option<Figure>,
-}
-
 /// A scene before it is drawn.
 pub(crate) struct Layout {
     pub(crate) camera: Camera,
@@ -57,15 +37,10 @@ pub(crate) struct Layout {
     pub(crate) placements: Vec<Placement>,
 }
 
-/// Columns and rows of a picture.
-pub(crate) fn picture_size(camera: &Camera, side_px: u32) -> [u32; 2] {
-    camera.frame.map(|f| (f * side_px as f32 + 0.5) as u32)
-}
-
 type Choice = (usize, Option<&'static Colour>);
 
 struct Sampler<'a> {
-    world: &'a World,
+    sprites: &'a Sprites,
     split: Split,
     classes: &'a [String],
     camera: Camera,
@@ -73,8 +48,8 @@ struct Sampler<'a> {
 }
 
 impl Layout {
-    pub(crate) fn sample(world: &World, seed: u64, options: &SceneOptions) -> Self {
-        let rng = &mut scene_rng(seed, options.split, 0);
+    pub(crate) fn sample(sprites: &Sprites, seed: u64, options: &SceneOptions) -> Self {
+        let rng = &mut scene_rng(seed, options.split, Stream::Picture);
         let frames = [[1.0, 1.0], [1.0, 1.0], [1.0, 0.75], [1.0, 0.75], [0.75, 1.0], [1.0, 0.625]];
         let frame = frames[rng.below(frames.len())];
         let background = &BACKGROUNDS[rng.below(BACKGROUNDS.len())];
@@ -94,7 +69,7 @@ impl Layout {
         let people = people.min(count);
 
         let classes = &options.classes;
-        let sampler = Sampler { world, split: options.split, classes, camera, background };
+        let sampler = Sampler { sprites, split: options.split, classes, camera, background };
         let choices = sampler.choices();
         let people_choices: Vec<Choice> =
             choices.iter().copied().filter(|&(class, _)| CLASSES[class].is_person()).collect();
@@ -129,7 +104,7 @@ impl Layout {
                 };
                 let Some((class, colour)) = wanted else { continue };
                 let Some(placement) = sampler.place(rng, class, colour) else { continue };
-                if sketch.accepts(world, &camera, &placement) {
+                if sketch.accepts(sprites, &camera, &placement) {
                     placements.push(placement);
                     break;
                 }
@@ -205,7 +180,7 @@ impl Sampler<'_> {
         let extent = match &figure {
             Some(figure) => figure.bounds(),
             None => {
-                let half = self.world.sprite(index)?.aspect() * 0.5;
+                let half = self.sprites.get(index)?.aspect() * 0.5;
                 [-half, 0.0, half, 1.0]
             }
         };
@@ -287,9 +262,9 @@ impl Sketch {
     }
 
     /// Adds the object when it and all others stay visible enough.
-    fn accepts(&mut self, world: &World, camera: &Camera, placement: &Placement) -> bool {
+    fn accepts(&mut self, sprites: &Sprites, camera: &Camera, placement: &Placement) -> bool {
         let width = self.size[0] as usize;
-        let layer: Layer = world.layer(camera, placement, SKETCH_PX);
+        let layer = placement.layer(sprites, camera, SKETCH_PX);
         self.own.push((placement.depth_m, layer.own(width).collect()));
         let good = self.all_visible(width);
         if !good {

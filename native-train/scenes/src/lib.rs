@@ -5,7 +5,9 @@
 //! platform mathematics (transcendental functions come from `libm`).
 
 mod background;
+mod border;
 mod camera;
+mod canvas;
 mod classes;
 pub mod dialog;
 mod figure;
@@ -16,6 +18,7 @@ mod layout;
 mod noise;
 mod outdoors;
 mod person;
+mod placement;
 mod render;
 mod rng;
 mod scene;
@@ -25,9 +28,10 @@ mod tests;
 mod tint;
 mod world;
 
-pub use classes::{Class, Place};
+pub use classes::{Class, Family, Place};
 pub use fingerprint::GOLDEN_SCENES;
-pub use rng::scene_rng;
-pub use scene::{Family, Object, Scene, SceneOptions, Split};
+pub use rng::{Stream, scene_rng};
+pub use scene::{Object, Scene, SceneOptions, Split};
+pub use sprite::SceneError;
 pub use tint::Colour;
-pub use world::{SceneError, World};
+pub use world::World;

@@ -1,7 +1,7 @@
 //! Painters of landscapes and streets.
 
-use crate::background::{Canvas, SHORE_M, Shade, hex};
 use crate::camera::FAR_M;
+use crate::canvas::{Canvas, SHORE_M, Shade, hex};
 use crate::noise::{floor, hash_unit, value};
 use crate::tint::{mix, smooth};
 

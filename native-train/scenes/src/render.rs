@@ -2,13 +2,14 @@
 
 use refvlm_record::Mask;
 
-use crate::background::Canvas;
-use crate::classes::CLASSES;
+use crate::canvas::Canvas;
+use crate::classes::{CLASSES, Place};
 use crate::layer::Layer;
-use crate::layout::{Layout, Placement, picture_size};
+use crate::layout::Layout;
+use crate::placement::{Placement, picture_size};
+use crate::scene::{Object, Scene};
+use crate::sprite::Sprites;
 use crate::tint::mix;
-use crate::world::World;
-use crate::{Object, Scene};
 
 /// Marks pixels that no object owns.
 const BACKGROUND: u8 = u8::MAX;
@@ -24,18 +25,18 @@ pub(crate) struct Rendered {
     pub(crate) origin: Vec<usize>,
 }
 
-pub(crate) fn render(world: &World, seed: u64, layout: &Layout, side_px: u32) -> Rendered {
+pub(crate) fn render(sprites: &Sprites, seed: u64, layout: &Layout, side_px: u32) -> Rendered {
     let camera = &layout.camera;
     let size = picture_size(camera, side_px);
     let (width, rows) = (size[0] as usize, size[1] as usize);
     let (mut rgb, mut depth_m) = paint_background(layout, side_px, width, rows);
     for placement in &layout.placements {
-        drop_shadow(world, layout, placement, side_px, size, &mut rgb);
+        drop_shadow(sprites, layout, placement, side_px, size, &mut rgb);
     }
 
     let mut order: Vec<&Placement> = layout.placements.iter().collect();
     order.sort_by(|a, b| b.depth_m.total_cmp(&a.depth_m));
-    let layers: Vec<Layer> = order.iter().map(|p| world.layer(camera, p, side_px)).collect();
+    let layers: Vec<Layer> = order.iter().map(|p| p.layer(sprites, camera, side_px)).collect();
     let mut owner = vec![BACKGROUND; width * rows];
     for (i, (placement, layer)) in order.iter().zip(&layers).enumerate() {
         let fog = ((placement.depth_m - 6.0) * 0.014).clamp(0.0, 0.2);
@@ -128,7 +129,7 @@ fn paint_background(
 
 /// A soft ellipse on the ground under an object. Not part of any mask.
 fn drop_shadow(
-    world: &World,
+    sprites: &Sprites,
     layout: &Layout,
     placement: &Placement,
     side_px: u32,
@@ -138,7 +139,7 @@ fn drop_shadow(
     let camera = &layout.camera;
     let [x, y] = placement.ground;
     // Left and right of the foot point, in frame units.
-    let reach = match (&placement.figure, world.sprite(placement.class)) {
+    let reach = match (&placement.figure, sprites.get(placement.class)) {
         (Some(figure), _) => {
             let ankles = [figure.joints[15][0], figure.joints[16][0]];
             let knees = [figure.joints[13][0], figure.joints[14][0]];
@@ -159,7 +160,7 @@ fn drop_shadow(
     let lift =
         y - placement.base_y + placement.figure.as_ref().map_or(0.0, |f| f.lift * placement.height);
     let lifted = (lift / placement.height).clamp(0.0, 2.0);
-    if y > camera.frame[1] * 1.3 || CLASSES[placement.class].place == crate::Place::Sky {
+    if y > camera.frame[1] * 1.3 || CLASSES[placement.class].place == Place::Sky {
         return;
     }
     let side = side_px as f32;

@@ -1,6 +1,6 @@
 //! What a scene is: a picture and everything that is known about it.
 
-use crate::World;
+use crate::classes::{CLASSES, Family};
 use refvlm_record::Mask;
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ const EMBEDDED_CLASSES: [&str; 26] = [
 impl SceneOptions {
     /// The first class that the world does not have.
     pub fn unknown_class(&self) -> Option<&str> {
-        let known = |name: &String| World::classes().iter().any(|class| class.name == name);
+        let known = |name: &String| CLASSES.iter().any(|class| class.name == name);
         self.classes.iter().find(|name| !known(name)).map(String::as_str)
     }
 
@@ -97,24 +97,6 @@ impl Default for SceneOptions {
             split: Split::Train,
         }
     }
-}
-
-/// Families that questions can speak of ("an animal").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// Cats, dogs, birds, ...
-    Animal,
-    /// Fruit and dishes.
-    Food,
-    /// What drives, flies or sails.
-    Vehicle,
-    /// Trees and flowers.
-    Plant,
-    /// Things people use.
-    Thing,
-    /// Articulated people.
-    Person,
 }
 
 /// One object of a scene. Coordinates are px of the picture.

@@ -4,9 +4,22 @@ use std::io::Cursor;
 
 use image_webp::WebPDecoder;
 
-use crate::SceneError;
+use crate::classes::{CLASSES, Class};
 use crate::layer::Layer;
 use crate::tint::{Colour, Paint};
+
+/// Why the world cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SceneError {
+    /// An embedded icon is not a picture.
+    #[error("icon of {name}: {why}; run native-train/scenes/fetch-icons.sh to make it again")]
+    Icon {
+        /// Its class.
+        name: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
 
 /// Largest side of an icon that is accepted.
 const MAX_SIDE_PX: u32 = 512;
@@ -196,4 +209,28 @@ fn foot(texels: &[[u8; 4]], side: usize, tight: [usize; 4]) -> [f32; 2] {
         }
     }
     [left as f32 / w as f32, right as f32 / w as f32]
+}
+
+/// Decoded sprites, one per class; none for people, and for classes that were not asked for.
+pub(crate) struct Sprites(Vec<Option<Sprite>>);
+
+impl Sprites {
+    /// Decodes the icons of these classes; of all when there are none.
+    ///
+    /// # Errors
+    /// When an embedded icon is damaged.
+    pub(crate) fn of(classes: &[String]) -> Result<Self, SceneError> {
+        let wanted =
+            |class: &Class| classes.is_empty() || classes.iter().any(|name| name == class.name);
+        let decode = |class: &Class| {
+            let icon = class.icon.filter(|_| wanted(class));
+            icon.map(|icon| Sprite::decode(class.name, icon)).transpose()
+        };
+        Ok(Self(CLASSES.iter().map(decode).collect::<Result<_, _>>()?))
+    }
+
+    /// The sprite of a class.
+    pub(crate) fn get(&self, class: usize) -> Option<&Sprite> {
+        self.0.get(class)?.as_ref()
+    }
 }

@@ -53,6 +53,17 @@ fn a_part_of_the_world_draws_as_the_whole() {
 }
 
 #[test]
+fn the_embedded_model_was_trained_on_the_part_that_is_drawn_for_it() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        scenes: SceneOptions,
+    }
+    let file: File = toml::from_str(include_str!("../../../configs/scenes.toml")).unwrap();
+    assert_eq!(file.scenes, SceneOptions::embedded(file.scenes.split));
+    assert_eq!(file.scenes.unknown_class(), None);
+}
+
+#[test]
 fn labels_follow_from_the_stack_of_layers() {
     let world = World::new().unwrap();
     let mut occluded = 0;
@@ -203,7 +214,7 @@ fn every_class_stays_learnable() {
 fn a_named_colour_is_what_is_seen() {
     let world = World::new().unwrap();
     for (index, class) in CLASSES.iter().enumerate().filter(|(_, c)| c.icon.is_some()) {
-        let sprite = world.sprite(index).unwrap();
+        let sprite = world.sprites.get(index).unwrap();
         let draw = |colour: &Colour| {
             let pose = Pose {
                 centre: [50.0, 50.0],

@@ -1,30 +1,15 @@
 //! The world: all sprites, and the scenes that can be drawn from them.
 
-use crate::camera::Camera;
-use crate::classes::{CLASSES, Class, Place};
-use crate::layer::Layer;
-use crate::layout::{Layout, Placement, picture_size};
+use crate::border::{is_held_out, is_held_out_on};
+use crate::classes::{CLASSES, Class};
+use crate::layout::Layout;
 use crate::render::{Rendered, render};
-use crate::sprite::{Pose, Sprite};
-use crate::{Scene, SceneOptions};
-
-/// Why the world cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SceneError {
-    /// An embedded icon is not a picture.
-    #[error("icon of {name}: {why}; run native-train/scenes/fetch-icons.sh to make it again")]
-    Icon {
-        /// Its class.
-        name: &'static str,
-        /// What is wrong.
-        why: String,
-    },
-}
+use crate::scene::{Scene, SceneOptions};
+use crate::sprite::{SceneError, Sprites};
 
 /// Decoded sprites of every class. Made once; drawing only reads it.
 pub struct World {
-    /// One per class; none for people.
-    sprites: Vec<Option<Sprite>>,
+    pub(crate) sprites: Sprites,
 }
 
 /// Smallest and largest longest side that is drawn.
@@ -45,13 +30,7 @@ impl World {
     /// # Errors
     /// When an embedded icon is damaged.
     pub fn of(classes: &[String]) -> Result<Self, SceneError> {
-        let wanted =
-            |class: &Class| classes.is_empty() || classes.iter().any(|name| name == class.name);
-        let decode = |class: &Class| {
-            let icon = class.icon.filter(|_| wanted(class));
-            icon.map(|icon| Sprite::decode(class.name, icon)).transpose()
-        };
-        Ok(Self { sprites: CLASSES.iter().map(decode).collect::<Result<_, _>>()? })
+        Ok(Self { sprites: Sprites::of(classes)? })
     }
 
     /// Every class, people first.
@@ -83,54 +62,7 @@ impl World {
     }
 
     pub(crate) fn rendered(&self, seed: u64, options: &SceneOptions) -> Rendered {
-        let layout = Layout::sample(self, seed, options);
-        render(self, seed, &layout, options.side_px.clamp(SIDE_PX[0], SIDE_PX[1]))
+        let layout = Layout::sample(&self.sprites, seed, options);
+        render(&self.sprites, seed, &layout, options.side_px.clamp(SIDE_PX[0], SIDE_PX[1]))
     }
-
-    /// The sprite of a class; none for people.
-    pub(crate) fn sprite(&self, class: usize) -> Option<&Sprite> {
-        self.sprites.get(class)?.as_ref()
-    }
-
-    /// Draws one object alone.
-    pub(crate) fn layer(&self, camera: &Camera, placement: &Placement, side_px: u32) -> Layer {
-        let size = picture_size(camera, side_px);
-        let side = side_px as f32;
-        let height = placement.height * side;
-        match (&placement.figure, self.sprite(placement.class)) {
-            (Some(figure), _) => figure.draw(placement.ground.map(|v| v * side), height, size),
-            (None, Some(sprite)) => {
-                let pose = Pose {
-                    centre: [placement.ground[0] * side, placement.base_y * side - height * 0.5],
-                    height,
-                    angle: placement.angle,
-                    flip: placement.flip,
-                    colour: placement.colour,
-                };
-                sprite.draw(&pose, size)
-            }
-            (None, None) => Layer::clipped([0.0; 4], size),
-        }
-    }
-}
-
-/// Share of combinations that only held-out scenes contain, in 1/256.
-const HELD_OUT: u32 = 31;
-
-/// FNV-1a over both names, well mixed.
-fn held_out_hash(class: &str, other: &str) -> u32 {
-    let bytes = class.bytes().chain([b'/']).chain(other.bytes());
-    let fnv = bytes.fold(0x811c_9dc5u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-    crate::noise::hash(fnv as i32, 0, 0)
-}
-
-pub(crate) fn is_held_out(class: &str, colour: &str) -> bool {
-    held_out_hash(class, colour) & 255 < HELD_OUT
-}
-
-/// People are everywhere, and few backgrounds have water: what lives on it must be seen on each.
-pub(crate) fn is_held_out_on(class: &Class, background: &str) -> bool {
-    !class.is_person()
-        && class.place != Place::Water
-        && held_out_hash(class.name, background) & 255 < HELD_OUT
 }

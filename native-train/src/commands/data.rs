@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use clap::Args;
-use refvlm_native::data::check_file;
+use refvlm_native::records::check_file;
 use std::path::PathBuf;
 
 /// Check a file of records with its pictures and depth maps.

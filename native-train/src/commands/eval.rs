@@ -4,11 +4,11 @@ use super::{Outcome, bar, package};
 use burn::tensor::Device;
 use clap::Args;
 use refvlm_model::event::Timings;
-use refvlm_native::data::{Records, load_depths, load_picture};
 use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, full_kind, on_scenes};
 use refvlm_native::files::write_atomic;
 use refvlm_native::metrics::Summary;
-use refvlm_native::sheet::{Sheet, worst_first};
+use refvlm_native::records::{Records, load_depths, load_picture};
+use refvlm_native::report::{Card, Sheet, worst_first};
 use refvlm_scenes::dialog::Kind;
 use refvlm_scenes::{SceneOptions, Split, World};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl Eval {
     pub fn run(self) -> Outcome {
         let package = package(self.model.as_deref())?;
         let started = Instant::now();
-        let mut outcome = match &self.records {
+        let outcome = match &self.records {
             Some(folder) => of_records(&package, folder)?,
             None => {
                 let world = World::new()?;
@@ -53,7 +53,8 @@ impl Eval {
                 let kinds: &[Kind] = if self.all_kinds { &Kind::ALL } else { &TABLE_KINDS };
                 let bar = bar(self.scenes, "scenes");
                 let seeds = self.seed..self.seed.saturating_add(self.scenes);
-                let outcome = on_scenes(&package, &world, seeds, &options, kinds, || bar.inc(1))?;
+                let session = || package.session(&Device::flex());
+                let outcome = on_scenes(session, &world, seeds, &options, kinds, || bar.inc(1))?;
                 bar.finish_and_clear();
                 outcome
             }
@@ -80,7 +81,8 @@ impl Eval {
             write_atomic(path, &serde_json::to_vec_pretty(&json)?)?;
         }
         if let Some(path) = &self.html {
-            worst_first(&mut outcome.cards);
+            let mut cards: Vec<Card> = outcome.kept.iter().map(Card::of_answer).collect();
+            worst_first(&mut cards);
             let sheet = Sheet {
                 title: "Evaluation".into(),
                 subtitle: format!(
@@ -89,7 +91,7 @@ impl Eval {
                     package.manifest.quantisation
                 ),
                 rows: std::mem::take(&mut rows),
-                cards: outcome.cards,
+                cards,
             };
             sheet.write(path)?;
             println!("{}", path.display());

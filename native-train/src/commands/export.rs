@@ -5,13 +5,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use refvlm_model::package::{Description, MANIFEST_FILE};
-use refvlm_model::refvlm::RefVlm;
 use refvlm_native::huggingface::Stored;
 use refvlm_native::package::{pack, write};
 use refvlm_native::train::TrainFile;
 use refvlm_native::train::checkpoint::Checkpoint;
-use refvlm_native::train::dense::{DenseHeads, Legend};
-use refvlm_native::train::full::Student;
+use refvlm_native::train::stage::Student;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -73,9 +71,7 @@ impl Export {
         let checkpoint = Checkpoint::latest(&dir)?
             .ok_or_else(|| format!("{}: no checkpoint; train first", dir.display()))?;
         let state = checkpoint.state()?;
-        let heads = DenseHeads::new(&file.model.pyramid_channels(), &Legend::new(), &device);
-        let student = Student { model: RefVlm::new(&file.model, &device)?, heads };
-        let student = checkpoint.weights(student)?;
+        let student = checkpoint.weights(Student::new(&file.model, &device)?)?;
         let tokenizer = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         if self.layout == Layout::Huggingface {

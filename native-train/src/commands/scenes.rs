@@ -2,12 +2,12 @@
 
 use super::{Outcome, bar};
 use clap::Args;
-use refvlm_native::data::RecordWriter;
 use refvlm_native::evaluate::{TABLE_KINDS, full_kind};
 use refvlm_native::picture::Picture;
-use refvlm_native::sheet::{Card, Sheet};
+use refvlm_native::records::RecordWriter;
+use refvlm_native::report::{Card, Sheet};
 use refvlm_scenes::dialog::{DialogOptions, dialogue_of, dialogues};
-use refvlm_scenes::{SceneOptions, Split, World, scene_rng};
+use refvlm_scenes::{SceneOptions, Split, Stream, World, scene_rng};
 use std::path::PathBuf;
 
 /// Generate scenes with records, or a page to look at.
@@ -62,7 +62,7 @@ impl Scenes {
                 let picture =
                     Picture { width: scene.width, height: scene.height, rgb: scene.rgb.clone() };
                 for kind in TABLE_KINDS {
-                    let mut rng = scene_rng(seed, split, 3 + kind as u64);
+                    let mut rng = scene_rng(seed, split, Stream::Evaluation(kind));
                     let Some(dialogue) = dialogue_of(kind, &scene, &mut rng) else { continue };
                     let mut record = dialogue.record;
                     let kind = full_kind(kind.name(), &record);
@@ -79,7 +79,7 @@ impl Scenes {
         if let Some(page) = &self.preview {
             let cards = seeds.map(|seed| {
                 let scene = world.scene(seed, &options);
-                let mut rng = scene_rng(seed, split, 1);
+                let mut rng = scene_rng(seed, split, Stream::Dialogues);
                 let dialogue = dialogues(&scene, &mut rng, &DialogOptions::default());
                 let names = scene.objects.iter().map(|object| match object.colour {
                     Some(colour) => format!("{colour} {}", object.class),

@@ -6,7 +6,7 @@ use refvlm_native::files::write_atomic;
 use refvlm_native::train::TrainFile;
 use refvlm_record::{AnswerPart, QuestionPart};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
-use refvlm_scenes::{SceneOptions, Split, World, scene_rng};
+use refvlm_scenes::{SceneOptions, Split, Stream, World, scene_rng};
 use std::path::PathBuf;
 
 /// Train the vocabulary of a model on dialogues about scenes.
@@ -32,7 +32,7 @@ impl TrainTokenizer {
         for seed in 0..self.scenes {
             let scene = world.scene(file.train.first_seed + seed, &options);
             for kind in Kind::ALL {
-                let mut rng = scene_rng(seed, Split::Train, 2);
+                let mut rng = scene_rng(seed, Split::Train, Stream::Vocabulary);
                 let Some(dialogue) = dialogue_of(kind, &scene, &mut rng) else { continue };
                 for turn in dialogue.record.turns {
                     texts.extend(turn.question.into_iter().filter_map(|part| match part {

@@ -1,18 +1,22 @@
 //! `refvlm train`.
 
 use super::Outcome;
+use super::import::local;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use refvlm_model::refvlm::RefVlm;
+use refvlm_data::Collection;
 use refvlm_model::triplet::Tokenizer;
-use refvlm_native::train::dense::{DenseHeads, Legend};
-use refvlm_native::train::full::{FullTask, Student};
-use refvlm_native::train::naming::Names;
-use refvlm_native::train::sight::SightTask;
+use refvlm_native::import::init_tower;
+use refvlm_native::train::config::PhotoConfig;
+use refvlm_native::train::source::mix::MixSource;
+use refvlm_native::train::source::photos::PhotoSource;
+use refvlm_native::train::source::scenes::SceneSource;
+use refvlm_native::train::stage::{FullTask, SightTask, Student};
+use refvlm_native::train::tower::FrozenTowers;
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,6 +36,16 @@ pub struct Train {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Compute::Cpu)]
     device: Compute,
+    /// Photos to learn from, where the configuration asks for some: a folder in COCO format
+    /// (`instances.json` and `images/`), or a folder of such folders.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Where the maps of frozen towers are kept; without it they are made each time.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// Most that they may take, in GiB.
+    #[arg(long, default_value_t = 16)]
+    cache_gb: u64,
     /// Stop before the language model joins in.
     #[arg(long)]
     sight_only: bool,
@@ -77,22 +91,82 @@ impl Train {
         let json = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         let tokenizer = Tokenizer::from_json(&json)?;
-        let legend = Legend::new();
-        let student = Student {
-            model: RefVlm::new(&file.model, &device)?,
-            heads: DenseHeads::new(&file.model.pyramid_channels(), &legend, &device),
-        };
+        let mut student = Student::fresh(&file.model, file.seed, &device)?;
         println!("{} parameters", student.model.num_params());
-        let names = Names::new(&tokenizer, file.model.llm.vocab_size)?;
-        let (file, world, tokenizer) = (&file, &world, &tokenizer);
-        let task = SightTask { file, world, tokenizer, legend, names };
+        if let Some(pinned) = &file.tower {
+            student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
+        }
+        if let Some(photos) = &file.photos {
+            return self.with_photos(
+                &file,
+                photos,
+                (&world, &tokenizer),
+                student,
+                (&device, &stop),
+            );
+        }
+        let source = SceneSource::sight(&file, &world, &tokenizer);
+        let task = SightTask::new(&file, &tokenizer, &source)?;
         let dir = self.run.join("sight");
         let (student, done) = run(&task, student, &file.sight.run, &dir, &device, &stop)?;
         if !done || self.sight_only {
             return Ok(());
         }
-        let task = FullTask::new(file, world, tokenizer)?;
+        let source = SceneSource::full(&file, &world, &tokenizer);
+        let task = FullTask::new(&file, &tokenizer, &source)?;
         run(&task, student, &file.train.run, &self.run.join("full"), &device, &stop)?;
+        Ok(())
+    }
+
+    /// Both stages on photos and scenes, with frozen towers.
+    fn with_photos(
+        &self,
+        file: &TrainFile,
+        config: &PhotoConfig,
+        (world, tokenizer): (&World, &Tokenizer),
+        student: Student,
+        (device, stop): (&Device, &AtomicBool),
+    ) -> Outcome {
+        let folder = self.data.as_ref();
+        let folder =
+            folder.ok_or("the configuration asks for photos; name their folder: --data")?;
+        let collection = Collection::open(folder)?;
+        for fault in &collection.faults {
+            eprintln!("left out: {fault}");
+        }
+        let photos = &collection.photos;
+        let towers = FrozenTowers::new(
+            &student.valid().model,
+            &file.model,
+            self.cache.clone(),
+            self.cache_gb << 30,
+        )?;
+        let part = |pictures: usize| {
+            let of_photos = (pictures as f64 * config.share).round() as usize;
+            (of_photos, pictures - of_photos)
+        };
+        let shared = (tokenizer, &towers);
+
+        let (some, others) = part(file.sight.pictures);
+        let seed = file.sight.first_seed;
+        let seen = PhotoSource::new(file, config, photos, shared, (seed, some), false)?;
+        let drawn = SceneSource::sight(file, world, tokenizer);
+        let drawn = drawn.with_towers(&towers, others, config.scenes);
+        let source = MixSource { sources: vec![&seen, &drawn] };
+        let task = SightTask::new(file, tokenizer, &source)?;
+        let dir = self.run.join("sight");
+        let (student, done) = run(&task, student, &file.sight.run, &dir, device, stop)?;
+        if !done || self.sight_only {
+            return Ok(());
+        }
+        let (some, others) = part(file.train.pictures);
+        let seed = file.train.first_seed;
+        let seen = PhotoSource::new(file, config, photos, shared, (seed, some), true)?;
+        let drawn = SceneSource::full(file, world, tokenizer);
+        let drawn = drawn.with_towers(&towers, others, config.scenes);
+        let source = MixSource { sources: vec![&seen, &drawn] };
+        let task = FullTask::new(file, tokenizer, &source)?;
+        run(&task, student, &file.train.run, &self.run.join("full"), device, stop)?;
         Ok(())
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::steps::Outcome;
-use crate::tools::{Fallible, Workspace, present, succeed};
+use crate::tools::{Fallible, Outcome, Workspace, present, succeed};
 
 /// Yanked versions by the registry index that cargo fetched last; vulnerable ones by `cargo audit`
 /// where it and its database are installed.

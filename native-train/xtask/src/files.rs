@@ -1,10 +1,10 @@
 //! What the files of the repository promise: readable length, nothing about the machine they were
-//! written on, sources that everybody reaches, and no large data.
+//! written on, sources that everybody reaches, plain words, and no large data.
 
 use std::fs;
 
-use crate::steps::Outcome;
-use crate::tools::{Fallible, Workspace, capture};
+use crate::english;
+use crate::tools::{Fallible, Outcome, Workspace, capture};
 
 /// Longest source file in lines: what a reader holds in mind.
 const MAX_LINES: usize = 600;
@@ -43,6 +43,7 @@ pub fn check(workspace: &Workspace) -> Fallible<Outcome> {
         let bytes = fs::read(&path).map_err(|e| format!("{name}: {e}"))?;
         if let Ok(text) = std::str::from_utf8(&bytes) {
             problems.extend(problems_of(name, text));
+            problems.extend(english::problems_of(name, text));
         }
     }
     if !problems.is_empty() {

@@ -3,10 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::tools::{Fallible, Workspace, capture, present, succeed};
+use crate::tools::{Fallible, Workspace, announce, capture, present, succeed};
 
-/// The version that builds with our Rust; it needs no other to read our configuration.
-const TRUNK: &str = "0.21.14";
 /// The npm package that holds wasm-opt, and runs wherever Node does.
 const BINARYEN: &str = "binaryen@132.0.0";
 
@@ -17,11 +15,6 @@ const AXE: &str = "axe-core@4.14.1";
 pub fn wasm_bindgen(workspace: &Workspace) -> Fallible<PathBuf> {
     let version = locked_version(&workspace.read("Cargo.lock")?, "wasm-bindgen")?;
     cargo_tool(workspace, "wasm-bindgen", "wasm-bindgen-cli", &version)
-}
-
-/// `trunk`.
-pub fn trunk(workspace: &Workspace) -> Fallible<PathBuf> {
-    cargo_tool(workspace, "trunk", "trunk", TRUNK)
 }
 
 /// `wasm-opt`, where it can be had.
@@ -56,11 +49,6 @@ fn npm_file(workspace: &Workspace, package: &str, file: &str) -> Fallible<Option
     Ok(Some(file))
 }
 
-/// Folder of the tools that were installed here.
-pub fn bin_folder(workspace: &Workspace) -> Fallible<PathBuf> {
-    Ok(tools_folder(workspace)?.join("bin"))
-}
-
 fn tools_folder(workspace: &Workspace) -> Fallible<PathBuf> {
     Ok(workspace.target_folder()?.join("tools"))
 }
@@ -71,17 +59,21 @@ fn cargo_tool(
     package: &str,
     version: &str,
 ) -> Fallible<PathBuf> {
-    let own = bin_folder(workspace)?.join(program);
+    let own = tools_folder(workspace)?.join("bin").join(program);
     for candidate in [PathBuf::from(program), own.clone()] {
         let answer = capture(&mut workspace.tool(&candidate, &["--version"])).unwrap_or_default();
         if answer.split_whitespace().any(|word| word == version) {
             return Ok(candidate);
         }
     }
-    println!("{package} {version} is not installed; building it takes some minutes");
+    announce(&format!("{package} {version} is not installed; building it"), "2 minutes");
     let folder = tools_folder(workspace)?;
     let install = |options: &[&str]| {
         let mut command = workspace.cargo(&["install", package, "--version", version, "--root"]);
+        // It runs for seconds; all that its optimisation would cost is time.
+        for (key, value) in [("OPT_LEVEL", "1"), ("CODEGEN_UNITS", "16"), ("LTO", "off")] {
+            command.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+        }
         succeed(command.arg(&folder).args(options))
     };
     // What its author built it with; a registry may have lost one of those versions since.

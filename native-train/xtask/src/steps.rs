@@ -1,20 +1,16 @@
 //! The steps of `cargo xtask test`, cheap ones first.
 //!
 //! All of them use the release profile: a second profile would mean a second build of every
-//! dependency. Clippy, rustdoc and the CUDA check share their metadata for the same reason.
+//! dependency. Clippy and rustdoc ask for the same features, so that they share their metadata; the
+//! CUDA build and the kernels for a GPU are among them.
 
 use std::time::Instant;
 
-use crate::tools::{Fallible, WASM, Workspace, present, succeed};
-use crate::{advisories, files, install, licences, site, wasm_scenes};
+use crate::tools::{Fallible, Outcome, WASM, Workspace, present, succeed};
+use crate::{advisories, files, install, licences, site, size, wasm, wasm_scenes};
 
-/// How a step that found nothing wrong ended.
-pub enum Outcome {
-    /// Everything was looked at.
-    Passed,
-    /// A tool that not every machine has is missing.
-    Skipped(String),
-}
+/// Turns on what no program here has by default: CUDA, and the kernels that natively nothing needs.
+const DEVICES: [&str; 2] = ["--features", "native-train/cuda,refvlm-tests/wgpu"];
 
 struct Step {
     name: &'static str,
@@ -27,10 +23,10 @@ const STEPS: &[Step] = &[
     Step { name: "format", what: "rustfmt", run: format },
     Step { name: "licences", what: "licences of all dependencies", run: check_licences },
     Step { name: "advisories", what: "yanked and vulnerable dependencies", run: advisories::check },
-    Step { name: "clippy", what: "clippy over all targets, warnings are errors", run: clippy },
+    Step { name: "clippy", what: "clippy over all targets and devices, also CUDA", run: clippy },
     Step { name: "doc", what: "rustdoc, warnings are errors", run: doc },
     Step { name: "test", what: "all tests", run: test },
-    Step { name: "wasm", what: "what the page needs compiles for it", run: wasm },
+    Step { name: "wasm", what: "what the page needs compiles for it", run: engine },
     Step {
         name: "wasm-scenes",
         what: "scenes are the same natively and in WebAssembly",
@@ -42,7 +38,12 @@ const STEPS: &[Step] = &[
         run: wasm_kernels,
     },
     Step { name: "browser", what: "the site in a real browser", run: browser },
-    Step { name: "cuda", what: "the CUDA build compiles", run: cuda },
+    Step {
+        name: "size",
+        what: "page, engine and packages keep to their budgets",
+        run: size::check,
+    },
+    // Step { name: "arrows", what: "no arrow points back", run: crate::arrows::check },
 ];
 
 /// Prints the steps.
@@ -93,19 +94,13 @@ fn check_licences(workspace: &Workspace) -> Fallible<Outcome> {
 
 fn clippy(workspace: &Workspace) -> Fallible<Outcome> {
     let args = ["clippy", "--release", "--locked", "--workspace", "--all-targets", "--keep-going"];
-    succeed(workspace.cargo(&args).args(["--", "-D", "warnings"]))?;
-    // Natively nothing turns the kernels for a GPU on.
-    let args = ["clippy", "--release", "--locked", "-p", "refvlm-shaders", "-p", "refvlm-model"];
-    let mut command = workspace.cargo(&args);
-    command.args(["-p", "refvlm-tests", "--features", "refvlm-tests/wgpu"]);
-    command.args(["--all-targets", "--", "-D", "warnings"]);
-    succeed(&mut command)?;
+    succeed(workspace.cargo(&args).args(DEVICES).args(["--", "-D", "warnings"]))?;
     Ok(Outcome::Passed)
 }
 
 fn doc(workspace: &Workspace) -> Fallible<Outcome> {
     let args = ["doc", "--release", "--locked", "--workspace", "--no-deps"];
-    succeed(workspace.cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))?;
+    succeed(workspace.cargo(&args).args(DEVICES).env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Outcome::Passed)
 }
 
@@ -115,7 +110,7 @@ fn test(workspace: &Workspace) -> Fallible<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn wasm(workspace: &Workspace) -> Fallible<Outcome> {
+fn engine(workspace: &Workspace) -> Fallible<Outcome> {
     site::compile(workspace)?;
     Ok(Outcome::Passed)
 }
@@ -127,7 +122,7 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
     workspace.need_wasm_target()?;
     let runner = install::wasm_bindgen(workspace)?.with_file_name("wasm-bindgen-test-runner");
     let runner = format!("target.{WASM}.runner={:?}", runner.display().to_string());
-    let flags = site::wasm_flags(workspace)?;
+    let flags = wasm::flags(workspace)?;
     let test = |test: &str| {
         // Beside the engine, for its features: a smaller set would build burn once more.
         let mut command = workspace.cargo(&["test", "--release", "--locked"]);
@@ -163,7 +158,7 @@ fn browser(workspace: &Workspace) -> Fallible<Outcome> {
         return Ok(Outcome::Skipped("chromedriver is not installed".into()));
     }
     let out = workspace.target_folder()?.join("site");
-    site::site(workspace, &out)?;
+    site::site(workspace, &out, wasm::Optimise::Quick)?;
     // Over the workspace, for its features: a smaller set would build burn once more. One at a
     // time, since each test keeps a browser busy.
     let args = ["test", "--release", "--locked", "--workspace", "--test", "browser", "--"];
@@ -176,11 +171,5 @@ fn browser(workspace: &Workspace) -> Fallible<Outcome> {
         Err(error) => println!("axe-core cannot be had: {error}"),
     }
     succeed(&mut command)?;
-    Ok(Outcome::Passed)
-}
-
-fn cuda(workspace: &Workspace) -> Fallible<Outcome> {
-    let args = ["check", "--release", "--locked", "-p", "native-train", "--features", "cuda"];
-    succeed(&mut workspace.cargo(&args))?;
     Ok(Outcome::Passed)
 }

@@ -8,6 +8,14 @@ use std::process::Command;
 /// A result whose error is a text for the person at the terminal.
 pub type Fallible<T> = Result<T, String>;
 
+/// How a check that found nothing wrong ended.
+pub enum Outcome {
+    /// Everything was looked at.
+    Passed,
+    /// A tool that not every machine has is missing.
+    Skipped(String),
+}
+
 /// The target of the page's engine.
 pub const WASM: &str = "wasm32-unknown-unknown";
 
@@ -85,6 +93,12 @@ pub fn capture(command: &mut Command) -> Fallible<String> {
     }
     String::from_utf8(output.stdout)
         .map_err(|_| format!("`{}` wrote something that is not UTF-8", line_of(command)))
+}
+
+/// Says what comes next and how long it takes where nothing was built before, so that nobody takes
+/// a long step for one that hangs.
+pub fn announce(what: &str, minutes: &str) {
+    println!("\n{what}: about {minutes} on two cores the first time");
 }
 
 /// Whether a tool can be started at all.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::steps::Outcome;
-use crate::tools::{Fallible, WASM, Workspace, capture, present, succeed};
+use crate::tools::{Fallible, Outcome, WASM, Workspace, capture, present, succeed};
+use crate::wasm;
 
 /// Enough to meet scenes with and without people, and the ends of the range.
 const SEEDS: &[&str] =
     &["0", "1", "2", "3", "5", "8", "13", "21", "34", "55", "4294967296", "18446744073709551615"];
 
-const PACKAGE: &[&str] = &["--release", "--locked", "-p", "refvlm-scene-hash"];
+const PACKAGE: &str = "refvlm-scene-hash";
 
 /// Builds the hash of a scene for both and compares.
 pub fn check(workspace: &Workspace) -> Fallible<Outcome> {
@@ -17,9 +17,17 @@ pub fn check(workspace: &Workspace) -> Fallible<Outcome> {
         return Ok(Outcome::Skipped("node is not installed".into()));
     }
     workspace.need_wasm_target()?;
-    succeed(workspace.cargo(&["build", "--lib", "--target", WASM]).args(PACKAGE))?;
-    let module = workspace.target_folder()?.join(WASM).join("release/refvlm_scene_hash.wasm");
-    let native = capture(workspace.cargo(&["run", "--quiet"]).args(PACKAGE).arg("--").args(SEEDS))?;
+    // With the flags of the page, whose scenes these are.
+    let args = ["build", "--release", "--locked", "--lib", "--target", WASM, "-p", PACKAGE];
+    succeed(workspace.cargo(&args).args(["--config", &wasm::flags(workspace)?]))?;
+    // Over the workspace, for the features that the tests have built everything with.
+    let args = ["build", "--release", "--locked", "--workspace", "--bin", PACKAGE];
+    succeed(&mut workspace.cargo(&args))?;
+    let target = workspace.target_folder()?;
+    let module = target.join(WASM).join("release/refvlm_scene_hash.wasm");
+    let program =
+        target.join("release").join(PACKAGE).with_extension(std::env::consts::EXE_EXTENSION);
+    let native = capture(workspace.tool(program, &[]).args(SEEDS))?;
     let wasm = capture(
         workspace.tool("node", &["native-train/xtask/scene-hash/run.mjs"]).arg(module).args(SEEDS),
     )?;

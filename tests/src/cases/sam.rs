@@ -3,7 +3,7 @@
 use crate::{Fixture, load_weights};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use refvlm_model::decoding::sam::{
+use refvlm_model::sam::{
     FourierPosition, MaskChoice, PromptEncoder, SamHeadConfig, SamMaskDecoder, SamVit,
     SamVitConfig, TwoWaySizes, TwoWayTransformer,
 };

@@ -11,6 +11,9 @@ pub struct Failure {
     pub message: String,
     /// What the person can do about it, in one sentence.
     pub remedy: String,
+    /// Whether the model is gone with it and has to be loaded again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// The sorts of failure.
@@ -49,11 +52,4 @@ pub enum FailureKind {
     Crashed,
     /// A fault of the engine itself.
     Engine,
-}
-
-impl FailureKind {
-    /// Whether the model is gone and has to be loaded again.
-    pub fn loses_model(self) -> bool {
-        matches!(self, Self::Crashed | Self::DeviceLost | Self::OutOfMemory)
-    }
 }

@@ -1,12 +1,18 @@
 //! What a page and the engine in its worker say to each other. The same shapes are the JavaScript
 //! API, and [`Event`] is also a line of `refvlm infer --json`.
 //!
-//! A message is a plain object, `postMessage({id, request}, ...)` to the worker and
-//! `{id, reply}` back. Bytes are not JSON: they travel in the same object beside it, as
-//! transferred `ArrayBuffer`s named `rgba` and `depth`.
+//! A message to the worker is a plain object, `postMessage({id, request}, ...)`; the picture's bytes
+//! travel in the same object beside it, as a transferred `ArrayBuffer` named `rgba`. Back comes
+//! `{id, last, reply}`, where `reply` is the JSON text of a [`Reply`]: the engine writes it, and
+//! whoever asked reads it, without objects in between. Beside it travel `rgba` and `depth` of a
+//! scene.
 //!
 //! **Ids** are chosen by the page and never used twice. Every reply to a request has its id, and
-//! each request but `abort` gets exactly one last reply (see [`Reply::is_last`]).
+//! each request but `abort` gets exactly one reply whose `last` is true. The worker says so, since
+//! it knows; nobody has to conclude it from the reply.
+//!
+//! **The model is lost** with a failure whose [`Failure::lost`] says so; the worker is of no use
+//! then. So is one that says nothing for [`SILENCE_S`] although it was asked something.
 //!
 //! **Order.** Requests are served one after the other in the order in which they came. `abort` is
 //! seen at once, between any two tokens and during a download.
@@ -30,14 +36,8 @@ pub struct RequestMessage {
     pub request: Request,
 }
 
-/// A message from the worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReplyMessage {
-    /// The request it answers.
-    pub id: u32,
-    /// What has happened.
-    pub reply: Reply,
-}
+/// A worker that says nothing for so many seconds, although it was asked something, is dead.
+pub const SILENCE_S: u64 = 120;
 
 /// What a page can ask of the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,22 +155,6 @@ pub enum Reply {
     Unloaded,
     /// The request failed.
     Failed(Failure),
-}
-
-impl Reply {
-    /// Whether nothing else follows to the same request.
-    pub fn is_last(&self) -> bool {
-        match self {
-            Reply::Progress { .. } => false,
-            Reply::Event { event } => matches!(event, Event::Done { .. }),
-            Reply::Ready(_)
-            | Reply::ImageSet { .. }
-            | Reply::Scene(_)
-            | Reply::Aborted
-            | Reply::Unloaded
-            | Reply::Failed(_) => true,
-        }
-    }
 }
 
 /// The stages of loading, which overlap when there are several shards.

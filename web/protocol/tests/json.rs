@@ -46,6 +46,7 @@ fn replies_are_flat_objects_with_a_type() {
         kind: FailureKind::HashMismatch,
         message: "m".into(),
         remedy: "r".into(),
+        lost: false,
     });
     let expected =
         json!({"type": "failed", "kind": "hash_mismatch", "message": "m", "remedy": "r"});
@@ -62,9 +63,18 @@ fn replies_are_flat_objects_with_a_type() {
 }
 
 #[test]
-fn only_the_last_reply_is_the_last() {
-    let event = |event| Reply::Event { event };
-    assert!(!event(Event::Status { stage: Stage::Reading }).is_last());
-    assert!(event(Event::Done { timings: Timings::default(), reason: Finish::End }).is_last());
-    assert!(Reply::Aborted.is_last() && Reply::Unloaded.is_last());
+fn a_failure_says_whether_the_model_is_lost() {
+    let json = json!({"type": "failed", "kind": "crashed", "message": "m", "remedy": "r",
+        "lost": true});
+    let Reply::Failed(failure) = from_value(json.clone()).unwrap() else { panic!("a failure") };
+    assert!(failure.lost);
+    assert_eq!(to_value(Reply::Failed(failure)).unwrap(), json);
+}
+
+#[test]
+fn the_api_waits_as_long_as_the_page() {
+    let api = include_str!("../../js/refvlm.js");
+    let milliseconds = api.lines().find_map(|line| line.strip_prefix("const SILENCE_MS = "));
+    let milliseconds = milliseconds.unwrap().trim_end_matches(';').replace('_', "");
+    assert_eq!(milliseconds.parse::<u64>().unwrap(), 1000 * SILENCE_S);
 }

@@ -3,13 +3,15 @@
 use super::icons::{Glyph, Icon};
 use super::rail::IconButton;
 use super::settings::Settings;
-use super::store::{Focus, Store};
-use super::talk::prompt_class;
-use crate::question::{self, Part, task_name};
-use crate::transcript::{percent, seconds};
+use super::state::Focus;
+use super::store::Store;
+use crate::canvas::palette::prompt_class;
+use crate::conversation::question::{self, task_name};
+use crate::take_home::transcript::{percent, seconds};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::Task;
+use refvlm_record::ask::{Piece, cut, marker};
 use web_sys::{HtmlTextAreaElement, KeyboardEvent};
 
 #[component]
@@ -17,27 +19,28 @@ pub fn Composer() -> impl IntoView {
     let store = expect_context::<Store>();
     let field = NodeRef::<html::Textarea>::new();
     let settings = RwSignal::new(false);
-    let running = move || store.running.with(Option::is_some);
-    let empty = move || store.text.with(|text| text.trim().is_empty());
+    let running = move || store.talk.running.with(Option::is_some);
+    let empty = move || store.draft.text.with(|text| text.trim().is_empty());
     let task_index = move || {
-        let task = store.task.get();
+        let task = store.draft.task.get();
         Task::ALL.iter().position(|t| *t == task).unwrap_or_default().to_string()
     };
     let choose = move |ev| {
         let at: usize = event_target_value(&ev).parse().unwrap_or_default();
-        store.task.set(Task::ALL.get(at).copied().unwrap_or(Task::Vqa));
-        store.task_chosen.set(true);
+        store.draft.task.set(Task::ALL.get(at).copied().unwrap_or(Task::Vqa));
+        store.draft.task_chosen.set(true);
         // A question for another kind of answer would not suit this one.
-        store.ready_made.set(true);
+        store.draft.ready_made.set(true);
         store.suggest();
     };
     // While nothing is typed a ready-made question stands in the field's place.
     let typed = move |ev| {
-        store.text.set(event_target_value(&ev));
-        store.ready_made.set(untrack(empty));
+        store.draft.text.set(event_target_value(&ev));
+        store.draft.ready_made.set(untrack(empty));
         store.suggest();
     };
-    let value = move || if store.ready_made.get() { String::new() } else { store.text.get() };
+    let value =
+        move || if store.draft.ready_made.get() { String::new() } else { store.draft.text.get() };
     let key = move |ev: KeyboardEvent| {
         if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
             ev.prevent_default();
@@ -46,7 +49,7 @@ pub fn Composer() -> impl IntoView {
     };
     // The field grows with its words.
     Effect::new(move |_| {
-        store.text.track();
+        store.draft.text.track();
         if let Some(field) = field.get() {
             request_animation_frame(move || grow(&field));
         }
@@ -61,7 +64,7 @@ pub fn Composer() -> impl IntoView {
                 <span class="select">
                     <select aria-label="Kind of answer" prop:value=task_index on:change=choose>
                         {Task::ALL.iter().enumerate().map(|(at, task)| view! {
-                            <option value=at.to_string() selected=*task == store.task.get_untracked()>{task_name(*task)}</option>
+                            <option value=at.to_string() selected=*task == store.draft.task.get_untracked()>{task_name(*task)}</option>
                         }).collect_view()}
                     </select>
                     <Glyph icon=Icon::Chevron/>
@@ -69,10 +72,10 @@ pub fn Composer() -> impl IntoView {
                 <Ready field=field/>
             </div>
             <div class="field">
-                <div class="ink" class:ghost=move || store.ready_made.get() aria-hidden="true">{move || inked(store)}</div>
+                <div class="ink" class:ghost=move || store.draft.ready_made.get() aria-hidden="true">{move || inked(store)}</div>
                 <textarea node_ref=field rows="1" aria-label="Question" spellcheck="false"
                     autocomplete="off" enterkeyhint="send"
-                    placeholder=move || store.text.get() prop:value=value
+                    placeholder=move || store.draft.text.get() prop:value=value
                     on:input=typed on:keydown=key></textarea>
                 <div class="send">
                     <IconButton icon=Icon::Sliders name="Sampling".to_string()
@@ -100,14 +103,14 @@ fn grow(field: &HtmlTextAreaElement) {
 
 /// The words as they stand in the field, its chips in the colours of their prompts.
 fn inked(store: Store) -> impl IntoView {
-    let board = store.shown.get();
-    let parts = question::parts(&store.text.get()).into_iter().map(|part| match part {
-        Part::Words(words) => view! { <span>{words}</span> }.into_any(),
-        Part::Chip(number) => {
+    let board = store.canvas.shown.get();
+    let parts = cut(&store.draft.text.get()).into_iter().map(|part| match part {
+        Piece::Words(words) => view! { <span>{words}</span> }.into_any(),
+        Piece::Prompt(number) => {
             let mark = board.marks.get(number.wrapping_sub(1));
             let class =
                 mark.map_or("mention lost".into(), |m| format!("mention {}", prompt_class(m.id)));
-            view! { <span class=class>{question::chip(number)}</span> }.into_any()
+            view! { <span class=class>{marker(number)}</span> }.into_any()
         }
     });
     // A last line without words has a height too.
@@ -116,10 +119,10 @@ fn inked(store: Store) -> impl IntoView {
 
 /// Words with small chips for the prompts they mention.
 pub fn chipped(store: Store, text: &str) -> impl IntoView + use<> {
-    let board = store.shown.get_untracked();
-    let parts = question::parts(text).into_iter().map(|part| match part {
-        Part::Words(words) => view! { <span>{words}</span> }.into_any(),
-        Part::Chip(number) => {
+    let board = store.canvas.shown.get_untracked();
+    let parts = cut(text).into_iter().map(|part| match part {
+        Piece::Words(words) => view! { <span>{words}</span> }.into_any(),
+        Piece::Prompt(number) => {
             let mark = board.marks.get(number.wrapping_sub(1));
             let class =
                 mark.map_or("chip".into(), |mark| format!("chip {}", prompt_class(mark.id)));
@@ -135,7 +138,7 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
     let store = expect_context::<Store>();
     // Not of what is being drawn: on a phone the list would move the picture under the finger.
     let marks = move || {
-        store.history.with(|history| {
+        store.canvas.history.with(|history| {
             let numbered = history.now().marks.iter().enumerate();
             numbered.map(|(at, mark)| (mark.id, at + 1, mark.kind())).collect::<Vec<_>>()
         })
@@ -143,22 +146,22 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
     let mention = move |id: u32, number: usize| {
         store.select(Some(id));
         let Some(field) = field.get_untracked() else { return };
-        if store.ready_made.get_untracked() {
+        if store.draft.ready_made.get_untracked() {
             return;
         }
         let caret = field.selection_start().ok().flatten();
-        let text = store.text.get_untracked();
+        let text = store.draft.text.get_untracked();
         let (text, caret) = question::with_chip(&text, caret.unwrap_or(u32::MAX), number);
-        store.text.set(text);
+        store.draft.text.set(text);
         let _ = field.focus();
         request_animation_frame(move || {
             let _ = field.set_selection_range(caret, caret);
         });
     };
-    let selected = move |id: u32| store.shown.with(|board| board.selected == Some(id));
+    let selected = move |id: u32| store.canvas.shown.with(|board| board.selected == Some(id));
     let live = move |id: u32| {
-        let masks = store.live_masks.get();
-        let mask = masks.get(&id).filter(|_| store.live.get())?;
+        let masks = store.talk.live_masks.get();
+        let mask = masks.get(&id).filter(|_| store.talk.live.get())?;
         let sure = mask.found.as_ref().map_or("\u{2013}".into(), |found| percent(found.confidence));
         Some(format!("{sure} \u{b7} {}", seconds(mask.seconds)))
     };
@@ -167,11 +170,11 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
             <ul class="prompts" aria-label="Prompts">
                 <For each=marks key=|mark| *mark children=move |(id, number, kind)| view! {
                     <li class=format!("prompt {}", prompt_class(id)) class:selected=move || selected(id)
-                        on:pointerenter=move |_| store.focus.set(Some(Focus::Mark(id)))
-                        on:pointerleave=move |_| store.focus.set(None)>
+                        on:pointerenter=move |_| store.talk.focus.set(Some(Focus::Mark(id)))
+                        on:pointerleave=move |_| store.talk.focus.set(None)>
                         <button type="button" class="name" aria-pressed=move || selected(id).to_string()
-                            on:focus=move |_| store.focus.set(Some(Focus::Mark(id)))
-                            on:blur=move |_| store.focus.set(None)
+                            on:focus=move |_| store.talk.focus.set(Some(Focus::Mark(id)))
+                            on:blur=move |_| store.talk.focus.set(None)
                             on:click=move |_| mention(id, number)>
                             <span class="sr">"Prompt "</span>
                             <span class="square">{number}</span>
@@ -194,14 +197,14 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
 fn Ready(field: NodeRef<html::Textarea>) -> impl IntoView {
     let store = expect_context::<Store>();
     let questions = move || {
-        let numbers = store.shown.with(question::by_attention);
-        let ready = question::ready_for(store.task.get(), numbers.len());
+        let numbers = store.canvas.shown.with(question::by_attention);
+        let ready = question::ready_for(store.draft.task.get(), numbers.len());
         let words = ready.iter().filter_map(|ready| ready.about(&numbers));
-        words.filter(|words| *words != store.text.get()).collect::<Vec<_>>()
+        words.filter(|words| *words != store.draft.text.get()).collect::<Vec<_>>()
     };
     let pick = move |words: String| {
-        store.text.set(words);
-        store.ready_made.set(false);
+        store.draft.text.set(words);
+        store.draft.ready_made.set(false);
         if let Some(field) = field.get_untracked() {
             let _ = field.focus();
         }

@@ -1,25 +1,27 @@
 //! Asking and listening: questions of the person, and those that live mode asks by itself.
 
-use super::client::Bytes;
-use super::store::{LiveMask, Store};
-use crate::answer::{Answer, Progress};
-use crate::marks::Mark;
-use crate::question;
-use crate::transcript::Turn;
+use super::client::Message;
+use super::state::LiveMask;
+use super::store::Store;
+use crate::canvas::marks::Mark;
+use crate::conversation::answer::{Answer, Cut};
+use crate::conversation::question;
+use crate::take_home::transcript::Turn;
 use leptos::prelude::*;
 use refvlm_protocol::{Ask, Event, Reply, Request, Task};
+use refvlm_record::ready::pointed_question;
 
 impl Store {
     /// Asks what stands in the field.
     pub fn ask(self) {
-        if !untrack(|| self.can_ask()) || self.running.get_untracked().is_some() {
+        if !untrack(|| self.can_ask()) || self.talk.running.get_untracked().is_some() {
             return;
         }
-        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+        let Some(size) = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
             return;
         };
-        let board = self.history.with_untracked(|history| history.now().clone());
-        let mut text = self.text.get_untracked().trim().to_string();
+        let board = self.canvas.history.with_untracked(|history| history.now().clone());
+        let mut text = self.draft.text.get_untracked().trim().to_string();
         if let Some(&number) = question::by_attention(&board).first() {
             text = question::pointed(&text, number);
         }
@@ -39,10 +41,10 @@ impl Store {
             }
         }
         let ask = Ask {
-            sampling: self.sampling.get_untracked(),
-            budget: self.budget.get_untracked(),
-            constrained: self.constrained.get_untracked(),
-            ..Ask::new(self.task.get_untracked(), text, prompts)
+            sampling: self.draft.sampling.get_untracked(),
+            budget: self.draft.budget.get_untracked(),
+            constrained: self.draft.constrained.get_untracked(),
+            ..Ask::new(self.draft.task.get_untracked(), text, prompts)
         };
         if let Err(e) = ask.parts() {
             return self.fault(format!("{e}."));
@@ -50,70 +52,68 @@ impl Store {
         let marks = marks.iter().map(|mark| mark.id).zip(numbers).collect();
         self.put(ask, marks);
         // The field is free for the next question.
-        self.ready_made.set(true);
+        self.draft.ready_made.set(true);
         self.suggest();
     }
 
     /// Asks a ready-made question.
     pub fn ask_ready(self, task: Task, words: String) {
-        let before = self.task.get_untracked();
-        self.task.set(task);
-        self.text.set(words);
+        let before = self.draft.task.get_untracked();
+        self.draft.task.set(task);
+        self.draft.text.set(words);
         self.ask();
-        if self.task_chosen.get_untracked() {
-            self.task.set(before);
+        if self.draft.task_chosen.get_untracked() {
+            self.draft.task.set(before);
         }
         self.suggest();
     }
 
     fn put(self, ask: Ask, marks: Vec<(u32, usize)>) {
-        let id = self.next_turn_id();
+        let id = self.talk.next_id();
         let turn = Turn { id, ask: ask.clone(), marks, answer: Answer::default() };
-        self.turns.update(|turns| turns.push(turn));
-        self.shown_turn.set(Some(id));
-        self.focus.set(None);
-        self.notice.set(None);
+        self.talk.turns.update(|turns| turns.push(turn));
+        self.talk.shown_turn.set(Some(id));
+        self.talk.focus.set(None);
+        self.link.notice.set(None);
         // What waits in live mode would only be in the way.
-        self.live_queue.update_value(crate::live::Latest::forget);
-        let request = self.send(Request::Ask { ask }, None, move |reply, _: Bytes| {
-            self.hear(id, reply);
+        self.talk.live_queue.update_value(crate::conversation::live::Latest::forget);
+        let request = self.send(Request::Ask { ask }, None, move |message| {
+            self.hear(id, message);
         });
         match request {
-            Some(request) if self.turn_goes_on(id) => self.running.set(Some((request, id))),
+            Some(request) if self.turn_goes_on(id) => self.talk.running.set(Some((request, id))),
             Some(_) => {}
-            None => self.hear(id, Reply::Failed(super::client::crashed("there is no engine"))),
+            None => self.hear(id, Message::failed(super::client::crashed("there is no engine"))),
         }
     }
 
     fn turn_goes_on(self, id: u32) -> bool {
-        self.turns
-            .with_untracked(|turns| turns.iter().any(|t| t.id == id && !t.answer.progress.over()))
+        self.talk.turns.with_untracked(|turns| turns.iter().any(|t| t.id == id && !t.answer.over()))
     }
 
-    fn hear(self, id: u32, reply: Reply) {
-        let last = reply.is_last();
+    fn hear(self, id: u32, Message { reply, last, .. }: Message) {
         if let Reply::Failed(failure) = &reply
-            && failure.kind.loses_model()
+            && failure.lost
         {
             self.failed(failure);
         }
-        self.turns.update(|turns| {
+        self.talk.turns.update(|turns| {
             let Some(turn) = turns.iter_mut().find(|turn| turn.id == id) else { return };
             match reply {
                 Reply::Event { event } => turn.answer.take(event),
-                Reply::Aborted => turn.answer.progress = Progress::Aborted,
-                Reply::Failed(failure) => turn.answer.progress = Progress::Failed(failure),
+                Reply::Aborted => turn.answer.cut = Some(Cut::Aborted),
+                Reply::Failed(failure) => turn.answer.cut = Some(Cut::Failed(failure)),
                 _ => {}
             }
         });
-        if last && self.running.get_untracked().is_some_and(|(_, turn)| turn == id) {
-            self.running.set(None);
+        if last && self.talk.running.get_untracked().is_some_and(|(_, turn)| turn == id) {
+            self.talk.running.set(None);
         }
     }
 
     /// Stops the answer under way.
     pub fn stop(self) {
-        if let Some((request, _)) = self.running.get_untracked() {
+        if let Some((request, _)) = self.talk.running.get_untracked() {
             self.abort(request);
         }
     }
@@ -122,14 +122,14 @@ impl Store {
 /// Keeps the masks of live mode up to date with the marks.
 pub fn follow_live(store: Store) {
     Effect::new(move |_| {
-        let board = store.shown.get();
-        if !store.live.get() || !store.can_ask() || store.running.get().is_some() {
+        let board = store.canvas.shown.get();
+        if !store.talk.live.get() || !store.can_ask() || store.talk.running.get().is_some() {
             return;
         }
-        let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+        let Some(size) = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
             return;
         };
-        let known = store.live_masks.get_untracked();
+        let known = store.talk.live_masks.get_untracked();
         let changed = |mark: &&Mark| {
             known.get(&mark.id).is_none_or(|live| live.mark != **mark)
                 && mark.prompt(size).is_some()
@@ -138,7 +138,7 @@ pub fn follow_live(store: Store) {
         let chosen = board.chosen().into_iter().chain(board.marks.iter().rev()).find(changed);
         if let Some(mark) = chosen
             && let Some(next) =
-                store.live_queue.try_update_value(|q| q.offer(mark.clone())).flatten()
+                store.talk.live_queue.try_update_value(|q| q.offer(mark.clone())).flatten()
         {
             live_ask(store, next);
         }
@@ -147,31 +147,32 @@ pub fn follow_live(store: Store) {
 
 fn live_ask(store: Store, mark: Mark) {
     let start = now_s();
-    let picture = store.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
+    let picture = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
     let prompt = picture.and_then(|(size, serial)| Some((mark.prompt(size)?, serial)));
     let Some((prompt, serial)) = prompt else { return live_next(store) };
-    let ask = Ask::new(Task::GroundingSegmentation, "Segment [prompt 1].", vec![prompt]);
+    let question = pointed_question(Task::GroundingSegmentation);
+    let ask = Ask::new(question.task, question.about(&[1]).unwrap_or_default(), vec![prompt]);
     let mut answer = Answer::default();
-    let sent = store.send(Request::Ask { ask }, None, move |reply, _| {
-        let last = reply.is_last();
+    let sent = store.send(Request::Ask { ask }, None, move |Message { reply, last, .. }| {
         match reply {
             Reply::Event { event } => {
                 let news = last || matches!(event, Event::Unit { .. });
                 answer.take(event);
-                let found = answer.triplets.first().and_then(|triplet| triplet.found.first());
+                let found = answer.said.triplets.first().and_then(|triplet| triplet.found.first());
                 let same = store
+                    .canvas
                     .picture
                     .with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
                 if news && same {
                     let seconds = now_s() - start;
                     let live = LiveMask { mark: mark.clone(), found: found.cloned(), seconds };
-                    store.live_masks.update(|masks| {
+                    store.talk.live_masks.update(|masks| {
                         masks.insert(mark.id, live);
                     });
                 }
             }
             Reply::Failed(failure) => {
-                store.live.set(false);
+                store.talk.live.set(false);
                 store.failed(&failure);
             }
             _ => {}
@@ -181,15 +182,16 @@ fn live_ask(store: Store, mark: Mark) {
         }
     });
     if sent.is_none() {
-        store.live.set(false);
+        store.talk.live.set(false);
     }
 }
 
 fn live_next(store: Store) {
-    match store.live_queue.try_update_value(crate::live::Latest::over).flatten() {
+    match store.talk.live_queue.try_update_value(crate::conversation::live::Latest::over).flatten()
+    {
         Some(next) => live_ask(store, next),
         // Other marks may have changed meanwhile: look again.
-        None => store.shown.notify(),
+        None => store.canvas.shown.notify(),
     }
 }
 

@@ -5,10 +5,10 @@ use super::layers::Layers;
 use super::paint::sight;
 use super::picture::{blank, context};
 use super::store::Store;
-use crate::archive::{file_name, mask_png, zip};
-use crate::coco::Coco;
-use crate::geometry::View;
-use crate::transcript::{Turn, markdown};
+use crate::canvas::geometry::View;
+use crate::take_home::archive::{file_name, mask_png, zip};
+use crate::take_home::coco::Coco;
+use crate::take_home::transcript::{Turn, markdown};
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
@@ -44,7 +44,7 @@ impl Store {
     /// Saves the masks of a turn: one PNG, or a ZIP of several.
     pub fn save_masks(self, turn: &Turn) {
         let mut files = Vec::new();
-        for (number, triplet) in turn.answer.triplets.iter().enumerate() {
+        for (number, triplet) in turn.answer.said.triplets.iter().enumerate() {
             for (index, found) in triplet.found.iter().enumerate() {
                 let Some(mask) = &found.mask else { continue };
                 let name = format!("{}-{}-{index}.png", number + 1, file_name(&triplet.concept));
@@ -78,12 +78,12 @@ impl Store {
 
     /// Whether a turn has something that COCO can say.
     pub fn has_coco(self, turn: &Turn) -> bool {
-        turn.answer.triplets.iter().flat_map(|t| &t.found).any(|found| found.bbox().is_some())
+        turn.answer.said.triplets.iter().flat_map(|t| &t.found).any(|found| found.bbox().is_some())
     }
 
     fn coco(self, turn: &Turn) -> Option<String> {
         let (name, size) =
-            self.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
+            self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
         serde_json::to_string_pretty(&Coco::new(&turn.answer, &name, size)).ok()
     }
 
@@ -96,8 +96,8 @@ impl Store {
 
     fn transcript(self) -> Option<String> {
         let (name, size) =
-            self.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
-        Some(self.turns.with_untracked(|turns| markdown(turns, &name, size)))
+            self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
+        Some(self.talk.turns.with_untracked(|turns| markdown(turns, &name, size)))
     }
 
     /// Copies words.
@@ -123,7 +123,9 @@ impl Store {
     }
 
     fn stem(self) -> String {
-        self.picture.with_untracked(|p| p.as_ref().map_or(String::new(), |p| file_name(&p.name)))
+        self.canvas
+            .picture
+            .with_untracked(|p| p.as_ref().map_or(String::new(), |p| file_name(&p.name)))
     }
 
     fn save_bytes(self, bytes: &[u8], kind: &str, name: &str) {
@@ -150,7 +152,7 @@ impl Store {
     }
 
     fn annotated(self) -> Option<Result<HtmlCanvasElement, JsValue>> {
-        let size = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size))?;
+        let size = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size))?;
         let longer = size[0].max(size[1]) as f32;
         let scale = (LEAST_SIDE_PX / longer).max(1.0);
         let canvas_px = size.map(|side| (side as f32 * scale).round());
@@ -158,10 +160,10 @@ impl Store {
             let canvas = blank(canvas_px.map(|side| side as u32))?;
             let c = context(&canvas)?;
             let view = View { scale, shift: [0.0; 2] };
-            let focus = self.focus.get_untracked();
-            self.focus.set(None);
+            let focus = self.talk.focus.get_untracked();
+            self.talk.focus.set(None);
             self.with_sight(canvas_px, view, true, |see| sight(&c, &mut Layers::default(), see));
-            self.focus.set(focus);
+            self.talk.focus.set(focus);
             Ok(canvas)
         };
         Some(draw())

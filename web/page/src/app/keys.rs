@@ -1,8 +1,8 @@
 //! Everything by keyboard.
 
 use super::store::Store;
-use crate::geometry::{Place, inside};
-use crate::tools::{Input, Tool};
+use crate::canvas::geometry::{Place, inside};
+use crate::canvas::tools::{Input, Tool};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, KeyboardEvent};
@@ -24,7 +24,7 @@ fn matches(target: Option<EventTarget>, selector: &str) -> bool {
 
 /// Keys that work wherever no field has them.
 pub fn anywhere(store: Store, ev: &KeyboardEvent) {
-    let stops = ev.key() == "Escape" && store.running.with_untracked(Option::is_some);
+    let stops = ev.key() == "Escape" && store.talk.running.with_untracked(Option::is_some);
     if stops && !ev.default_prevented() {
         store.stop();
         ev.prevent_default();
@@ -39,21 +39,23 @@ pub fn anywhere(store: Store, ev: &KeyboardEvent) {
         ("z", true) => store.undo(),
         ("y", true) => store.redo(),
         (_, true) => return,
-        ("[", _) => store.brush.update(|b| *b = (*b / 1.2).max(0.004)),
-        ("]", _) => store.brush.update(|b| *b = (*b * 1.2).min(0.25)),
+        ("[", _) => store.canvas.brush.update(|b| *b = (*b / 1.2).max(0.004)),
+        ("]", _) => store.canvas.brush.update(|b| *b = (*b * 1.2).min(0.25)),
         ("+" | "=", _) => store.zoom(1.25, None),
         ("-", _) => store.zoom(0.8, None),
         ("0", _) => store.fit(),
-        ("delete" | "backspace", _) => match store.shown.with_untracked(|board| board.selected) {
-            Some(id) => store.remove(id),
-            None => return,
-        },
+        ("delete" | "backspace", _) => {
+            match store.canvas.shown.with_untracked(|board| board.selected) {
+                Some(id) => store.remove(id),
+                None => return,
+            }
+        }
         ("escape", _) => {
-            if store.gesture.with_untracked(crate::tools::Gesture::active) {
-                store.gesture_input(Input::Cancel, store.tool.get_untracked());
+            if store.canvas.gesture.with_untracked(crate::canvas::tools::Gesture::active) {
+                store.gesture_input(Input::Cancel, store.canvas.tool.get_untracked());
             } else {
                 store.select(None);
-                store.crosshair.set(None);
+                store.canvas.crosshair.set(None);
             }
         }
         (digit, _) => {
@@ -72,11 +74,16 @@ pub fn on_canvas(store: Store, ev: &KeyboardEvent) {
     if ev.ctrl_key() || ev.meta_key() || ev.alt_key() {
         return;
     }
-    let Some(size) = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else { return };
+    let Some(size) = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+        return;
+    };
     let step = size[0].max(size[1]) as f32 / if ev.shift_key() { 20.0 } else { 100.0 };
-    let tool = store.tool.get_untracked();
-    let at =
-        store.crosshair.get_untracked().unwrap_or([size[0] as f32 / 2.0, size[1] as f32 / 2.0]);
+    let tool = store.canvas.tool.get_untracked();
+    let at = store
+        .canvas
+        .crosshair
+        .get_untracked()
+        .unwrap_or([size[0] as f32 / 2.0, size[1] as f32 / 2.0]);
     let by: Place = match ev.key().as_str() {
         "ArrowLeft" => [-step, 0.0],
         "ArrowRight" => [step, 0.0],
@@ -84,9 +91,9 @@ pub fn on_canvas(store: Store, ev: &KeyboardEvent) {
         "ArrowDown" => [0.0, step],
         "Enter" => {
             ev.prevent_default();
-            store.crosshair.set(Some(at));
+            store.canvas.crosshair.set(Some(at));
             let clicks = matches!(tool, Tool::Point | Tool::Negative);
-            if store.gesture.with_untracked(crate::tools::Gesture::active) {
+            if store.canvas.gesture.with_untracked(crate::canvas::tools::Gesture::active) {
                 // A box needs its second corner pressed as well as released.
                 store.gesture_input(Input::Down(at), tool);
                 store.gesture_input(Input::Up(at), tool);
@@ -102,14 +109,14 @@ pub fn on_canvas(store: Store, ev: &KeyboardEvent) {
     };
     ev.prevent_default();
     let at = inside([at[0] + by[0], at[1] + by[1]], size);
-    store.crosshair.set(Some(at));
+    store.canvas.crosshair.set(Some(at));
     store.gesture_input(Input::Move(at), tool);
 }
 
 impl Store {
     /// Takes a tool; what was half drawn is given up.
     pub fn pick(self, tool: Tool) {
-        self.gesture_input(Input::Cancel, self.tool.get_untracked());
-        self.tool.set(tool);
+        self.gesture_input(Input::Cancel, self.canvas.tool.get_untracked());
+        self.canvas.tool.set(tool);
     }
 }

@@ -1,11 +1,12 @@
 //! What is costly to make for the canvas and stays the same from frame to frame.
 
-use super::paint::Sight;
 use super::picture::{blank, context};
-use crate::answer::{Answer, Found};
-use crate::geometry::Place;
-use crate::marks::{POINT_SHARE, Stroke};
+use super::sight::Sight;
+use crate::canvas::geometry::Place;
+use crate::canvas::marks::{POINT_SHARE, Stroke};
+use crate::conversation::answer::Answer;
 use refvlm_record::Mask;
+use refvlm_record::answer::Found;
 use std::f64::consts::TAU;
 use std::sync::Arc;
 use wasm_bindgen::{Clamped, JsValue};
@@ -47,7 +48,7 @@ impl Layers {
 
 /// The depth map of an answer and its triplet.
 pub fn depth_of(answer: &Answer) -> Option<(usize, &Found)> {
-    let numbered = answer.triplets.iter().enumerate();
+    let numbered = answer.said.triplets.iter().enumerate();
     numbered
         .filter(|(_, triplet)| triplet.unit == refvlm_protocol::Unit::Depth)
         .find_map(|(number, triplet)| Some((number, triplet.found.first()?)))

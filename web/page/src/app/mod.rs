@@ -11,9 +11,11 @@ mod paint;
 mod picture;
 mod rail;
 mod settings;
+mod sight;
 mod source;
 mod stage;
 mod start;
+mod state;
 mod store;
 mod talk;
 mod theme;
@@ -49,10 +51,10 @@ fn App() -> impl IntoView {
         over.set(false);
         store.open_transfer(ev.data_transfer());
     };
-    let open = move || store.picture.with(Option::is_some);
+    let open = move || store.canvas.picture.with(Option::is_some);
     view! {
         <div class="page" class:over=move || over.get() class:open=open
-            class:asked=move || store.turns.with(|turns| !turns.is_empty())
+            class:asked=move || store.talk.turns.with(|turns| !turns.is_empty())
             on:dragover=move |ev| {
                 ev.prevent_default();
                 over.set(true);
@@ -90,11 +92,11 @@ fn App() -> impl IntoView {
 fn Notices() -> impl IntoView {
     let store = expect_context::<Store>();
     Effect::new(move |_| {
-        let notice = store.notice.get();
+        let notice = store.link.notice.get();
         if notice.as_ref().is_some_and(|notice| !notice.fault) {
             let gone = move || {
-                if store.notice.get_untracked() == notice {
-                    store.notice.set(None);
+                if store.link.notice.get_untracked() == notice {
+                    store.link.notice.set(None);
                 }
             };
             set_timeout(gone, std::time::Duration::from_secs(3));
@@ -102,10 +104,10 @@ fn Notices() -> impl IntoView {
     });
     view! {
         <div class="notices" aria-live="assertive">
-            {move || store.notice.get().map(|notice| view! {
+            {move || store.link.notice.get().map(|notice| view! {
                 <div class="notice" class:fault=notice.fault>
                     <span>{notice.message}</span>
-                    <button type="button" class="x" aria-label="Close" on:click=move |_| store.notice.set(None)>
+                    <button type="button" class="x" aria-label="Close" on:click=move |_| store.link.notice.set(None)>
                         <Glyph icon=Icon::Close/>
                     </button>
                 </div>

@@ -1,16 +1,16 @@
 //! The canvas: the picture, what was found on it, and the prompts.
 
 use super::layers::{Layers, depth_of};
-use super::picture::Picture;
-use super::store::Focus;
-use crate::answer::{Answer, Found};
-use crate::coco::JOINT_VISIBLE;
-use crate::geometry::View;
-use crate::labels::placed;
-use crate::marks::{Board, Mark, POINT_SHARE, Stroke};
-use crate::palette;
-use crate::truth::Truth;
+use super::sight::Sight;
+use super::state::Focus;
+use crate::canvas::labels::placed;
+use crate::canvas::marks::{Mark, POINT_SHARE, Stroke};
+use crate::canvas::palette;
+use crate::conversation::answer::Answer;
+use crate::conversation::truth::Truth;
 use refvlm_protocol::Shape;
+use refvlm_record::answer::Found;
+use refvlm_record::coco::{JOINT_VISIBLE, LIMBS};
 use std::f64::consts::TAU;
 use wasm_bindgen::JsValue;
 use web_sys::CanvasRenderingContext2d;
@@ -18,22 +18,6 @@ use web_sys::CanvasRenderingContext2d;
 const HALO: &str = "rgba(17,19,24,0.72)";
 const INK: &str = "#16171a";
 const FONT: &str = "600 12px Inter, sans-serif";
-
-/// What there is to see.
-pub struct Sight<'a> {
-    pub picture: &'a Picture,
-    pub view: View,
-    /// Canvas, in CSS px.
-    pub canvas: [f32; 2],
-    pub answer: Option<&'a Answer>,
-    pub truth: Option<&'a Truth>,
-    /// Masks that live mode found, with the mark they belong to.
-    pub live: Vec<(u32, &'a Found)>,
-    pub board: &'a Board,
-    pub focus: Option<Focus>,
-    /// Whether the numbers of prompts and the frame of the selected one are shown.
-    pub handles: bool,
-}
 
 /// Draws everything. Errors of the browser's canvas mean that a detail is missing, no more.
 pub fn sight(c: &CanvasRenderingContext2d, layers: &mut Layers, see: &Sight) {
@@ -101,7 +85,7 @@ fn results(
     answer: &Answer,
 ) -> Result<(), JsValue> {
     let mut labels = Vec::new();
-    for (number, triplet) in answer.triplets.iter().enumerate() {
+    for (number, triplet) in answer.said.triplets.iter().enumerate() {
         let colour = palette::result(number);
         for (index, found) in triplet.found.iter().enumerate() {
             let strength = if lit(see, number, index) { 1.0 } else { 0.22 };
@@ -245,13 +229,14 @@ fn skeleton(
     c.set_global_alpha(strength);
     c.set_line_cap("round");
     for halo in [true, false] {
-        for (a, b, colour) in palette::LIMBS {
+        for (a, b, colour) in LIMBS {
             let (Some(a), Some(b)) = (at(a), at(b)) else { continue };
             c.begin_path();
             c.move_to(a[0], a[1]);
             c.line_to(b[0], b[1]);
             c.set_line_width(if halo { width + 2.0 } else { width });
-            c.set_stroke_style_str(if halo { HALO } else { colour });
+            let colour = palette::css(colour);
+            c.set_stroke_style_str(if halo { HALO } else { &colour });
             c.stroke();
         }
     }

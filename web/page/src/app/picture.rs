@@ -1,7 +1,6 @@
 //! Pictures: decoded by the browser, kept as a canvas.
 
-use super::client::Bytes;
-use crate::truth::Truth;
+use crate::conversation::truth::Truth;
 use js_sys::{ArrayBuffer, Uint8ClampedArray};
 use leptos::prelude::document;
 use std::sync::Arc;
@@ -75,10 +74,14 @@ impl Picture {
     ///
     /// # Errors
     /// A sentence for the person, when the bytes do not fit the size.
-    pub fn scene(scene: &refvlm_protocol::Scene, bytes: &Bytes) -> Result<Self, String> {
+    pub fn scene(
+        scene: &refvlm_protocol::Scene,
+        rgba: Option<&ArrayBuffer>,
+        depth: Option<&ArrayBuffer>,
+    ) -> Result<Self, String> {
         let size = [scene.width, scene.height];
         let damaged = || "The engine sent a damaged scene. Try another.".to_string();
-        let rgba = bytes.rgba.as_ref().ok_or_else(damaged)?;
+        let rgba = rgba.ok_or_else(damaged)?;
         let data = Uint8ClampedArray::new(rgba).to_vec();
         let data = ImageData::new_with_u8_clamped_array_and_sh(
             wasm_bindgen::Clamped(&data),
@@ -88,7 +91,7 @@ impl Picture {
         .map_err(|_| damaged())?;
         let canvas = Self::draw(size, |context| context.put_image_data(&data, 0.0, 0.0))
             .map_err(|_| damaged())?;
-        let depth = bytes.depth.as_ref().map(|depth| js_sys::Float32Array::new(depth).to_vec());
+        let depth = depth.map(|depth| js_sys::Float32Array::new(depth).to_vec());
         let truth = Truth::new(&scene.record, depth.unwrap_or_default());
         Ok(Self::new(&format!("scene {}", scene.seed), size, canvas, Some(truth)))
     }

@@ -2,7 +2,7 @@
 
 use super::icons::{Glyph, Icon};
 use super::store::Store;
-use crate::tools::Tool;
+use crate::canvas::tools::Tool;
 use leptos::prelude::*;
 
 fn icon(tool: Tool) -> Icon {
@@ -56,7 +56,7 @@ pub fn Rail() -> impl IntoView {
                 icon=icon(tool)
                 name=tool.name().to_string()
                 key=key
-                pressed=Signal::derive(move || store.tool.get() == tool)
+                pressed=Signal::derive(move || store.canvas.tool.get() == tool)
                 press=move || store.pick(tool)
             />
         }
@@ -66,13 +66,13 @@ pub fn Rail() -> impl IntoView {
             <div class="group">{tools.collect_view()}</div>
             <div class="group">
                 <IconButton icon=Icon::Undo name="Undo".to_string() key="Ctrl+Z"
-                    disabled=Signal::derive(move || store.history.with(|h| !h.can_undo()))
+                    disabled=Signal::derive(move || store.canvas.history.with(|h| !h.can_undo()))
                     press=move || store.undo()/>
                 <IconButton icon=Icon::Redo name="Redo".to_string() key="Ctrl+Shift+Z"
-                    disabled=Signal::derive(move || store.history.with(|h| !h.can_redo()))
+                    disabled=Signal::derive(move || store.canvas.history.with(|h| !h.can_redo()))
                     press=move || store.redo()/>
                 <IconButton icon=Icon::Clear name="Clear prompts".to_string()
-                    disabled=Signal::derive(move || store.shown.with(|b| b.marks.is_empty()))
+                    disabled=Signal::derive(move || store.canvas.shown.with(|b| b.marks.is_empty()))
                     press=move || store.clear()/>
             </div>
         </div>
@@ -84,13 +84,14 @@ pub fn Rail() -> impl IntoView {
 pub fn BrushSize() -> impl IntoView {
     let store = expect_context::<Store>();
     let (low, high) = (0.004_f32.ln(), 0.25_f32.ln());
-    let at = move || ((store.brush.get().ln() - low) / (high - low) * 100.0).round().to_string();
+    let at =
+        move || ((store.canvas.brush.get().ln() - low) / (high - low) * 100.0).round().to_string();
     let set = move |ev| {
         let share: f32 = event_target_value(&ev).parse().unwrap_or(50.0) / 100.0;
-        store.brush.set((low + share * (high - low)).exp());
+        store.canvas.brush.set((low + share * (high - low)).exp());
     };
     view! {
-        <Show when=move || store.tool.get().sized() && store.picture.with(Option::is_some)>
+        <Show when=move || store.canvas.tool.get().sized() && store.canvas.picture.with(Option::is_some)>
             <label class="brush" title="Brush size ([ and ])">
                 <span class="dot small" aria-hidden="true"></span>
                 <input type="range" min="0" max="100" aria-label="Brush size" prop:value=at on:input=set/>
@@ -104,8 +105,9 @@ pub fn BrushSize() -> impl IntoView {
 #[component]
 pub fn StageBar() -> impl IntoView {
     let store = expect_context::<Store>();
-    let zoom = move || format!("{:.0} %", store.view.with(|view| view.scale) * 100.0);
-    let has_truth = move || store.picture.with(|p| p.as_ref().is_some_and(|p| p.truth.is_some()));
+    let zoom = move || format!("{:.0} %", store.canvas.view.with(|view| view.scale) * 100.0);
+    let has_truth =
+        move || store.canvas.picture.with(|p| p.as_ref().is_some_and(|p| p.truth.is_some()));
     view! {
         <div class="stagebar left" role="toolbar" aria-label="Zoom">
             <IconButton icon=Icon::Minus name="Zoom out".to_string() key="-" press=move || store.zoom(0.8, None)/>
@@ -115,10 +117,10 @@ pub fn StageBar() -> impl IntoView {
         </div>
         <div class="stagebar right" role="toolbar" aria-label="Layers">
             <Show when=has_truth>
-                <Toggle icon=Icon::Truth name="Truth" on=store.truth/>
+                <Toggle icon=Icon::Truth name="Truth" on=store.talk.truth/>
             </Show>
-            <Toggle icon=Icon::Eye name="Results" on=store.results/>
-            <Toggle icon=Icon::Live name="Live" on=store.live/>
+            <Toggle icon=Icon::Eye name="Results" on=store.talk.results/>
+            <Toggle icon=Icon::Live name="Live" on=store.talk.live/>
         </div>
     }
 }

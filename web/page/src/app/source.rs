@@ -65,11 +65,13 @@ impl Store {
     pub fn generate(self) {
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
         let request = Request::Generate { seed, side: SCENE_SIDE_PX };
-        let sent = self.send(request, None, move |reply, bytes| match reply {
-            Reply::Scene(scene) => match Picture::scene(&scene, &bytes) {
-                Ok(picture) => self.open(picture),
-                Err(message) => self.fault(message),
-            },
+        let sent = self.send(request, None, move |message| match message.reply {
+            Reply::Scene(scene) => {
+                match Picture::scene(&scene, message.rgba.as_ref(), message.depth.as_ref()) {
+                    Ok(picture) => self.open(picture),
+                    Err(message) => self.fault(message),
+                }
+            }
             Reply::Failed(failure) => self.failed(&failure),
             _ => {}
         });
@@ -124,7 +126,7 @@ pub fn Sources() -> impl IntoView {
                 <Glyph icon=Icon::Dice/><span>"New scene"</span>
             </button>
             {camera.then(|| view! {
-                <IconButton icon=Icon::Camera name="Camera".to_string() press=move || store.camera.set(true)/>
+                <IconButton icon=Icon::Camera name="Camera".to_string() press=move || store.link.camera.set(true)/>
             })}
         </div>
     }
@@ -158,7 +160,7 @@ pub fn Start() -> impl IntoView {
 pub fn Camera() -> impl IntoView {
     let store = expect_context::<Store>();
     view! {
-        <Show when=move || store.camera.get()>
+        <Show when=move || store.link.camera.get()>
             <CameraDialog/>
         </Show>
     }
@@ -181,7 +183,7 @@ fn CameraDialog() -> impl IntoView {
     };
     let close = move || {
         stop();
-        store.camera.set(false);
+        store.link.camera.set(false);
     };
     Effect::new(move |_| {
         let (Some(dialog), Some(video)) = (dialog.get(), video.get()) else { return };
@@ -190,13 +192,13 @@ fn CameraDialog() -> impl IntoView {
         }
         spawn_local(async move {
             match stream_into(&video).await {
-                Ok(live) if store.camera.get_untracked() => stream.set_value(Some(live)),
+                Ok(live) if store.link.camera.get_untracked() => stream.set_value(Some(live)),
                 Ok(live) => {
                     stream.set_value(Some(live));
                     stop();
                 }
                 Err(_) => {
-                    store.camera.set(false);
+                    store.link.camera.set(false);
                     store.fault(
                         "The camera can't be used. Allow it in the browser, or open a file.".into(),
                     );

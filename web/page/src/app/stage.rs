@@ -2,11 +2,13 @@
 
 use super::keys;
 use super::layers::Layers;
-use super::paint::{Sight, cursor, sight};
+use super::paint::{cursor, sight};
 use super::picture::context;
-use super::store::{Focus, Store};
-use crate::geometry::{Place, View};
-use crate::tools::{Input, Outcome, Setting, Tool};
+use super::sight::Sight;
+use super::state::Focus;
+use super::store::Store;
+use crate::canvas::geometry::{Place, View};
+use crate::canvas::tools::{Input, Outcome, Setting, Tool};
 use leptos::html;
 use leptos::prelude::*;
 use std::collections::BTreeMap;
@@ -23,52 +25,53 @@ const REACH: f32 = 11.0;
 impl Store {
     /// The whole picture in sight.
     pub fn fit(self) {
-        if let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) {
-            self.fitted.set(true);
-            self.view.set(View::fit(size, self.canvas.get_untracked(), self.around()));
+        if let Some(size) = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) {
+            self.canvas.fitted.set(true);
+            self.canvas.view.set(View::fit(size, self.canvas.size.get_untracked(), self.around()));
         }
     }
 
     fn around(self) -> [f32; 4] {
-        if self.canvas.get_untracked()[0] < 560.0 { AROUND_NARROW } else { AROUND }
+        if self.canvas.size.get_untracked()[0] < 560.0 { AROUND_NARROW } else { AROUND }
     }
 
     fn fit_scale(self) -> f32 {
-        let size = self.picture.with_untracked(|p| p.as_ref().map_or([1, 1], |p| p.size));
-        View::fit(size, self.canvas.get_untracked(), self.around()).scale
+        let size = self.canvas.picture.with_untracked(|p| p.as_ref().map_or([1, 1], |p| p.size));
+        View::fit(size, self.canvas.size.get_untracked(), self.around()).scale
     }
 
     /// Zooms around a place on the screen, or the middle.
     pub fn zoom(self, factor: f32, at: Option<Place>) {
-        let middle = self.canvas.get_untracked().map(|side| side / 2.0);
+        let middle = self.canvas.size.get_untracked().map(|side| side / 2.0);
         let fit = self.fit_scale();
-        self.fitted.set(false);
-        self.view.update(|view| *view = view.zoomed(factor, at.unwrap_or(middle), fit));
+        self.canvas.fitted.set(false);
+        self.canvas.view.update(|view| *view = view.zoomed(factor, at.unwrap_or(middle), fit));
     }
 
     /// Moves the picture on the screen.
     pub fn pan(self, by: Place) {
-        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+        let Some(size) = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
             return;
         };
-        self.fitted.set(false);
-        let canvas = self.canvas.get_untracked();
-        self.view.update(|view| *view = view.panned(by, size, canvas));
+        self.canvas.fitted.set(false);
+        let canvas = self.canvas.size.get_untracked();
+        self.canvas.view.update(|view| *view = view.panned(by, size, canvas));
     }
 
     /// Feeds a gesture; `tool` overrides the chosen one for a right click.
     pub fn gesture_input(self, input: Input, tool: Tool) {
-        let Some(size) = self.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
+        let Some(size) = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
             return;
         };
         let setting = Setting {
             tool,
             radius: untrack(|| self.radius()),
-            reach: REACH / self.view.with_untracked(|view| view.scale),
+            reach: REACH / self.canvas.view.with_untracked(|view| view.scale),
             picture_px: size,
         };
-        let board = self.history.with_untracked(|history| history.now().clone());
+        let board = self.canvas.history.with_untracked(|history| history.now().clone());
         let outcome = self
+            .canvas
             .gesture
             .try_update_untracked(|gesture| gesture.take(input, &board, setting))
             .unwrap_or(Outcome::Nothing);
@@ -76,7 +79,7 @@ impl Store {
             Outcome::Nothing => {}
             Outcome::Preview(board) => self.preview(board),
             Outcome::Keep(board)
-                if board.marks == self.history.with_untracked(|h| h.now().marks.clone()) =>
+                if board.marks == self.canvas.history.with_untracked(|h| h.now().marks.clone()) =>
             {
                 self.select(board.selected);
             }
@@ -118,14 +121,14 @@ pub fn Stage() -> impl IntoView {
     });
 
     let down = move |ev: PointerEvent| {
-        if store.picture.with_untracked(Option::is_none) {
+        if store.canvas.picture.with_untracked(Option::is_none) {
             return;
         }
         let at = place(&ev);
         if let Some(canvas) = canvas.get_untracked() {
             let _ = canvas.set_pointer_capture(ev.pointer_id());
         }
-        store.crosshair.set(None);
+        store.canvas.crosshair.set(None);
         pointers.update_value(|p| {
             p.down.insert(ev.pointer_id(), at);
             if p.down.len() == 2 {
@@ -138,19 +141,19 @@ pub fn Stage() -> impl IntoView {
                 p.panning = true;
                 return;
             }
-            let chosen = store.tool.get_untracked();
+            let chosen = store.canvas.tool.get_untracked();
             let negative = ev.button() == 2 || (ev.shift_key() && chosen != Tool::Move);
             p.tool = if negative { Tool::Negative } else { chosen };
-            let at = store.view.with_untracked(|view| view.to_picture(at));
+            let at = store.canvas.view.with_untracked(|view| view.to_picture(at));
             store.gesture_input(Input::Down(at), p.tool);
         });
     };
     let moved = move |ev: PointerEvent| {
         let at = place(&ev);
-        let on_picture = store.view.with_untracked(|view| view.to_picture(at));
-        let sized = ev.pointer_type() != "touch" && store.tool.get_untracked().sized();
-        if sized || store.pointer.get_untracked().is_some() {
-            store.pointer.set(sized.then_some(on_picture));
+        let on_picture = store.canvas.view.with_untracked(|view| view.to_picture(at));
+        let sized = ev.pointer_type() != "touch" && store.canvas.tool.get_untracked().sized();
+        if sized || store.canvas.pointer.get_untracked().is_some() {
+            store.canvas.pointer.set(sized.then_some(on_picture));
         }
         pointers.update_value(|p| {
             let before: Vec<Place> = p.down.values().copied().collect();
@@ -166,8 +169,8 @@ pub fn Stage() -> impl IntoView {
                 let now: Vec<Place> = p.down.values().copied().collect();
                 if let ([a, b], [c, d]) = (before.as_slice(), now.as_slice()) {
                     let fit = store.fit_scale();
-                    store.fitted.set(false);
-                    store.view.update(|view| *view = view.pinched([*a, *b], [*c, *d], fit));
+                    store.canvas.fitted.set(false);
+                    store.canvas.view.update(|view| *view = view.pinched([*a, *b], [*c, *d], fit));
                 }
             } else if p.panning {
                 store.pan(by);
@@ -177,7 +180,7 @@ pub fn Stage() -> impl IntoView {
         });
     };
     let up = move |ev: PointerEvent, cancelled: bool| {
-        let at = store.view.with_untracked(|view| view.to_picture(place(&ev)));
+        let at = store.canvas.view.with_untracked(|view| view.to_picture(place(&ev)));
         pointers.update_value(|p| {
             if p.down.remove(&ev.pointer_id()).is_none() {
                 return;
@@ -200,20 +203,21 @@ pub fn Stage() -> impl IntoView {
         let by = (ev.delta_y() * unit).clamp(-240.0, 240.0) as f32;
         store.zoom((-by * 0.0022).exp(), Some(at));
     };
-    let label = move || match store.picture.with(|p| p.as_ref().map(|p| (p.name.clone(), p.size))) {
-        Some((name, [w, h])) => {
-            format!("{name}, {w} by {h} px. Arrows move a crosshair, Enter draws.")
-        }
-        None => "No picture".into(),
-    };
+    let label =
+        move || match store.canvas.picture.with(|p| p.as_ref().map(|p| (p.name.clone(), p.size))) {
+            Some((name, [w, h])) => {
+                format!("{name}, {w} by {h} px. Arrows move a crosshair, Enter draws.")
+            }
+            None => "No picture".into(),
+        };
     view! {
         <canvas
             node_ref=canvas
             class="canvas"
-            class:grab=move || store.tool.get() == Tool::Move
-            class:keyed=move || store.crosshair.get().is_some()
-            class:none=move || store.picture.with(Option::is_none)
-            tabindex=move || if store.picture.with(Option::is_some) { "0" } else { "-1" }
+            class:grab=move || store.canvas.tool.get() == Tool::Move
+            class:keyed=move || store.canvas.crosshair.get().is_some()
+            class:none=move || store.canvas.picture.with(Option::is_none)
+            tabindex=move || if store.canvas.picture.with(Option::is_some) { "0" } else { "-1" }
             role="application"
             aria-label=label
             on:pointerdown=down
@@ -221,17 +225,17 @@ pub fn Stage() -> impl IntoView {
             on:pointerup=move |ev| up(ev, false)
             on:pointercancel=move |ev| up(ev, true)
             on:pointerleave=move |_| {
-                store.pointer.set(None);
-                store.focus.set(None);
+                store.canvas.pointer.set(None);
+                store.talk.focus.set(None);
             }
             on:wheel=wheel
             on:contextmenu=|ev| ev.prevent_default()
             on:keydown=move |ev| keys::on_canvas(store, &ev)
             on:focus=move |_| if seen(canvas) {
-                let size = store.picture.with_untracked(|p| p.as_ref().map(|p| p.size));
-                store.crosshair.set(size.map(|size| size.map(|side| side as f32 / 2.0)));
+                let size = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size));
+                store.canvas.crosshair.set(size.map(|size| size.map(|side| side as f32 / 2.0)));
             }
-            on:blur=move |_| store.crosshair.set(None)
+            on:blur=move |_| store.canvas.crosshair.set(None)
         ></canvas>
     }
 }
@@ -249,10 +253,10 @@ fn place(ev: &PointerEvent) -> Place {
 fn point_at(store: Store, at: Place) {
     let hit = store.shown_answer(|answer| answer.at(at)).flatten();
     let focus = hit
-        .filter(|_| store.results.get_untracked())
+        .filter(|_| store.talk.results.get_untracked())
         .map(|(triplet, index)| Focus::Result { triplet, index: Some(index) });
-    if store.focus.get_untracked() != focus {
-        store.focus.set(focus);
+    if store.talk.focus.get_untracked() != focus {
+        store.talk.focus.set(focus);
     }
 }
 
@@ -264,9 +268,9 @@ fn watch_size(store: Store, canvas: NodeRef<html::Canvas>) {
         let measured = parent.clone();
         let resized = Closure::<dyn FnMut()>::new(move || {
             let size = [measured.client_width() as f32, measured.client_height() as f32];
-            if size != store.canvas.get_untracked() && size[0] > 0.0 && size[1] > 0.0 {
-                store.canvas.set(size);
-                if store.fitted.get_untracked() {
+            if size != store.canvas.size.get_untracked() && size[0] > 0.0 && size[1] > 0.0 {
+                store.canvas.size.set(size);
+                if store.canvas.fitted.get_untracked() {
                     store.fit();
                 }
             }
@@ -279,7 +283,7 @@ fn watch_size(store: Store, canvas: NodeRef<html::Canvas>) {
         resized.forget();
     });
     Effect::new(move |_| {
-        store.picture.track();
+        store.canvas.picture.track();
         store.fit();
     });
 }
@@ -304,7 +308,7 @@ fn draw_when_needed(store: Store, canvas: NodeRef<html::Canvas>) {
 }
 
 fn draw(store: Store, canvas: &HtmlCanvasElement, layers: &mut Layers) {
-    let size = store.canvas.get_untracked();
+    let size = store.canvas.size.get_untracked();
     let ratio = window().device_pixel_ratio();
     let [w, h] = size.map(|side| (f64::from(side) * ratio).round() as u32);
     if canvas.width() != w || canvas.height() != h {
@@ -313,42 +317,45 @@ fn draw(store: Store, canvas: &HtmlCanvasElement, layers: &mut Layers) {
     }
     let Ok(c) = context(canvas) else { return };
     let _ = c.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
-    store.with_sight(size, store.view.get_untracked(), true, |see| sight(&c, layers, see));
-    let view = store.view.get_untracked();
-    let tool = store.tool.get_untracked();
+    store.with_sight(size, store.canvas.view.get_untracked(), true, |see| sight(&c, layers, see));
+    let view = store.canvas.view.get_untracked();
+    let tool = store.canvas.tool.get_untracked();
     let radius = tool.sized().then(|| untrack(|| store.radius()) * view.scale);
-    if let Some(at) = store.crosshair.get_untracked() {
+    if let Some(at) = store.canvas.crosshair.get_untracked() {
         cursor(&c, view.to_screen(at), radius, true);
-    } else if let (Some(at), Some(radius)) = (store.pointer.get_untracked(), radius) {
+    } else if let (Some(at), Some(radius)) = (store.canvas.pointer.get_untracked(), radius) {
         cursor(&c, view.to_screen(at), Some(radius), false);
     }
 }
 
 impl Store {
     /// Reads the answer whose results are on the picture.
-    pub fn shown_answer<T>(self, read: impl FnOnce(&crate::answer::Answer) -> T) -> Option<T> {
-        let id = self.shown_turn.get_untracked()?;
-        self.turns.with_untracked(|turns| {
+    pub fn shown_answer<T>(
+        self,
+        read: impl FnOnce(&crate::conversation::answer::Answer) -> T,
+    ) -> Option<T> {
+        let id = self.talk.shown_turn.get_untracked()?;
+        self.talk.turns.with_untracked(|turns| {
             turns.iter().find(|turn| turn.id == id).map(|turn| read(&turn.answer))
         })
     }
 
     fn track_sight(self) {
-        self.picture.track();
-        self.view.track();
-        self.canvas.track();
-        self.shown.track();
-        self.turns.track();
-        self.shown_turn.track();
-        self.focus.track();
-        self.results.track();
-        self.truth.track();
-        self.live.track();
-        self.live_masks.track();
-        self.crosshair.track();
-        self.pointer.track();
-        self.tool.track();
-        self.brush.track();
+        self.canvas.picture.track();
+        self.canvas.view.track();
+        self.canvas.size.track();
+        self.canvas.shown.track();
+        self.talk.turns.track();
+        self.talk.shown_turn.track();
+        self.talk.focus.track();
+        self.talk.results.track();
+        self.talk.truth.track();
+        self.talk.live.track();
+        self.talk.live_masks.track();
+        self.canvas.crosshair.track();
+        self.canvas.pointer.track();
+        self.canvas.tool.track();
+        self.canvas.brush.track();
     }
 
     /// Lends what is to be seen.
@@ -359,21 +366,21 @@ impl Store {
         handles: bool,
         draw: impl FnOnce(&Sight),
     ) {
-        let Some(picture) = self.picture.get_untracked() else { return };
-        let answer = self.shown_answer(Clone::clone).filter(|_| self.results.get_untracked());
-        let board = self.shown.get_untracked();
-        let masks = self.live_masks.get_untracked();
-        let there = |id: &u32| self.live.get_untracked() && board.get(*id).is_some();
+        let Some(picture) = self.canvas.picture.get_untracked() else { return };
+        let answer = self.shown_answer(Clone::clone).filter(|_| self.talk.results.get_untracked());
+        let board = self.canvas.shown.get_untracked();
+        let masks = self.talk.live_masks.get_untracked();
+        let there = |id: &u32| self.talk.live.get_untracked() && board.get(*id).is_some();
         let live = masks.iter().filter(|(id, _)| there(id));
         let see = Sight {
             picture: &picture,
             view,
             canvas,
             answer: answer.as_ref(),
-            truth: picture.truth.as_deref().filter(|_| self.truth.get_untracked()),
+            truth: picture.truth.as_deref().filter(|_| self.talk.truth.get_untracked()),
             live: live.filter_map(|(id, mask)| Some((*id, mask.found.as_ref()?))).collect(),
             board: &board,
-            focus: self.focus.get_untracked(),
+            focus: self.talk.focus.get_untracked(),
             handles,
         };
         draw(&see);

@@ -2,25 +2,18 @@
 
 use super::icons::{Glyph, Icon};
 use super::rail::IconButton;
-use super::store::{Focus, Store};
-use crate::answer::{Found, Piece, Progress, Reading};
-use crate::palette::{PROMPTS, RESULTS};
-use crate::question::{self, Part, task_name, unit_name};
-use crate::transcript::{Turn, percent, state};
+use super::state::Focus;
+use super::store::Store;
+use crate::canvas::palette::{prompt_class, result_class};
+use crate::conversation::question::{self, task_name, unit_name};
+use crate::take_home::transcript::{Turn, percent, state};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::{Shape, Task, Unit};
+use refvlm_record::answer::Found;
+use refvlm_record::ask::{self, cut, marker};
+use refvlm_record::reading::{Piece, Reading};
 use wasm_bindgen::JsCast;
-
-/// The class that sets a triplet's colour.
-pub fn result_class(number: usize) -> String {
-    format!("c{}", number % RESULTS.len())
-}
-
-/// The class that sets a prompt's colour.
-pub fn prompt_class(id: u32) -> String {
-    format!("p{}", id as usize % PROMPTS.len())
-}
 
 fn unit_icon(unit: Unit) -> Icon {
     match unit {
@@ -37,7 +30,7 @@ pub fn Talk() -> impl IntoView {
     let scroll = NodeRef::<html::Div>::new();
     // New words are kept in sight, unless the person scrolled up to read.
     Effect::new(move |before: Option<usize>| {
-        let count = store.turns.with(Vec::len);
+        let count = store.talk.turns.with(Vec::len);
         if let Some(scroll) = scroll.get() {
             let below = scroll.scroll_height() - scroll.scroll_top() - scroll.client_height();
             if below < 160 || before != Some(count) {
@@ -47,10 +40,10 @@ pub fn Talk() -> impl IntoView {
         count
     });
     let ids =
-        move || store.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
+        move || store.talk.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
     view! {
         <div class="scroll" node_ref=scroll role="region" aria-label="Conversation" tabindex="0">
-            <Show when=move || store.turns.with(Vec::is_empty)><Starters/></Show>
+            <Show when=move || store.talk.turns.with(Vec::is_empty)><Starters/></Show>
             <ol class="turns">
                 <For each=ids key=|id| *id children=move |id| view! { <TurnView id=id/> }/>
             </ol>
@@ -63,7 +56,7 @@ pub fn Talk() -> impl IntoView {
 fn Starters() -> impl IntoView {
     let store = expect_context::<Store>();
     let questions = move || {
-        let numbers = store.shown.with(question::by_attention);
+        let numbers = store.canvas.shown.with(question::by_attention);
         let ready = question::starters(numbers.len());
         ready.iter().filter_map(|r| Some((r.task, r.about(&numbers)?))).collect::<Vec<_>>()
     };
@@ -90,7 +83,7 @@ fn Starters() -> impl IntoView {
 fn TurnView(id: u32) -> impl IntoView {
     let store = expect_context::<Store>();
     let turn = Memo::new(move |last: Option<&Option<Turn>>| {
-        let found = store.turns.with(|turns| turns.iter().find(|turn| turn.id == id).cloned());
+        let found = store.talk.turns.with(|turns| turns.iter().find(|turn| turn.id == id).cloned());
         // When the conversation is cleared the last state stays until the view is gone.
         found.or_else(|| last.cloned().flatten())
     });
@@ -99,13 +92,10 @@ fn TurnView(id: u32) -> impl IntoView {
     let reading = Memo::new(move |_| {
         turn.with(|t| t.as_ref().map_or(Reading::default(), |t| t.answer.reading.clone()))
     });
-    let over =
-        Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.progress.over())));
+    let over = Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.over())));
     let shows = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows())));
-    let failed = Memo::new(move |_| {
-        turn.with(|t| matches!(t.as_ref().map(|t| &t.answer.progress), Some(Progress::Failed(_))))
-    });
-    let current = move || store.shown_turn.get() == Some(id);
+    let failed = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.failed())));
+    let current = move || store.talk.shown_turn.get() == Some(id);
     let question = turn.with_untracked(|t| t.as_ref().map(asked));
     let task = turn.with_untracked(|t| t.as_ref().map(|t| task_name(t.ask.task)));
     let plan_lines = move || reading.with(|r| r.plan.clone());
@@ -147,15 +137,15 @@ fn TurnView(id: u32) -> impl IntoView {
 
 /// The question with its chips.
 fn asked(turn: &Turn) -> impl IntoView + use<> {
-    let parts = question::parts(&turn.ask.text).into_iter().map(|part| match part {
-        Part::Words(words) => view! { <span>{words}</span> }.into_any(),
-        Part::Chip(k) => match turn.marks.get(k.wrapping_sub(1)) {
+    let parts = cut(&turn.ask.text).into_iter().map(|part| match part {
+        ask::Piece::Words(words) => view! { <span>{words}</span> }.into_any(),
+        ask::Piece::Prompt(k) => match turn.marks.get(k.wrapping_sub(1)) {
             Some((id, number)) => {
                 let class = format!("chip {}", prompt_class(*id));
                 view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }
                     .into_any()
             }
-            None => view! { <span>{question::chip(k)}</span> }.into_any(),
+            None => view! { <span>{marker(k)}</span> }.into_any(),
         },
     });
     parts.collect_view()
@@ -163,9 +153,9 @@ fn asked(turn: &Turn) -> impl IntoView + use<> {
 
 /// Points at a triplet of a turn, and shows that turn.
 fn point(store: Store, turn: u32, triplet: usize, index: Option<usize>) {
-    store.shown_turn.set(Some(turn));
-    store.results.set(true);
-    store.focus.set(Some(Focus::Result { triplet, index }));
+    store.talk.shown_turn.set(Some(turn));
+    store.talk.results.set(true);
+    store.talk.focus.set(Some(Focus::Result { triplet, index }));
 }
 
 fn phrase(store: Store, turn: u32, piece: &Piece) -> AnyView {
@@ -177,15 +167,15 @@ fn phrase(store: Store, turn: u32, piece: &Piece) -> AnyView {
         Piece::Phrase { words, triplet: Some(triplet) } => {
             let triplet = *triplet;
             let lit = move || {
-                store.shown_turn.get() == Some(turn)
-                    && matches!(store.focus.get(), Some(Focus::Result { triplet: t, .. }) if t == triplet)
+                store.talk.shown_turn.get() == Some(turn)
+                    && matches!(store.talk.focus.get(), Some(Focus::Result { triplet: t, .. }) if t == triplet)
             };
             view! {
                 <button type="button" class=format!("phrase {}", result_class(triplet)) class:lit=lit
                     on:pointerenter=move |_| point(store, turn, triplet, None)
-                    on:pointerleave=move |_| store.focus.set(None)
+                    on:pointerleave=move |_| store.talk.focus.set(None)
                     on:focus=move |_| point(store, turn, triplet, None)
-                    on:blur=move |_| store.focus.set(None)
+                    on:blur=move |_| store.talk.focus.set(None)
                     on:click=move |_| point(store, turn, triplet, None)>
                     <span class="number">{triplet + 1}</span>{words.clone()}
                 </button>
@@ -201,7 +191,7 @@ fn Results(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
     let store = expect_context::<Store>();
     let rows = move || {
         let Some(turn) = turn.get() else { return Vec::new() };
-        let numbered = turn.answer.triplets.iter().enumerate();
+        let numbered = turn.answer.said.triplets.iter().enumerate();
         numbered
             .flat_map(|(number, triplet)| {
                 triplet.found.iter().enumerate().map(move |(index, found)| {
@@ -233,17 +223,17 @@ fn Row(
     unit: Unit,
     found: Found,
 ) -> impl IntoView {
-    let truth = store.picture.with_untracked(|p| p.as_ref().and_then(|p| p.truth.clone()));
+    let truth = store.canvas.picture.with_untracked(|p| p.as_ref().and_then(|p| p.truth.clone()));
     let agreement = truth.and_then(|truth| truth.agreement(&found)).map(|agreement| {
         view! { <span class="truth" title="Against the truth of the scene">{agreement.label()}</span> }
     });
     let lit = move || {
-        store.shown_turn.get() == Some(turn)
-            && matches!(store.focus.get(), Some(Focus::Result { triplet, index: i })
+        store.talk.shown_turn.get() == Some(turn)
+            && matches!(store.talk.focus.get(), Some(Focus::Result { triplet, index: i })
                 if triplet == number && i.is_none_or(|i| i == index))
     };
     let detail = match &found.shape {
-        Shape::Depth { metres, .. } => crate::palette::depth_picture(metres)
+        Shape::Depth { metres, .. } => crate::canvas::palette::depth_picture(metres)
             .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
         _ => None,
     };
@@ -253,9 +243,9 @@ fn Row(
         <li>
             <button type="button" class=format!("result {}", result_class(number)) class:lit=lit
                 on:pointerenter=move |_| point(store, turn, number, Some(index))
-                on:pointerleave=move |_| store.focus.set(None)
+                on:pointerleave=move |_| store.talk.focus.set(None)
                 on:focus=move |_| point(store, turn, number, Some(index))
-                on:blur=move |_| store.focus.set(None)>
+                on:blur=move |_| store.talk.focus.set(None)>
                 <span class="number">{number + 1}</span>
                 <span class="concept">{concept}</span>
                 <span class="unit" title=unit_name(unit)>
@@ -291,24 +281,24 @@ fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
     on_cleanup(move || outside.remove());
     let act = move |action: fn(Store, &Turn)| {
         menu.set(false);
-        store.shown_turn.set(Some(id));
+        store.talk.shown_turn.set(Some(id));
         if let Some(turn) = turn.get_untracked() {
             action(store, &turn);
         }
     };
     let masks = move || {
         turn.with(|t| {
-            t.as_ref().is_some_and(|t| t.answer.triplets.iter().any(|t| t.unit == Unit::Mask))
+            t.as_ref().is_some_and(|t| t.answer.said.triplets.iter().any(|t| t.unit == Unit::Mask))
         })
     };
     let coco = move || turn.with(|t| t.as_ref().is_some_and(|t| store.has_coco(t)));
-    let shown = move || store.shown_turn.get() == Some(id);
+    let shown = move || store.talk.shown_turn.get() == Some(id);
     let shows = move || turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows()));
     view! {
         <div class="actions">
             <Show when=move || shows() && !shown()>
                 <IconButton icon=Icon::Eye name="Show on the picture".to_string()
-                    press=move || store.shown_turn.set(Some(id))/>
+                    press=move || store.talk.shown_turn.set(Some(id))/>
             </Show>
             <IconButton icon=Icon::Copy name="Copy the answer".to_string()
                 press=move || act(|store, turn| store.copy_text(&turn.answer.words()))/>

@@ -2,9 +2,10 @@
 
 use super::icons::{Glyph, Icon};
 use super::source::Sources;
-use super::store::{Engine, Store};
+use super::state::Engine;
+use super::store::Store;
 use super::theme;
-use crate::transcript::{bytes, count, seconds, sentences};
+use crate::take_home::transcript::{bytes, count, seconds, sentences};
 use leptos::prelude::*;
 use refvlm_protocol::{Backend, Phase, Ready};
 
@@ -20,7 +21,7 @@ pub fn Top() -> impl IntoView {
                 </svg>
                 "REF-VLM"
             </h1>
-            <Show when=move || store.picture.with(Option::is_some)><Sources/></Show>
+            <Show when=move || store.canvas.picture.with(Option::is_some)><Sources/></Show>
             <span class="gap"></span>
             <EngineState/>
             <theme::Switch/>
@@ -33,9 +34,9 @@ fn EngineState() -> impl IntoView {
     let store = expect_context::<Store>();
     view! {
         <div class="engine" role="status" aria-busy=move || {
-            matches!(store.engine.get(), Engine::Loading { .. }).to_string()
+            matches!(store.link.engine.get(), Engine::Loading { .. }).to_string()
         }>
-            {move || match store.engine.get() {
+            {move || match store.link.engine.get() {
                 Engine::Loading { phase, bytes, total, eta_s } => view! {
                     <Loading phase=phase bytes=bytes total=total eta_s=eta_s/>
                 }.into_any(),
@@ -52,7 +53,7 @@ fn EngineState() -> impl IntoView {
 #[component]
 pub fn Failed() -> impl IntoView {
     let store = expect_context::<Store>();
-    let failure = move || match store.engine.get() {
+    let failure = move || match store.link.engine.get() {
         Engine::Failed(failure) => Some(failure),
         _ => None,
     };

@@ -2,6 +2,7 @@
 
 mod expressions;
 mod prompts;
+mod ready;
 mod truth;
 mod world;
 

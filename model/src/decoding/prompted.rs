@@ -1,0 +1,337 @@
+//! Masks of what a person points at: a decoder that is told the prompt's region densely, beside
+//! the reference state.
+//!
+//! A reference state is one vector; where a thing lies and how far it reaches is hard to read out
+//! of it. SAM's decoder is given points and boxes directly. This one is given each prompt as a map:
+//! it runs from the coarsest map of the pyramid to the finest, and at each level adds what the
+//! prompt covers there. Which of a question's prompts a reference means is decided by attention
+//! between its state and the prompts' rows, with the choice of none. So the same decoder also
+//! serves references that no prompt points at.
+//!
+//! A click has more than one right answer (a part, the piece, the whole), so each reference gets
+//! several proposals with a confidence each; the most confident one is the answer.
+
+use super::config::DecoderConfigError;
+use super::mask::{MaskOutput, Proposals};
+use super::queries::QueryLayout;
+use crate::layers::{GroupNorm, Linear, conv, resize_nearest};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use serde::{Deserialize, Serialize};
+
+/// Kinds of strokes that a prompt's map tells apart: point, box, scribble, mask, and what is cut
+/// away.
+pub const STROKE_KINDS: usize = 5;
+
+/// Score of a prompt that a reference may not mean.
+const NOT_ASKED: f32 = -1e4;
+
+/// Sizes of the decoder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptedConfig {
+    /// Width of the reference states.
+    pub quries_input_dim: usize,
+    /// Maps of the pyramid that are used, finest first; each half as wide as the one before.
+    pub encoder_input_index: Vec<usize>,
+    /// Channels of those maps.
+    pub encoder_input_dim: Vec<usize>,
+    /// Channels inside, for each of those maps.
+    pub channels: Vec<usize>,
+    /// Masks for each reference.
+    pub proposals: usize,
+    /// Groups of the group norms.
+    pub norm_groups: usize,
+}
+
+impl PromptedConfig {
+    /// # Errors
+    /// When no decoder of these sizes can exist.
+    pub fn validate(&self) -> Result<(), DecoderConfigError> {
+        let least = |sizes: &[usize]| sizes.iter().copied().min().unwrap_or(0);
+        let sizes = [
+            ("quries_input_dim", self.quries_input_dim),
+            ("encoder_input_index", self.encoder_input_index.len()),
+            ("encoder_input_dim", least(&self.encoder_input_dim)),
+            ("channels", least(&self.channels)),
+            ("proposals", self.proposals),
+            ("norm_groups", self.norm_groups),
+        ];
+        if let Some((field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(DecoderConfigError::Zero(field));
+        }
+        let index = self.encoder_input_index.len();
+        for dim in [self.encoder_input_dim.len(), self.channels.len()] {
+            if dim != index {
+                return Err(DecoderConfigError::Levels { index, dim });
+            }
+        }
+        for &value in &self.channels {
+            if !value.is_multiple_of(self.norm_groups) {
+                let (field, of) = ("channels", self.norm_groups);
+                return Err(DecoderConfigError::NotMultiple { field, value, of });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The prompts of a batch, as decoders are told of them.
+#[derive(Debug, Clone)]
+pub struct PromptMaps {
+    /// What each prompt covers, by kind of stroke, `[prompts, STROKE_KINDS, side, side]`, 0..=1,
+    /// over the padded square.
+    pub maps: Tensor<4>,
+    /// Mean of each prompt's rows of the language model, `[prompts, hidden]`.
+    pub rows: Tensor<2>,
+}
+
+/// What the references of one unit may mean.
+#[derive(Debug, Clone)]
+pub struct Pointed<'a> {
+    /// All prompts.
+    pub prompts: &'a PromptMaps,
+    /// For each reference, in the order of [`QueryLayout::select`], the prompts of its question.
+    pub of_reference: &'a [Vec<usize>],
+}
+
+/// One level of the way from coarse to fine.
+#[derive(Debug, Module)]
+pub struct Level {
+    /// The pyramid's map to the channels of the level, 1x1; once per picture.
+    pub lateral: Conv2d,
+    /// The level below to the channels of this one, 1x1; the coarsest has none.
+    pub below: Option<Conv2d>,
+    /// The prompt's map to the channels of the level, 1x1.
+    pub prompt: Conv2d,
+    /// State to a factor and a summand for each channel.
+    pub state: Linear,
+    /// Mixes, 3x3.
+    pub mix: Conv2d,
+    /// Norm behind it.
+    pub norm: GroupNorm,
+}
+
+/// The decoder.
+#[derive(Debug, Module)]
+pub struct PromptedDecoder {
+    /// Reference states to the space in which they are compared with prompts.
+    pub query: Linear,
+    /// Prompt rows to the same space.
+    pub key: Linear,
+    /// Score of meaning no prompt.
+    pub alone: Linear,
+    /// Finest first.
+    pub levels: Vec<Level>,
+    /// Finest level to the logits of the proposals, 3x3.
+    pub out: Conv2d,
+    /// What a proposal covers, and the coarsest level, to the logit of its expected IoU.
+    pub quality: Linear,
+    #[module(skip)]
+    proposals: usize,
+}
+
+impl PromptedDecoder {
+    /// # Errors
+    /// When the sizes do not fit together.
+    pub fn new(config: &PromptedConfig, device: &Device) -> Result<Self, DecoderConfigError> {
+        config.validate()?;
+        let (width, inside) = (config.quries_input_dim, &config.channels);
+        let (finest, coarsest) = (inside[0], inside[inside.len() - 1]);
+        let level = |i: usize| {
+            let channels = inside[i];
+            Level {
+                lateral: conv([config.encoder_input_dim[i], channels], 1, true, device),
+                below: inside.get(i + 1).map(|&below| conv([below, channels], 1, false, device)),
+                prompt: conv([STROKE_KINDS, channels], 1, false, device),
+                state: Linear::new(width, 2 * channels, true, device),
+                mix: conv([channels, channels], 3, false, device),
+                norm: GroupNorm::new(config.norm_groups, channels, device),
+            }
+        };
+        Ok(Self {
+            query: Linear::new(width, width, false, device),
+            key: Linear::new(width, width, false, device),
+            alone: Linear::new(width, 1, true, device),
+            levels: (0..inside.len()).map(level).collect(),
+            out: conv([finest, config.proposals], 3, true, device),
+            quality: Linear::new(finest + coarsest, 1, true, device),
+            proposals: config.proposals,
+        })
+    }
+
+    /// # Shapes
+    /// - `maps` as selected by the config, finest first, `[batch, channels_i, h_i, w_i]`
+    /// - `refs` `[batch, width, quries_input_dim]`, the real ones in front
+    /// - returns logits `[batch, width, h_0, w_0]`, the most confident proposal of each reference;
+    ///   zeros behind the real ones
+    pub fn forward(
+        &self,
+        maps: &[Tensor<4>],
+        refs: Tensor<3>,
+        layout: &QueryLayout,
+        pointed: Option<&Pointed>,
+    ) -> MaskOutput {
+        let [batch, width, dim] = refs.dims();
+        let device = refs.device();
+        let states = layout.select::<3, 2>(refs.clone());
+        let count = states.dims()[0];
+        let [_, _, h, w] = maps[0].dims();
+        let sample: Vec<i64> = layout.pictures().into_iter().map(|p| p as i64).collect();
+        let sample = Tensor::<1, Int>::from_data(TensorData::new(sample, [count]), &device);
+        let meant = pointed.map(|pointed| self.meant(states.clone(), pointed));
+        let mut prompts = Vec::with_capacity(self.levels.len());
+        for i in 0..self.levels.len() {
+            let map = match (i, prompts.last(), &meant) {
+                (0, _, Some(map)) => Some(map.clone()),
+                (_, Some(Some(finer)), _) => Some(halve(Tensor::clone(finer))),
+                _ => None,
+            };
+            prompts.push(map);
+        }
+        let mut coarse = None;
+        let mut x: Option<Tensor<4>> = None;
+        for ((level, map), prompt) in self.levels.iter().zip(maps).zip(prompts).rev() {
+            x = Some(level.forward(map.clone(), x, prompt, states.clone(), sample.clone()));
+            coarse = coarse.or_else(|| x.clone());
+        }
+        let (Some(x), Some(coarse)) = (x, coarse) else {
+            let states = Tensor::zeros([batch, width, dim], &device);
+            let logits = Tensor::zeros([batch, width, h, w], &device);
+            return MaskOutput { logits, confidence: None, states, proposals: None };
+        };
+        let logits = self.out.forward(x.clone());
+        let confidence = self.confidence(x, coarse, logits.clone());
+        let spread = |values: Tensor<2>| spread(values, layout, [batch, width]);
+        let best = best(&logits, &confidence);
+        MaskOutput {
+            logits: spread(best.0.reshape([count, h * w])).reshape([batch, width, h, w]),
+            confidence: Some(spread(best.1).squeeze_dim(2)),
+            states: refs,
+            proposals: Some(Proposals { logits, confidence }),
+        }
+    }
+
+    /// What each reference means of what the prompts cover.
+    ///
+    /// # Shapes
+    /// `states` `[references, width]` -> `[references, STROKE_KINDS, side, side]`
+    fn meant(&self, states: Tensor<2>, pointed: &Pointed) -> Tensor<4> {
+        let PromptMaps { maps, rows } = pointed.prompts;
+        let [prompts, kinds, side, _] = maps.dims();
+        let [count, width] = states.dims();
+        let mut bias = vec![NOT_ASKED; count * prompts];
+        for (row, of) in bias.chunks_exact_mut(prompts).zip(pointed.of_reference) {
+            for &prompt in of {
+                if let Some(slot) = row.get_mut(prompt) {
+                    *slot = 0.0;
+                }
+            }
+        }
+        let bias =
+            Tensor::<2>::from_data(TensorData::new(bias, [count, prompts]), &states.device());
+        let alone = self.alone.forward(states.clone());
+        let keys = self.key.forward(rows.clone());
+        let scores = self.query.forward(states).matmul(keys.transpose());
+        let scores = scores / (width as f64).sqrt() + bias;
+        let weights = activation::softmax(Tensor::cat(vec![alone, scores], 1), 1);
+        let weights = weights.narrow(1, 1, prompts);
+        let cells = kinds * side * side;
+        weights.matmul(maps.clone().reshape([prompts, cells])).reshape([count, kinds, side, side])
+    }
+
+    /// Logits of the expected IoU.
+    ///
+    /// # Shapes
+    /// `x` `[references, channels_0, h, w]`, `coarse` `[references, channels_n, h_n, w_n]`,
+    /// `logits` `[references, proposals, h, w]` -> `[references, proposals]`
+    fn confidence(&self, x: Tensor<4>, coarse: Tensor<4>, logits: Tensor<4>) -> Tensor<2> {
+        let [count, channels, h, w] = x.dims();
+        let inside = activation::sigmoid(logits).reshape([count, self.proposals, h * w]);
+        let area = inside.clone().sum_dim(2) + 1.0;
+        let covered = inside.matmul(x.reshape([count, channels, h * w]).swap_dims(1, 2)) / area;
+        let [_, wide, ..] = coarse.dims();
+        let coarse = coarse.flatten::<3>(2, 3).mean_dim(2).reshape([count, 1, wide]);
+        let coarse = coarse.expand([count, self.proposals, wide]);
+        self.quality.forward(Tensor::cat(vec![covered, coarse], 2)).squeeze_dim(2)
+    }
+}
+
+impl Level {
+    /// # Shapes
+    /// - `map` `[pictures, channels, h, w]`, `coarser` `[references, channels_below, h / 2, w / 2]`
+    /// - `prompt` `[references, STROKE_KINDS, h, w]`, `states` `[references, width]`, `sample` the
+    ///   picture of each reference
+    /// - returns `[references, channels, h, w]`
+    fn forward(
+        &self,
+        map: Tensor<4>,
+        coarser: Option<Tensor<4>>,
+        prompt: Option<Tensor<4>>,
+        states: Tensor<2>,
+        sample: Tensor<1, Int>,
+    ) -> Tensor<4> {
+        let lateral = self.lateral.forward(map).select(0, sample);
+        let [count, channels, h, w] = lateral.dims();
+        let film = self.state.forward(states).reshape([count, 2 * channels, 1, 1]);
+        let (factor, summand) =
+            (film.clone().narrow(1, 0, channels) + 1.0, film.narrow(1, channels, channels));
+        let mut x = lateral * factor + summand;
+        if let (Some(below), Some(coarser)) = (&self.below, coarser) {
+            x = x + resize_nearest(below.forward(coarser), [h, w]);
+        }
+        if let Some(prompt) = prompt {
+            x = x + self.prompt.forward(prompt);
+        }
+        let x = self.mix.forward(activation::relu(x));
+        activation::relu(self.norm.forward(x))
+    }
+}
+
+/// Means of 2x2 cells.
+///
+/// # Shapes
+/// `[references, kinds, h, w] -> [references, kinds, h / 2, w / 2]`
+fn halve(x: Tensor<4>) -> Tensor<4> {
+    let [count, kinds, h, w] = x.dims();
+    let cells = x.reshape([count * kinds, h / 2, 2, w / 2, 2]);
+    cells.mean_dim(4).mean_dim(2).reshape([count, kinds, h / 2, w / 2])
+}
+
+/// The most confident proposal of each reference and its confidence.
+///
+/// # Shapes
+/// `[references, proposals, h, w]` and `[references, proposals]` -> `[references, h, w]` and
+/// `[references, 1]`
+fn best(logits: &Tensor<4>, confidence: &Tensor<2>) -> (Tensor<3>, Tensor<2>) {
+    let [count, proposals, h, w] = logits.dims();
+    let first = confidence.clone().detach().argmax(1);
+    let index = first.clone().reshape([count, 1, 1]).expand([count, 1, h * w]);
+    let flat = logits.clone().reshape([count, proposals, h * w]);
+    (flat.gather(1, index).reshape([count, h, w]), confidence.clone().gather(1, first))
+}
+
+/// Values of the real references in their places among all, zeros elsewhere.
+///
+/// # Shapes
+/// `[references, n]` -> `[batch, width, n]`
+fn spread(values: Tensor<2>, layout: &QueryLayout, [batch, width]: [usize; 2]) -> Tensor<3> {
+    let [count, n] = values.dims();
+    if count == batch * width {
+        return values.reshape([batch, width, n]);
+    }
+    let device = values.device();
+    let mut next = 0;
+    let mut index = Vec::with_capacity(batch * width);
+    for row in 0..batch {
+        for place in 0..width {
+            let real = place < layout.row_count(row);
+            index.push(if real { next } else { count as i64 });
+            next += i64::from(real);
+        }
+    }
+    let index = Tensor::<1, Int>::from_data(TensorData::new(index, [batch * width]), &device);
+    let padded = Tensor::cat(vec![values, Tensor::zeros([1, n], &device)], 0);
+    padded.select(0, index).reshape([batch, width, n])
+}

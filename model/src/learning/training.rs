@@ -1,0 +1,193 @@
+//! The forward pass of training: everything that one step learns from.
+
+use crate::decoding::{Pointed, PromptMaps, QueryLayout};
+use crate::language::LlamaError;
+use crate::learning::batch::{Batch, Pictures, UnitRefs, UnitTargets};
+use crate::learning::losses::{
+    DenseTargets, LossConfig, TargetError, UnitLoss, box_loss, cross_entropy, depth_loss,
+    mask_loss, pose_loss,
+};
+use crate::refvlm::{RefVlm, Sight};
+use burn::tensor::{IndexingUpdateOp, Tensor};
+use refvlm_record::Unit;
+use thiserror::Error;
+
+/// The losses of one step.
+#[derive(Debug)]
+pub struct StepLoss {
+    /// Mean cross-entropy of the learned tokens, `[1]`.
+    pub text: Tensor<1>,
+    /// One per unit that the batch asks for and the model decodes.
+    pub units: Vec<(Unit, UnitLoss)>,
+    /// What the towers saw, for further losses.
+    pub sight: Sight,
+    /// The language model's last normalised states, `[tokens, hidden]`.
+    pub hidden: Tensor<2>,
+}
+
+/// What a forward pass over dialogues gives.
+#[derive(Debug)]
+pub struct Read {
+    /// What the towers saw.
+    pub sight: Sight,
+    /// The language model's last normalised states, `[tokens, hidden]`, bucket after bucket.
+    pub hidden: Tensor<2>,
+    /// What decoders are told of the prompts; none where no decoder is told or there are none.
+    pub prompts: Option<PromptMaps>,
+}
+
+/// Why a batch cannot be learned from.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum StepError {
+    /// The language model.
+    #[error(transparent)]
+    Language(#[from] LlamaError),
+    /// A target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A part that only inference knows.
+    #[error("vd_adapter cannot be trained; remove it from the configuration")]
+    Adapter,
+}
+
+impl RefVlm {
+    /// The losses of a batch. `label_side` is the side that its masks and depth maps were made
+    /// with; see [`crate::learning::example::Setup`].
+    ///
+    /// # Errors
+    /// When the batch does not fit the model.
+    pub fn losses(
+        &self,
+        batch: &Batch,
+        config: &LossConfig,
+        label_side: usize,
+    ) -> Result<StepLoss, StepError> {
+        if self.vd_adapter.is_some() {
+            return Err(StepError::Adapter);
+        }
+        let Read { sight, hidden, prompts } = self.hidden(batch)?;
+        let learned = hidden.clone().select(0, batch.supervised.clone()).unsqueeze::<3>();
+        let logits = self.llm.logits(learned).squeeze_dim::<2>(0);
+        let text = cross_entropy(logits, batch.labels.clone());
+        let asked = (hidden.clone(), prompts.as_ref());
+        let units = self.unit_losses(&sight, asked, &batch.units, config, label_side)?;
+        Ok(StepLoss { text, units, sight, hidden })
+    }
+
+    /// The losses of all units that are asked for, whose places are rows of `hidden`.
+    ///
+    /// # Shapes
+    /// `hidden` `[rows, hidden]`
+    pub(crate) fn unit_losses(
+        &self,
+        sight: &Sight,
+        (hidden, prompts): (Tensor<2>, Option<&PromptMaps>),
+        units: &[UnitRefs],
+        config: &LossConfig,
+        label_side: usize,
+    ) -> Result<Vec<(Unit, UnitLoss)>, StepError> {
+        let mut losses = Vec::new();
+        for (unit, refs) in Unit::ALL.into_iter().zip(units) {
+            if refs.layout.count() > 0 {
+                let asked = (hidden.clone(), prompts);
+                let loss = self.unit_loss(unit, sight, asked, refs, config, label_side)?;
+                losses.extend(loss.map(|loss| (unit, loss)));
+            }
+        }
+        Ok(losses)
+    }
+
+    /// Looks at the pictures of a batch, or takes what frozen towers saw.
+    pub fn look(&self, pictures: &Pictures) -> Sight {
+        match pictures {
+            Pictures::Pixels(inputs) => self.see(inputs.clone()),
+            Pictures::Maps(pyramid) => self.sight(pyramid.clone(), None),
+        }
+    }
+
+    /// The language model's last normalised states over all dialogues, and what the towers saw.
+    ///
+    /// # Errors
+    /// When the batch does not fit the model.
+    pub fn hidden(&self, batch: &Batch) -> Result<Read, StepError> {
+        let sight = self.look(&batch.pictures);
+        let trunk = self.trunk(&sight, batch);
+        let prompts = batch.prompts.as_ref();
+        let rows = prompts.map(|p| self.prompt_rows(&sight, p.regions.clone(), &p.sample));
+        let branches = self.branches(rows.clone(), batch);
+        let hidden = self.llm.forward_branches(trunk, branches, &batch.buckets)?.squeeze_dim(0);
+        let maps = prompts.and_then(|prompts| prompts.maps.clone());
+        let prompts = maps.zip(rows).map(|(maps, rows)| self.prompt_maps(maps, rows));
+        Ok(Read { sight, hidden, prompts })
+    }
+
+    /// What stands before every dialogue about a picture.
+    fn trunk(&self, sight: &Sight, batch: &Batch) -> Tensor<3> {
+        let [pictures, _, width] = sight.rows.dims();
+        let [before, behind] = batch.trunk_ids.clone().map(|ids| {
+            let length = ids.dims()[1];
+            (length > 0).then(|| self.llm.embed(ids).expand([pictures, length, width]))
+        });
+        let parts = [before, Some(sight.rows.clone()), behind];
+        Tensor::cat(parts.into_iter().flatten().collect(), 1)
+    }
+
+    /// The dialogues' rows, those of visual prompts in their places.
+    fn branches(&self, values: Option<Tensor<3>>, batch: &Batch) -> Tensor<3> {
+        let rows = self.llm.embed(batch.ids.clone());
+        let (Some(prompts), Some(values)) = (&batch.prompts, values) else { return rows };
+        let values = values.flatten::<2>(0, 1);
+        (rows.squeeze_dim::<2>(0) * prompts.keep.clone())
+            .select_assign(0, prompts.places.clone(), values, IndexingUpdateOp::Add)
+            .unsqueeze()
+    }
+
+    fn unit_loss(
+        &self,
+        unit: Unit,
+        sight: &Sight,
+        (hidden, prompts): (Tensor<2>, Option<&PromptMaps>),
+        refs: &UnitRefs,
+        config: &LossConfig,
+        label_side: usize,
+    ) -> Result<Option<UnitLoss>, StepError> {
+        let [pictures, width] = refs.places.dims();
+        let dim = hidden.dims()[1];
+        let states = hidden
+            .select(0, refs.places.clone().reshape([pictures * width]))
+            .reshape([pictures, width, dim]);
+        let maps = self.decoder_maps(sight, unit);
+        let layout: &QueryLayout = &refs.layout;
+        let decoders = &self.visual_decoder;
+        let size = [label_side; 2];
+        let pointed = prompts.map(|prompts| Pointed { prompts, of_reference: &refs.prompts });
+        Ok(match &refs.targets {
+            UnitTargets::Boxes(targets) => decoders
+                .boxes
+                .as_ref()
+                .map(|d| box_loss(&d.forward(&maps, states, layout), layout, targets, config)),
+            UnitTargets::Masks(rows) => decoders
+                .mask
+                .as_ref()
+                .map(|d| {
+                    let targets = DenseTargets { size, rows };
+                    let output = d.forward(&maps, states, layout, pointed.as_ref());
+                    mask_loss(&output, layout, &targets, config)
+                })
+                .transpose()?,
+            UnitTargets::Poses(targets) => decoders
+                .pose
+                .as_ref()
+                .map(|d| pose_loss(&d.forward(&maps, states, layout), layout, targets, config))
+                .transpose()?,
+            UnitTargets::Depths(rows) => decoders
+                .depth
+                .as_ref()
+                .map(|d| {
+                    let targets = DenseTargets { size, rows };
+                    depth_loss(&d.forward(&maps, states, layout), layout, &targets, config)
+                })
+                .transpose()?,
+        })
+    }
+}

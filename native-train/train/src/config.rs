@@ -1,0 +1,211 @@
+//! The configuration file of a run: model, scenes, dialogues and training in one TOML.
+
+use super::optim::OptimConfig;
+use refvlm_model::config::{ModelConfig, ModelConfigError};
+use refvlm_model::learning::losses::LossConfig;
+use refvlm_record::Unit;
+use refvlm_scenes::SceneOptions;
+use refvlm_scenes::dialog::DialogOptions;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use thiserror::Error;
+
+/// A whole configuration file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainFile {
+    /// What the initial weights follow from: the same seed draws the same ones on the same device.
+    #[serde(default)]
+    pub seed: u64,
+    /// Published weights that the visual encoder starts from, such as
+    /// `pinned:efficientnet-lite2`.
+    #[serde(default)]
+    pub tower: Option<String>,
+    /// Sizes of the model.
+    pub model: ModelConfig,
+    /// How scenes are drawn.
+    pub scenes: SceneOptions,
+    /// What is asked about them.
+    pub dialogues: DialogOptions,
+    /// Photos beside the scenes; without it there are scenes alone.
+    #[serde(default)]
+    pub photos: Option<PhotoConfig>,
+    /// Training of towers, prompt encoder and decoders without the language model.
+    pub sight: SightConfig,
+    /// Training of the whole model.
+    pub train: TrainConfig,
+}
+
+/// Photos as a source of examples. The towers are frozen then, and see each view once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhotoConfig {
+    /// Share of the pictures of a step that are photos; the others are scenes.
+    pub share: f64,
+    /// Views of each photo: as it is, and random parts of it.
+    pub views: u64,
+    /// How many scenes there are; they come again, so that frozen towers see each once.
+    pub scenes: u64,
+    /// How often a photo of a source is drawn, relative to the others; 1 for those not named.
+    #[serde(default)]
+    pub sources: BTreeMap<String, f64>,
+    /// What is asked about photos.
+    #[serde(default)]
+    pub dialogues: refvlm_data::DialogueOptions,
+}
+
+/// What every run of the loop needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoopConfig {
+    /// Steps of the run.
+    pub steps: usize,
+    /// Steps between lines of the log.
+    pub log_every: usize,
+    /// Steps between held-out scores.
+    pub score_every: usize,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Threads that a step's batch is split over; 1 on a GPU.
+    pub threads: usize,
+    /// Steps of data made ahead.
+    pub prefetch: usize,
+    /// The optimiser.
+    pub optim: OptimConfig,
+}
+
+/// Training without the language model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SightConfig {
+    /// Pictures per step.
+    pub pictures: usize,
+    /// First seed; seeds of this stage and of the whole model do not overlap.
+    pub first_seed: u64,
+    /// Weight of the dense supervision of the towers.
+    pub dense_weight: f64,
+    /// Weight of naming what the rows of picture and prompts show.
+    pub naming_weight: f64,
+    /// The loop.
+    #[serde(rename = "loop")]
+    pub run: LoopConfig,
+}
+
+/// Training of the whole model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Pictures per step; `dialogues.turns` dialogues about each.
+    pub pictures: usize,
+    /// First seed.
+    pub first_seed: u64,
+    /// Side of the rasters that masks and depth are supervised at.
+    pub label_side: usize,
+    /// Weight of the dense supervision of the towers.
+    pub dense_weight: f64,
+    /// Weight of naming what the rows of picture and prompts show.
+    pub naming_weight: f64,
+    /// Weight of what decoders are asked of prompts directly, as in the stage before.
+    pub pointing_weight: f64,
+    /// Weight of 1 - cosine between the state at a `<REF>` and that which stands for a prompt on
+    /// the same target. Needs targets in order: `losses.use_group_matcher = false`.
+    pub alignment_weight: f64,
+    /// Weights of the parts: text, then the units.
+    pub weights: PartWeights,
+    /// Weights inside the units.
+    pub losses: LossConfig,
+    /// The loop.
+    #[serde(rename = "loop")]
+    pub run: LoopConfig,
+}
+
+/// Weights of the parts of the loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartWeights {
+    /// Cross-entropy of the text.
+    pub text: f64,
+    /// Boxes.
+    #[serde(rename = "box")]
+    pub boxes: f64,
+    /// Masks.
+    pub mask: f64,
+    /// Keypoints.
+    pub keypoint: f64,
+    /// Depth.
+    pub depth: f64,
+}
+
+impl PartWeights {
+    /// The weight of a unit.
+    pub fn of(&self, unit: Unit) -> f64 {
+        match unit {
+            Unit::Box => self.boxes,
+            Unit::Mask => self.mask,
+            Unit::Keypoint => self.keypoint,
+            Unit::Depth => self.depth,
+        }
+    }
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigFileError {
+    /// The file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Its text.
+    #[error("{path}: {problem}")]
+    Text {
+        /// Which.
+        path: String,
+        /// What is wrong, with line and key.
+        problem: String,
+    },
+    /// Its model.
+    #[error("{path}: model.{source}")]
+    Model {
+        /// Which.
+        path: String,
+        /// What does not fit.
+        source: ModelConfigError,
+    },
+}
+
+impl TrainFile {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Names the file and the offending key.
+    pub fn read(path: &Path) -> Result<Self, ConfigFileError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigFileError::File { path: name.clone(), source })?;
+        let failed = |problem| ConfigFileError::Text { path: name.clone(), problem };
+        let document = toml::Deserializer::parse(&text).map_err(|e| failed(e.to_string()))?;
+        // Some parts are read from published configurations too, whose other keys do not matter;
+        // in this file every key must mean something.
+        let mut unknown = Vec::new();
+        let file: Self = serde_ignored::deserialize(document, |key| unknown.push(key.to_string()))
+            .map_err(|e| failed(e.to_string()))?;
+        if let Some(key) = unknown.first() {
+            return Err(failed(format!("unknown key `{key}`; correct or remove it")));
+        }
+        if let Some(class) = file.scenes.unknown_class() {
+            return Err(failed(format!("scenes.classes: the world has no '{class}'")));
+        }
+        if file.train.alignment_weight > 0.0 && file.train.losses.use_group_matcher {
+            let problem = "train.alignment_weight needs train.losses.use_group_matcher = false, \
+                           since references can only be aligned with targets in order";
+            return Err(failed(problem.into()));
+        }
+        file.model.check().map_err(|source| ConfigFileError::Model { path: name, source })?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,25 @@
+//! Training: one loop for whatever has a loss, and the two stages that are trained with it.
+//!
+//! [`run()`] knows neither model nor data. A [`stage`] is a model with a loss; a [`source`] gives it
+//! examples, and truth where there is more to know than examples say; [`teach`] are the teachers
+//! that are asked only where there is truth.
+
+pub mod checkpoint;
+pub mod config;
+pub mod losses;
+pub mod optim;
+pub mod source;
+pub mod stage;
+pub mod teach;
+pub mod tower;
+
+mod parallel;
+mod progress;
+mod run;
+mod task;
+
+pub use config::{ConfigFileError, TrainFile};
+pub use losses::Losses;
+pub use progress::LogError;
+pub use run::{RunError, run};
+pub use task::{Part, Task};

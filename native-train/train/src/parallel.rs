@@ -1,0 +1,89 @@
+//! A step's batch, split over threads.
+
+use super::optim::mean_gradients;
+use super::task::Task;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+
+/// Draws the parameters that nothing has used yet. Else each fork of a step would draw its own, and
+/// the tape keep them all: a run became slower with each step.
+pub(crate) fn materialise<M: Module>(module: &M) {
+    struct Draw;
+    impl ModuleVisitor for Draw {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            param.val();
+        }
+    }
+    module.visit(&mut Draw);
+}
+
+/// What the log takes of one part of a step.
+pub(crate) struct Logged {
+    /// Losses by name, `[1]` each, on the device and without autodiff.
+    pub parts: Vec<(String, Tensor<1>)>,
+    /// Pictures and tokens.
+    pub seen: [usize; 2],
+}
+
+/// What one step taught.
+pub(crate) struct Learned {
+    /// The mean of the parts' gradients.
+    pub gradients: GradientsParams,
+    /// The mean of the parts' losses, `[1]`, on the device and without autodiff.
+    pub total: Tensor<1>,
+    /// Each part's share of the log.
+    pub logged: Vec<Logged>,
+}
+
+/// Gradients and losses of one step: each part of the batch on a thread of its own, their
+/// gradients averaged in order of the parts. A single part stays on the caller's thread. Nothing
+/// is read to the host.
+///
+/// One thread cannot fill the cores: most operations of a small model are too short to be worth
+/// splitting, so the batch is split instead.
+///
+/// # Errors
+/// When the data of a part do not fit the model, or there is no part.
+pub(crate) fn learn<T: Task>(
+    task: &T,
+    module: &T::Module,
+    mut items: Vec<T::Item>,
+    device: &Device,
+) -> Result<Learned, String> {
+    let learn = |module: T::Module, item| {
+        let losses = task.loss(&module, item, device)?;
+        let total = losses.total.clone().inner();
+        let parts = losses.parts.into_iter().map(|(name, x)| (name, x.inner()));
+        let logged = Logged { parts: parts.collect(), seen: losses.seen };
+        let gradients = GradientsParams::from_grads(losses.total.backward(), &module);
+        Ok::<_, String>((gradients, total, logged))
+    };
+    // A fork has the same weights and ids but a graph of its own.
+    let fork = || module.clone().fork(device);
+    let last = items.pop().ok_or("a step needs data")?;
+    let learned: Vec<_> = if items.is_empty() {
+        vec![learn(fork(), last)?]
+    } else {
+        std::thread::scope(|scope| {
+            let spawn = |item| {
+                let module = fork();
+                scope.spawn(move || learn(module, item))
+            };
+            let threads: Vec<_> = items.into_iter().chain([last]).map(spawn).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())))
+                .collect::<Result<_, String>>()
+        })?
+    };
+    let n = learned.len() as f64;
+    let (mut gradients, mut totals, mut logged) = (Vec::new(), Vec::new(), Vec::new());
+    for (grads, total, log) in learned {
+        gradients.push(grads);
+        totals.push(total);
+        logged.push(log);
+    }
+    let total = Tensor::cat(totals, 0).sum() / n;
+    Ok(Learned { gradients: mean_gradients(module, gradients), total, logged })
+}

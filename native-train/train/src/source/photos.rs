@@ -1,0 +1,171 @@
+//! Photos with labels: views of them, what is pointed at and what is asked.
+
+use super::{Drawn, Source};
+use crate::config::{PhotoConfig, TrainFile};
+use crate::task::Part;
+use crate::tower::FrozenTowers;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use refvlm_data::{Photo, Split, View, dialogues, pointing, split};
+use refvlm_model::learning::example::{Example, Setup};
+use refvlm_model::triplet::Tokenizer;
+use refvlm_record::Record;
+use std::collections::BTreeMap;
+
+/// Pictures of the held-out loss that the log follows.
+const HELD_OUT: u64 = 48;
+/// Draws of a photo until one offers something to ask about.
+const TRIES: u64 = 8;
+
+/// Photos as a source. Which photo, view and question a picture of a step is follows from its
+/// number alone.
+pub struct PhotoSource<'a> {
+    file: &'a TrainFile,
+    config: &'a PhotoConfig,
+    tokenizer: &'a Tokenizer,
+    towers: &'a FrozenTowers,
+    train: Groups<'a>,
+    held_out: Groups<'a>,
+    first_seed: u64,
+    pictures: usize,
+    dialogues: bool,
+}
+
+/// Photos by source, and how likely each source is: the cumulated weights.
+struct Groups<'a>(Vec<(f64, Vec<&'a Photo>)>);
+
+impl<'a> Groups<'a> {
+    fn new(photos: &'a [Photo], side: Split, config: &PhotoConfig) -> Self {
+        let mut by_source: BTreeMap<&str, Vec<&Photo>> = BTreeMap::new();
+        for photo in photos.iter().filter(|photo| split::of(photo) == side) {
+            by_source.entry(&photo.source.name).or_default().push(photo);
+        }
+        let mut sum = 0.0;
+        let groups = by_source.into_iter().map(|(name, photos)| {
+            let weight = config.sources.get(name).copied().unwrap_or(1.0).max(0.0);
+            sum += weight * photos.len() as f64;
+            (sum, photos)
+        });
+        Self(groups.collect())
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Option<&'a Photo> {
+        let sum = self.0.last().map(|(sum, _)| *sum).filter(|sum| *sum > 0.0)?;
+        let at = rng.random_range(0.0..sum);
+        let (_, photos) = self.0.iter().find(|(until, _)| at < *until)?;
+        photos.get(rng.random_range(0..photos.len())).copied()
+    }
+}
+
+impl<'a> PhotoSource<'a> {
+    /// Photos for a stage that takes `pictures` of them a step, with dialogues where it reads
+    /// words.
+    ///
+    /// # Errors
+    /// When no photo may be learned from.
+    pub fn new(
+        file: &'a TrainFile,
+        config: &'a PhotoConfig,
+        photos: &'a [Photo],
+        (tokenizer, towers): (&'a Tokenizer, &'a FrozenTowers),
+        (first_seed, pictures): (u64, usize),
+        dialogues: bool,
+    ) -> Result<Self, String> {
+        let train = Groups::new(photos, Split::Train, config);
+        let held_out = Groups::new(photos, Split::Validation, config);
+        if train.0.last().is_none_or(|(sum, _)| *sum <= 0.0) {
+            return Err("no photo to learn from; name another folder in --data".into());
+        }
+        Ok(Self {
+            file,
+            config,
+            tokenizer,
+            towers,
+            train,
+            held_out,
+            first_seed,
+            pictures,
+            dialogues,
+        })
+    }
+
+    fn of_seeds(&self, seeds: std::ops::Range<u64>, side: Split) -> Result<Drawn, String> {
+        let draw = |seed| (0..TRIES).find_map(|n| self.picture(seed, n, side).transpose());
+        let drawn: Vec<_> = seeds.into_par_iter().filter_map(draw).collect::<Result<_, _>>()?;
+        let (examples, pointing): (Vec<_>, _) = drawn.into_iter().unzip();
+        Ok(Drawn { examples: examples.into_iter().flatten().collect(), pointing, truth: None })
+    }
+
+    /// One picture; none where nothing can be asked about it.
+    fn picture(
+        &self,
+        seed: u64,
+        attempt: u64,
+        side: Split,
+    ) -> Result<Option<(Option<Example>, Example)>, String> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(attempt + if side == Split::Train { 0 } else { TRIES });
+        let groups = if side == Split::Train { &self.train } else { &self.held_out };
+        let Some(photo) = groups.draw(&mut rng) else { return Ok(None) };
+        let number = match side {
+            Split::Train => rng.random_range(0..self.config.views.max(1)),
+            Split::Validation => 0,
+        };
+        let longest = self.file.model.visual_encoder.image_size() as u32;
+        let view = view(photo, number).scaled_to(longest);
+        let seen = view.photo(photo);
+        let Some(record) = pointing(&seen, &mut rng) else { return Ok(None) };
+        let dialogue = match self.dialogues {
+            true => dialogues(&seen, &mut rng, &self.config.dialogues),
+            false => None,
+        };
+        if self.dialogues && dialogue.is_none() {
+            return Ok(None);
+        }
+        let id = format!("{} {} {number}", photo.source.name, photo.stem());
+        let place = |problem: String| format!("{}: {problem}", photo.path.display());
+        let pixels = || {
+            let picture = photo.load().map_err(|e| e.to_string())?;
+            Ok(view.picture(photo, &picture).into_raw())
+        };
+        let looked = self.towers.look(&id, [seen.width, seen.height], pixels);
+        let (frame, look) = looked.map_err(place)?;
+        let setup = Setup {
+            config: &self.file.model,
+            tokenizer: self.tokenizer,
+            label_side: self.file.train.label_side,
+        };
+        let example = |record: &Record| {
+            let made = setup.example_of(record, frame, look.clone());
+            made.map_err(|e| place(e.to_string()))
+        };
+        let words = dialogue.as_ref().map(|dialogue| example(&dialogue.record)).transpose()?;
+        Ok(Some((words, example(&record)?)))
+    }
+}
+
+/// View `number` of a photo: 0 is all of it, the others are random parts, always the same.
+fn view(photo: &Photo, number: u64) -> View {
+    if number == 0 {
+        return View::whole();
+    }
+    let name = format!("{} {}", photo.source.name, photo.stem());
+    // FNV-1a: the same for every platform and version, unlike the standard library's.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut rng = ChaCha8Rng::seed_from_u64(hash);
+    rng.set_stream(number);
+    View::draw(&mut rng, photo)
+}
+
+impl Source for PhotoSource<'_> {
+    fn draw(&self, step: usize, part: Part) -> Result<Drawn, String> {
+        self.of_seeds(part.seeds(self.first_seed, step, self.pictures), Split::Train)
+    }
+
+    fn held_out(&self) -> Result<Drawn, String> {
+        self.of_seeds(0..HELD_OUT, Split::Validation)
+    }
+}

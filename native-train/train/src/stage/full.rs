@@ -1,0 +1,94 @@
+//! Training the whole model.
+
+use super::Student;
+use crate::config::TrainFile;
+use crate::losses::Losses;
+use crate::source::{Drawn, Source};
+use crate::task::{Part, Task};
+use crate::teach::Teachers;
+use crate::teach::alignment::alignment;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::pointing::PointingBatch;
+use refvlm_model::triplet::Tokenizer;
+
+/// Training of the whole model.
+pub struct FullTask<'a> {
+    file: &'a TrainFile,
+    source: &'a dyn Source,
+    teachers: Teachers,
+    /// Ids that stand before every dialogue.
+    trunk: Vec<i64>,
+}
+
+impl<'a> FullTask<'a> {
+    /// The task of a file, fed by a source whose examples have dialogues.
+    ///
+    /// # Errors
+    /// When the template's prefix or a name cannot be encoded.
+    pub fn new(
+        file: &'a TrainFile,
+        tokenizer: &Tokenizer,
+        source: &'a dyn Source,
+    ) -> Result<Self, String> {
+        let trunk = file.model.template.encode_prefix(tokenizer, true);
+        let trunk = trunk.map_err(|e| e.to_string())?;
+        let teachers =
+            Teachers::new(tokenizer, file.model.llm.vocab_size).map_err(|e| e.to_string())?;
+        Ok(Self { file, source, teachers, trunk })
+    }
+}
+
+impl Task for FullTask<'_> {
+    type Module = Student;
+    type Item = Drawn;
+
+    fn item(&self, step: usize, part: Part) -> Result<Drawn, String> {
+        self.source.draw(step, part)
+    }
+
+    fn loss(&self, student: &Student, item: Drawn, device: &Device) -> Result<Losses, String> {
+        let (config, model) = (&self.file.train, &student.model);
+        let side = config.label_side;
+        let batch = Batch::new(&item.examples, &self.trunk, &self.file.model, device);
+        let step = model.losses(&batch, &config.losses, side).map_err(|e| e.to_string())?;
+        let trunk = self.trunk.len() - 1 + self.file.model.image_rows();
+        let seen = [item.examples.len(), batch.tokens + item.examples.len() * trunk];
+        let mut losses = Losses::new(Tensor::zeros([1], device), seen);
+        losses.add("text", step.text, config.weights.text);
+        for (unit, loss) in step.units {
+            losses.add_unit("", unit, loss, config.weights.of(unit));
+        }
+        if let Some(pointing) = PointingBatch::new(&item.pointing, &self.file.model, device) {
+            let (states, prompts) = model.pointing(&step.sight, &pointing);
+            if config.alignment_weight > 0.0 {
+                let loss = alignment(&batch, step.hidden, &pointing, states.clone().detach());
+                losses.add_some("alignment", loss, config.alignment_weight);
+            }
+            if let Some(truth) = &item.truth {
+                let (sight, states) = (&step.sight, states.clone());
+                for (name, loss) in self.teachers.name(model, truth, sight, &pointing, states) {
+                    losses.add_some(name, loss, config.naming_weight);
+                }
+            }
+            let asked = (states, prompts.as_ref());
+            let units = model.pointing_losses(&step.sight, asked, &pointing, &config.losses, side);
+            for (unit, loss) in units.map_err(|e| e.to_string())? {
+                let weight = config.weights.of(unit) * config.pointing_weight;
+                losses.add_unit("pointing.", unit, loss, weight);
+            }
+        }
+        if let Some(truth) = item.truth.filter(|_| config.dense_weight > 0.0) {
+            let maps = &step.sight.pyramid.maps;
+            for (name, loss) in self.teachers.look(&student.heads, &truth, maps) {
+                losses.add(name, loss, config.dense_weight);
+            }
+        }
+        Ok(losses)
+    }
+
+    fn score(&self, student: &Student, device: &Device) -> Result<String, String> {
+        Ok(self.loss(&student.valid(), self.source.held_out()?, device)?.line())
+    }
+}

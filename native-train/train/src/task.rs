@@ -1,0 +1,54 @@
+//! What the loop asks of whatever is trained with it.
+
+use super::losses::Losses;
+use burn::module::Module;
+use burn::tensor::Device;
+
+/// One of the equal parts of a step's batch, each computed by a thread of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Which, from 0.
+    pub index: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+impl Part {
+    /// The seeds of this part of a step that takes `count` seeds from `first` on.
+    pub fn seeds(self, first: u64, step: usize, count: usize) -> std::ops::Range<u64> {
+        let start = first + (step * count) as u64;
+        let at = |index: usize| start + (count * index / self.of) as u64;
+        at(self.index)..at(self.index + 1)
+    }
+}
+
+/// Something that can be trained.
+pub trait Task: Sync {
+    /// What is trained.
+    type Module: Module + 'static;
+    /// Host data of one step.
+    type Item: Send;
+
+    /// Makes the data of one part of a step; the same numbers always give the same data.
+    ///
+    /// # Errors
+    /// What is wrong with the data, with its place.
+    fn item(&self, step: usize, part: Part) -> Result<Self::Item, String>;
+
+    /// The loss of a step.
+    ///
+    /// # Errors
+    /// When data and model do not fit.
+    fn loss(
+        &self,
+        module: &Self::Module,
+        item: Self::Item,
+        device: &Device,
+    ) -> Result<Losses, String>;
+
+    /// Scores on held-out data, as a line for the log. `device` carries no gradients.
+    ///
+    /// # Errors
+    /// When scoring fails.
+    fn score(&self, module: &Self::Module, device: &Device) -> Result<String, String>;
+}

@@ -1,0 +1,89 @@
+//! A model of a few thousand parameters beside its table of words, and its configuration.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use refvlm_model::triplet::Tokenizer;
+use refvlm_scenes::World;
+use refvlm_train::TrainFile;
+use refvlm_train::stage::Student;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// All that a stage needs.
+pub struct Tiny {
+    pub file: TrainFile,
+    pub world: World,
+    pub tokenizer: Tokenizer,
+    pub device: Device,
+}
+
+impl Tiny {
+    pub fn new() -> Self {
+        let mut table: toml::Table =
+            toml::from_str(include_str!("../../../../configs/scenes.toml")).unwrap();
+        replace(&mut table, toml::from_str(include_str!("../tiny.toml")).unwrap());
+        let file: TrainFile = table.try_into().unwrap();
+        file.model.check().unwrap();
+        let tokenizer = include_bytes!("../../../../configs/scenes-tokenizer.json");
+        let tokenizer = Tokenizer::from_json(tokenizer).unwrap();
+        let device = Device::flex().autodiff();
+        Self { file, world: World::new().unwrap(), tokenizer, device }
+    }
+
+    /// All threads share one stream of random numbers, so one test draws at a time.
+    pub fn student(&self, seed: u64) -> Student {
+        static DRAWING: Mutex<()> = Mutex::new(());
+        let _alone: MutexGuard<'_, ()> = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+        Student::fresh(&self.file.model, seed, &self.device).unwrap()
+    }
+}
+
+/// Puts the values of one table over those of another, table by table.
+fn replace(table: &mut toml::Table, by: toml::Table) {
+    for (key, value) in by {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(by)) => replace(inner, by),
+            (_, value) => drop(table.insert(key, value)),
+        }
+    }
+}
+
+/// The bits of all weights.
+pub fn bits(module: &impl Module) -> Vec<u32> {
+    struct Bits(Vec<u32>);
+    impl ModuleVisitor for Bits {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().iter::<f32>().map(f32::to_bits));
+        }
+    }
+    let mut bits = Bits(Vec::new());
+    module.visit(&mut bits);
+    bits.0
+}
+
+/// A folder of its own, removed in the end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("refvlm-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    /// The lines of the log, without what depends on the clock.
+    pub fn log(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.0.join("train.log")).unwrap();
+        let timeless = |line: &str| match line.rsplit_once(" | ") {
+            Some((losses, _)) => losses.to_string(),
+            None => line.to_string(),
+        };
+        text.lines().map(timeless).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

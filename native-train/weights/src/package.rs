@@ -1,0 +1,220 @@
+//! Packages on disk and the one inside the program.
+
+use burn::tensor::Device;
+use refvlm_files::files::write_atomic;
+use refvlm_model::config::ModelConfig;
+use refvlm_model::engine::{EngineError, Session};
+use refvlm_model::package::by_name::visit_named;
+use refvlm_model::package::{
+    Description, Loader, MANIFEST_FILE, Manifest, PackageError, Quantisation, TOKENIZER_FILE,
+    Writer,
+};
+use refvlm_model::refvlm::RefVlm;
+use refvlm_model::triplet::{TokenError, Tokenizer};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Instant;
+use thiserror::Error;
+
+/// Name of the configuration that Hugging Face's readers look for.
+pub const CONFIG_FILE: &str = "config.json";
+/// Larger than any file of a package.
+const MAX_FILE_BYTES: u64 = 4 << 30;
+
+/// The package that is built in.
+const EMBEDDED: [(&str, &[u8]); 3] = [
+    (MANIFEST_FILE, include_bytes!("../../../www/models/scenes/refvlm.json")),
+    (TOKENIZER_FILE, include_bytes!("../../../www/models/scenes/tokenizer.json")),
+    (
+        "model-00001-of-00001.safetensors",
+        include_bytes!("../../../www/models/scenes/model-00001-of-00001.safetensors"),
+    ),
+];
+
+/// A model that can answer.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// What it is.
+    pub manifest: Manifest,
+    /// Its sizes.
+    pub config: ModelConfig,
+    /// Its weights.
+    pub model: RefVlm,
+    /// Its vocabulary.
+    pub tokenizer: Tokenizer,
+    /// Bytes of all its files.
+    pub bytes: u64,
+}
+
+/// Why a package cannot be used.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// A file.
+    #[error("{path}: {source}; a package is a folder that `refvlm export` made")]
+    File {
+        /// Which.
+        path: String,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A file beyond every bound.
+    #[error("{path}: {bytes} bytes are no part of a package")]
+    Large {
+        /// Which.
+        path: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The package.
+    #[error("{path}: {source}")]
+    Package {
+        /// Which.
+        path: String,
+        /// What is wrong.
+        source: PackageError,
+    },
+    /// The configuration in the manifest.
+    #[error("{path}: config: {problem}")]
+    Config {
+        /// Which.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The vocabulary.
+    #[error("{path}: {source}")]
+    Tokenizer {
+        /// Which.
+        path: String,
+        /// What is wrong.
+        source: TokenError,
+    },
+    /// Parts that do not belong together.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Package {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// Names the file that is missing, damaged or of another model.
+    pub fn read(dir: &Path, device: &Device) -> Result<Self, LoadError> {
+        let place = dir.display().to_string();
+        Self::load(&place, device, |name| {
+            let path = dir.join(name);
+            let file = |source| LoadError::File { path: path.display().to_string(), source };
+            let bytes = std::fs::metadata(&path).map_err(file)?.len();
+            if bytes > MAX_FILE_BYTES {
+                return Err(LoadError::Large { path: path.display().to_string(), bytes });
+            }
+            std::fs::read(&path).map_err(file)
+        })
+    }
+
+    /// The model inside the program.
+    ///
+    /// # Errors
+    /// Only when the program was built around a damaged package.
+    pub fn embedded(device: &Device) -> Result<Self, LoadError> {
+        Self::load("embedded model", device, |name| match EMBEDDED.iter().find(|f| f.0 == name) {
+            Some((_, bytes)) => Ok(bytes.to_vec()),
+            None => Err(LoadError::File {
+                path: name.into(),
+                source: std::io::ErrorKind::NotFound.into(),
+            }),
+        })
+    }
+
+    /// Reads the files that `fetch` hands out by name; `place` is what errors call the package.
+    ///
+    /// # Errors
+    /// As [`Package::read`].
+    pub fn load(
+        place: &str,
+        device: &Device,
+        mut fetch: impl FnMut(&str) -> Result<Vec<u8>, LoadError>,
+    ) -> Result<Self, LoadError> {
+        let named = |name: &str| format!("{place}/{name}");
+        let package = |name: &str| {
+            let path = named(name);
+            move |source| LoadError::Package { path, source }
+        };
+        let json = fetch(MANIFEST_FILE)?;
+        let mut bytes = json.len() as u64;
+        let manifest = Manifest::parse(&json).map_err(package(MANIFEST_FILE))?;
+        let problem = |problem: String| LoadError::Config { path: named(MANIFEST_FILE), problem };
+        let config: ModelConfig = serde_json::from_value(manifest.description.config.clone())
+            .map_err(|e| problem(e.to_string()))?;
+        let model = RefVlm::new(&config, device).map_err(|e| problem(e.to_string()))?;
+        let json = fetch(TOKENIZER_FILE)?;
+        bytes += json.len() as u64;
+        manifest.check_tokenizer(&json).map_err(package(TOKENIZER_FILE))?;
+        let tokenizer = Tokenizer::from_json(&json)
+            .map_err(|source| LoadError::Tokenizer { path: named(TOKENIZER_FILE), source })?;
+        let mut loader = Loader::new(manifest.clone(), model);
+        for file in loader.waiting().to_vec() {
+            let shard = fetch(&file)?;
+            bytes += shard.len() as u64;
+            loader.shard(&file, &shard).map_err(package(&file))?;
+        }
+        let model = loader.finish().map_err(package(MANIFEST_FILE))?;
+        Ok(Self { manifest, config, model, tokenizer, bytes })
+    }
+
+    /// A session of its own; sessions share the weights.
+    ///
+    /// # Errors
+    /// When the parts do not belong together.
+    pub fn session(&self, device: &Device) -> Result<Session, EngineError> {
+        let (config, model) = (self.config.clone(), self.model.clone());
+        Session::new(config, model, self.tokenizer.clone(), device.clone(), seconds)
+    }
+}
+
+/// Seconds since the program started to count.
+pub fn seconds() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64()
+}
+
+/// The files of a package of these weights, manifest last.
+///
+/// # Errors
+/// When a weight cannot be stored.
+pub fn pack(
+    model: &RefVlm,
+    tokenizer_json: Vec<u8>,
+    quantisation: Quantisation,
+    description: Description,
+) -> Result<Vec<(String, Vec<u8>)>, PackageError> {
+    let mut writer = Writer::new(quantisation).with_tokenizer(tokenizer_json);
+    let mut outcome = Ok(());
+    visit_named(model, &mut |name, data| {
+        if outcome.is_ok() {
+            outcome = writer.add(name, &data);
+        }
+    });
+    outcome?;
+    let config = description.config.to_string().into_bytes();
+    let mut files = vec![(CONFIG_FILE.to_string(), config)];
+    files.extend(writer.finish(description)?);
+    Ok(files)
+}
+
+/// Writes the files of a package, the manifest last, so that a package that was cut off has none.
+///
+/// # Errors
+/// Names the file that cannot be written.
+pub fn write(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), LoadError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| LoadError::File { path, source }
+    };
+    std::fs::create_dir_all(dir).map_err(failed(dir))?;
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        write_atomic(&path, bytes).map_err(failed(&path))?;
+    }
+    Ok(())
+}

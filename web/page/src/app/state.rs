@@ -1,0 +1,228 @@
+//! What the page knows, as signals in four groups. Copies share them.
+
+use super::client::{Client, crashed};
+use super::picture::Picture;
+use crate::canvas::geometry::{Place, View};
+use crate::canvas::history::History;
+use crate::canvas::marks::{Board, Mark};
+use crate::canvas::tools::{Gesture, Tool};
+use crate::conversation::live::Latest;
+use crate::take_home::transcript::Turn;
+use leptos::prelude::*;
+use refvlm_protocol::{Ask, Failure, Phase, Ready, Sampling, Task};
+use refvlm_record::answer::Found;
+use std::collections::HashMap;
+
+/// How the engine is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Engine {
+    /// The model is on its way.
+    Loading { phase: Phase, bytes: u64, total: u64, eta_s: Option<f64> },
+    /// It can be asked.
+    Ready(Ready),
+    /// It cannot.
+    Failed(Failure),
+}
+
+impl Engine {
+    /// Before anything was heard of it.
+    pub fn starting() -> Self {
+        Engine::Loading { phase: Phase::Download, bytes: 0, total: 0, eta_s: None }
+    }
+}
+
+/// What is pointed at, on the picture or in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// A triplet of the turn that is shown; with an index, one of its targets.
+    Result { triplet: usize, index: Option<usize> },
+    /// A mark, by id.
+    Mark(u32),
+}
+
+/// Something that went wrong beside the engine, for the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub message: String,
+    /// Whether it is a fault and not only news.
+    pub fault: bool,
+}
+
+/// What live mode found for a mark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveMask {
+    /// The mark as it was then.
+    pub mark: Mark,
+    /// None when the model found nothing there.
+    pub found: Option<Found>,
+    /// From the edit to the mask.
+    pub seconds: f64,
+}
+
+/// The picture, what is drawn on it, and how it is looked at.
+#[derive(Clone, Copy)]
+pub struct Canvas {
+    pub picture: RwSignal<Option<Picture>, LocalStorage>,
+    /// Marks with their undo stack; `shown` also has the gesture under way.
+    pub history: RwSignal<History<Board>>,
+    pub shown: RwSignal<Board>,
+    pub gesture: RwSignal<Gesture>,
+    pub tool: RwSignal<Tool>,
+    /// Of brush and eraser, as a share of the picture's longer side.
+    pub brush: RwSignal<f32>,
+    pub view: RwSignal<View>,
+    /// Whether the view follows the size of the canvas.
+    pub fitted: RwSignal<bool>,
+    /// CSS px.
+    pub size: RwSignal<[f32; 2]>,
+    /// Where keys draw, px; none until the canvas is used by keys.
+    pub crosshair: RwSignal<Option<Place>>,
+    /// Where the pointer is, px; none when it is elsewhere.
+    pub pointer: RwSignal<Option<Place>>,
+}
+
+impl Canvas {
+    pub fn new() -> Self {
+        Self {
+            picture: RwSignal::new_local(None),
+            history: RwSignal::new(History::default()),
+            shown: RwSignal::new(Board::default()),
+            gesture: RwSignal::new(Gesture::default()),
+            tool: RwSignal::new(Tool::default()),
+            brush: RwSignal::new(0.03),
+            view: RwSignal::new(View::default()),
+            fitted: RwSignal::new(true),
+            size: RwSignal::new([0.0; 2]),
+            crosshair: RwSignal::new(None),
+            pointer: RwSignal::new(None),
+        }
+    }
+
+    /// As for a picture that was just opened; tool and brush stay.
+    pub fn reset(self) {
+        self.history.update(|history| history.reset(Board::default()));
+        self.shown.set(Board::default());
+        self.gesture.set(Gesture::default());
+        self.crosshair.set(None);
+        self.fitted.set(true);
+    }
+}
+
+/// The question that is being written.
+#[derive(Clone, Copy)]
+pub struct Draft {
+    pub task: RwSignal<Task>,
+    /// Whether the person chose the task; else it follows the prompts.
+    pub task_chosen: RwSignal<bool>,
+    pub text: RwSignal<String>,
+    /// Whether the words are a ready-made question that follows task and prompts.
+    pub ready_made: RwSignal<bool>,
+    pub sampling: RwSignal<Sampling>,
+    pub budget: RwSignal<usize>,
+    pub constrained: RwSignal<bool>,
+}
+
+impl Draft {
+    pub fn new() -> Self {
+        let ask = Ask::new(Task::GcgSegmentation, "", Vec::new());
+        Self {
+            task: RwSignal::new(ask.task),
+            task_chosen: RwSignal::new(false),
+            text: RwSignal::new(ask.text),
+            ready_made: RwSignal::new(true),
+            sampling: RwSignal::new(ask.sampling),
+            budget: RwSignal::new(ask.budget),
+            constrained: RwSignal::new(ask.constrained),
+        }
+    }
+}
+
+/// What was asked and answered, also by live mode, and what of it is shown.
+#[derive(Clone, Copy)]
+pub struct Talk {
+    pub turns: RwSignal<Vec<Turn>>,
+    /// Id of the turn whose results are on the picture.
+    pub shown_turn: RwSignal<Option<u32>>,
+    /// Request of the answer under way, and its turn.
+    pub running: RwSignal<Option<(u32, u32)>>,
+    pub focus: RwSignal<Option<Focus>>,
+    pub results: RwSignal<bool>,
+    pub truth: RwSignal<bool>,
+    pub live: RwSignal<bool>,
+    pub live_masks: RwSignal<HashMap<u32, LiveMask>>,
+    pub live_queue: StoredValue<Latest<Mark>>,
+    next_turn: StoredValue<u32>,
+}
+
+impl Talk {
+    pub fn new() -> Self {
+        Self {
+            turns: RwSignal::new(Vec::new()),
+            shown_turn: RwSignal::new(None),
+            running: RwSignal::new(None),
+            focus: RwSignal::new(None),
+            results: RwSignal::new(true),
+            truth: RwSignal::new(false),
+            live: RwSignal::new(false),
+            live_masks: RwSignal::new(HashMap::new()),
+            live_queue: StoredValue::new(Latest::default()),
+            next_turn: StoredValue::new(0),
+        }
+    }
+
+    /// As for a picture that was just opened.
+    pub fn reset(self) {
+        self.turns.set(Vec::new());
+        self.shown_turn.set(None);
+        self.focus.set(None);
+        self.truth.set(false);
+        self.results.set(true);
+        self.live_masks.set(HashMap::new());
+    }
+
+    /// A number for a new turn.
+    pub fn next_id(self) -> u32 {
+        self.next_turn
+            .try_update_value(|next| {
+                *next += 1;
+                *next
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// The engine's worker, and what the person has to be told.
+#[derive(Clone, Copy)]
+pub struct Link {
+    pub engine: RwSignal<Engine>,
+    /// Whether the engine looked at the picture.
+    pub seen: RwSignal<bool>,
+    pub client: StoredValue<Option<Client>, LocalStorage>,
+    pub notice: RwSignal<Option<Notice>>,
+    /// Whether the camera is open.
+    pub camera: RwSignal<bool>,
+}
+
+impl Link {
+    pub fn new() -> Self {
+        Self {
+            engine: RwSignal::new(Engine::starting()),
+            seen: RwSignal::new(false),
+            client: StoredValue::new_local(None),
+            notice: RwSignal::new(None),
+            camera: RwSignal::new(false),
+        }
+    }
+}
+
+/// An address that the page's head gives, made absolute.
+///
+/// # Errors
+/// When the page has none of that name.
+pub fn address(name: &str) -> Result<String, Failure> {
+    let missing = || crashed(&format!("the page has no <meta name=\"{name}\">"));
+    let meta = document().query_selector(&format!("meta[name={name}]")).ok().flatten();
+    let content = meta.and_then(|meta| meta.get_attribute("content")).ok_or_else(missing)?;
+    let base = document().base_uri().ok().flatten().ok_or_else(missing)?;
+    web_sys::Url::new_with_base(&content, &base).map(|url| url.href()).map_err(|_| missing())
+}
