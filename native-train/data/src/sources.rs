@@ -1,8 +1,10 @@
 //! What is known of sources and words, from `sources.json`: terms, what is labelled completely,
 //! how categories are called in everyday words, and which words may mean the same thing.
 
+use crate::border::Rule;
+use crate::bounded::read_bounded;
 use crate::error::DataError;
-use crate::split::Rule;
+
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,7 +74,7 @@ impl Source {
     pub(crate) fn open(name: &str, folder: &Path) -> Result<Self, DataError> {
         let own = folder.join("source.json");
         let facts = if own.is_file() {
-            let bytes = crate::coco::read_bounded(&own, 1 << 20)?;
+            let bytes = read_bounded(&own, 1 << 20)?;
             serde_json::from_slice(&bytes)
                 .map_err(|e| DataError::Json { path: own, problem: e.to_string() })?
         } else {

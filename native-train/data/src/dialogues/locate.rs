@@ -1,7 +1,6 @@
 //! Turns that ask for boxes, masks or joints by words alone.
 
-use super::MOST_TARGETS;
-use super::draft::{Draft, Group, listed};
+use super::draft::{Draft, Group, MOST_TARGETS, listed};
 use super::expression;
 use crate::english;
 use crate::sources::{groups, related};

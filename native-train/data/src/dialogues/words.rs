@@ -1,7 +1,6 @@
 //! Turns that are answered in words, and captions that carry targets.
 
-use super::MOST_TARGETS;
-use super::draft::{Draft, Group, counted, spoken};
+use super::draft::{Draft, Group, MOST_TARGETS, counted, spoken};
 use crate::english::{Number, capitalised, number, there_are};
 use crate::sources::related;
 use crate::wording::{Family, Values};
