@@ -99,20 +99,35 @@ impl Mask {
 
     /// Run-length form with plain numbers.
     pub fn to_rle(&self) -> Rle {
-        let (w, h) = (self.width as usize, self.height as usize);
+        let w = self.width as usize;
         let (mut runs, mut value, mut run) = (Vec::new(), 0u8, 0u32);
-        for x in 0..w {
-            for y in 0..h {
-                if self.pixels[y * w + x] == value {
-                    run += 1;
+        let [x, y, bw, bh] = self.bounds().unwrap_or_default();
+        // Columns are walked across rows, which is slow: only within the bounds.
+        for column in x..x + bw {
+            let mut add = |pixel: u8, count: u32| {
+                if pixel == value || count == 0 {
+                    run += count;
                 } else {
                     runs.push(run);
                     value ^= 1;
-                    run = 1;
+                    run = count;
                 }
+            };
+            if column == x {
+                add(0, x * self.height);
             }
+            add(0, y);
+            for row in y..y + bh {
+                add(self.pixels[row as usize * w + column as usize], 1);
+            }
+            add(0, self.height - y - bh);
         }
-        runs.push(run);
+        let left = self.width - x - bw;
+        if value == 1 && left > 0 {
+            runs.push(run);
+            run = 0;
+        }
+        runs.push(run + left * self.height);
         Rle { size: [self.height, self.width], counts: Counts::Runs(runs) }
     }
 }
@@ -145,8 +160,12 @@ impl Rle {
         let (mut at, mut value) = (0usize, 0u8);
         for &run in runs {
             if value == 1 {
-                for i in at..at + run as usize {
-                    mask.pixels[(i % h) * w + i / h] = 1;
+                let (mut x, mut y, mut left) = (at / h, at % h, run as usize);
+                while left > 0 {
+                    let rows = left.min(h - y);
+                    let column = mask.pixels[y * w + x..].iter_mut().step_by(w);
+                    column.take(rows).for_each(|pixel| *pixel = 1);
+                    (x, y, left) = (x + 1, 0, left - rows);
                 }
             }
             at += run as usize;
@@ -206,6 +225,29 @@ mod tests {
             let mask = checker(w, h);
             assert_eq!(mask.to_rle().to_mask().unwrap(), mask);
         }
+    }
+
+    #[test]
+    fn runs_are_those_of_the_columns_one_after_the_other() {
+        let (w, h) = (7u32, 5u32);
+        for [x, y, bw, bh] in [[0, 0, 7, 5], [2, 1, 3, 2], [0, 0, 1, 1], [6, 4, 1, 1], [3, 0, 1, 5]] {
+            let mut mask = Mask::zeros(w, h);
+            for at in (0..w * h).filter(|at| (x..x + bw).contains(&(at % w))) {
+                mask.pixels[at as usize] = u8::from((y..y + bh).contains(&(at / w)));
+            }
+            let columns = (0..w).flat_map(|c| (0..h).map(move |r| (r * w + c) as usize));
+            let mut wanted = vec![0];
+            let mut value = 0;
+            for at in columns {
+                if mask.pixels[at] != value {
+                    value ^= 1;
+                    wanted.push(0);
+                }
+                *wanted.last_mut().unwrap() += 1;
+            }
+            assert_eq!(mask.to_rle().counts, Counts::Runs(wanted));
+        }
+        assert_eq!(Mask::zeros(w, h).to_rle().counts, Counts::Runs(vec![w * h]));
     }
 
     #[test]

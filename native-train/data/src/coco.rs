@@ -4,6 +4,7 @@
 mod file;
 mod shape;
 
+use crate::bounded::read_bounded;
 use crate::error::DataError;
 use crate::photo::{Joints, Photo, Thing};
 use crate::sources::Source;
@@ -11,7 +12,6 @@ use file::{Annotation, File, Id, Segmentation};
 use rayon::prelude::*;
 use refvlm_record::{MAX_SIDE_PX, Rle};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,19 +73,6 @@ fn find_sources(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result
     }
     inner.sort();
     inner.iter().try_for_each(|folder| find_sources(folder, depth - 1, found))
-}
-
-/// The whole file, when it has at most `limit` bytes.
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
-    let failed = |source| DataError::Read { path: path.into(), source };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        let bytes = bytes.len() as u64;
-        return Err(DataError::TooLarge { path: path.into(), bytes, limit });
-    }
-    Ok(bytes)
 }
 
 fn read(path: &Path) -> Result<File, DataError> {
@@ -307,7 +294,6 @@ fn thing(
         bbox,
         mask: mask.map(|(rle, _)| rle),
         joints,
-        // Categories such as `people` say it in their name.
         crowd: annotation.iscrowd.unwrap_or(0) != 0,
         kept: 1.0,
     })

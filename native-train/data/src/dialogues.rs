@@ -16,6 +16,7 @@ mod locate;
 mod region;
 mod words;
 
+pub use draft::MOST_TARGETS;
 pub use kind::Kind;
 
 use crate::photo::Photo;
@@ -26,9 +27,6 @@ use rand_chacha::ChaCha8Rng;
 use refvlm_record::{Record, Turn, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Most targets of a turn.
-pub const MOST_TARGETS: usize = 20;
 
 /// How many turns are asked, of which kinds, in which words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

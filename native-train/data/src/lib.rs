@@ -11,6 +11,8 @@
 
 #![warn(missing_docs)]
 
+mod border;
+mod bounded;
 mod coco;
 pub mod dialogues;
 pub mod english;

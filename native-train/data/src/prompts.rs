@@ -232,7 +232,7 @@ fn steps_outside(points: &[[f32; 2]], mask: &Mask) -> usize {
 fn daub(mask: &Mask, rng: &mut ChaCha8Rng) -> Option<Prompt> {
     let [_, _, w, h] = mask.bounds()?;
     let side = w.max(h) as f32;
-    let reach = side * rng.random_range(0.03..=0.08);
+    let reach = (side * rng.random_range(0.03..=0.08)).max(1.0);
     let outwards = rng.random_bool(0.7);
     let smooth = side * rng.random_range(0.0..=0.04);
     let margin = (2.0 * reach + smooth).ceil() as u32 + 2;

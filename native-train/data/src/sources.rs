@@ -1,8 +1,10 @@
 //! What is known of sources and words, from `sources.json`: terms, what is labelled completely,
 //! how categories are called in everyday words, and which words may mean the same thing.
 
+use crate::border::Rule;
+use crate::bounded::read_bounded;
 use crate::error::DataError;
-use crate::split::Rule;
+
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,6 +41,8 @@ struct Facts {
     not_complete_for: Vec<String>,
     /// Categories that are no names.
     nameless: Vec<String>,
+    /// Nouns of stuff and parts, which nobody counts or lists in a caption.
+    uncounted: Vec<String>,
     nouns: BTreeMap<String, Word>,
     split: Rule,
 }
@@ -70,7 +74,7 @@ impl Source {
     pub(crate) fn open(name: &str, folder: &Path) -> Result<Self, DataError> {
         let own = folder.join("source.json");
         let facts = if own.is_file() {
-            let bytes = crate::coco::read_bounded(&own, 1 << 20)?;
+            let bytes = read_bounded(&own, 1 << 20)?;
             serde_json::from_slice(&bytes)
                 .map_err(|e| DataError::Json { path: own, problem: e.to_string() })?
         } else {
@@ -115,6 +119,11 @@ impl Source {
         self.nouns.iter().filter(move |noun| {
             (every || has(&facts.complete_for, noun)) && !has(&facts.not_complete_for, noun)
         })
+    }
+
+    /// Whether the noun is of stuff or a part, which nobody counts or lists in a caption.
+    pub(crate) fn uncounted(&self, noun: &str) -> bool {
+        self.facts.uncounted.iter().any(|known| known == noun)
     }
 
     pub(crate) fn split_rule(&self) -> &Rule {

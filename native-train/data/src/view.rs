@@ -245,7 +245,7 @@ impl Frame {
         if left < LEAST_COVERED * self.out[0] as f32 * self.out[1] as f32 {
             return Left::TooLittle;
         }
-        if share < LEAST_KEPT {
+        if share * thing.kept < LEAST_KEPT {
             return Left::Fragment;
         }
         // The box of a whole thing is as good as it was; of a cut one only the mask knows.
@@ -317,16 +317,12 @@ pub(crate) fn mirror(joints: &mut Joints) {
 /// Recomputes a thing whose mask was covered in part; none when too little is left.
 pub(crate) fn uncovered(thing: &Thing, mask: &Mask, before: f32, picture: f32) -> Option<Thing> {
     let left = mask.area() as f32;
-    if left < LEAST_KEPT * before || left < LEAST_COVERED * picture {
+    let kept = thing.kept * left / before.max(1.0);
+    if kept < LEAST_KEPT || left < LEAST_COVERED * picture {
         return None;
     }
     let bounds = mask.bounds()?;
-    Some(Thing {
-        bbox: bounds.map(|v| v as f32),
-        mask: Some(mask.to_rle()),
-        kept: thing.kept * left / before.max(1.0),
-        ..thing.clone()
-    })
+    Some(Thing { bbox: bounds.map(|v| v as f32), mask: Some(mask.to_rle()), kept, ..thing.clone() })
 }
 
 /// Forgets what may be counted or called absent.

@@ -13,6 +13,9 @@ use refvlm_record::{
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+/// Most targets of a turn.
+pub const MOST_TARGETS: usize = 20;
+
 /// Least side of a box in px to be pointed at.
 const LEAST_SIDE_PX: f32 = 3.0;
 /// Least area in square px.

@@ -32,7 +32,7 @@ impl Clause {
     /// Ways to say it, with `{}` where the noun stands.
     fn ways(self) -> &'static [&'static str] {
         match self {
-            Clause::Only => &["the {}", "the {}", "the only {}"],
+            Clause::Only => &["the {}", "the {}", "the {}", "the {}", "the only {}"],
             Clause::Left => &[
                 "the {} on the left",
                 "the left {}",
@@ -81,11 +81,10 @@ pub(super) fn draw(draft: &Draft, unit: Unit, rng: &mut ChaCha8Rng) -> Option<(u
     let (group, index, clause) = *found.choose(rng)?;
     let said = draft.said(&group.noun, rng);
     let ways = clause.ways();
-    let way = match (clause, number(&said)) {
-        // `the only shoes` sounds like few, not like one.
-        (Clause::Only, Number::Mass | Number::Plural) => ways.first()?,
-        _ => ways.choose(rng)?,
-    };
+    // `the only shoes` sounds like few, not like one.
+    let counted = number(&said) == Number::Count && !draft.photo.source.uncounted(&group.noun);
+    let plain = clause == Clause::Only && !counted;
+    let way = if plain { ways.first()? } else { ways.choose(rng)? };
     Some((index, way.replace("{}", &said)))
 }
 

@@ -1,7 +1,6 @@
 //! Turns that ask for boxes, masks or joints by words alone.
 
-use super::MOST_TARGETS;
-use super::draft::{Draft, Group, listed};
+use super::draft::{Draft, Group, MOST_TARGETS, listed};
 use super::expression;
 use crate::english;
 use crate::sources::{groups, related};
@@ -13,6 +12,8 @@ use refvlm_record::{AnswerPart, Task, Turn, Unit};
 
 /// Share of questions about a class that ask for a group of classes where one fits.
 const GROUP_SHARE: f64 = 0.25;
+/// People whose boxes cover less of the photo need no joints.
+const LEAST_POSED: f32 = 0.01;
 /// Share of expressions that name an absent thing as if it were there once.
 const THE_SHARE: f64 = 0.4;
 
@@ -116,9 +117,15 @@ pub(super) fn absent(draft: &mut Draft, rng: &mut ChaCha8Rng, unit: Unit) -> Opt
     Some(Turn { task, question: draft.ask(family, &values, rng), answer })
 }
 
-/// Only where every person in the picture has joints.
+/// Only where every person in the picture has joints, but for those that are too small to have any.
 pub(super) fn people(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> {
-    let people = draft.groups().into_iter().find(|group| group.noun == "person")?;
+    let mut people = draft.groups().into_iter().find(|group| group.noun == "person")?;
+    let least = LEAST_POSED * draft.photo.area();
+    people.members.retain(|&index| {
+        draft
+            .thing(index)
+            .is_some_and(|thing| thing.crowd || thing.joints.is_some() || thing.box_area() >= least)
+    });
     let complete = draft.complete_for("person");
     let posed = (1..=MOST_TARGETS).contains(&people.members.len())
         && draft.all_carry(&people.members, Unit::Keypoint);

@@ -1,7 +1,6 @@
 //! Turns that are answered in words, and captions that carry targets.
 
-use super::MOST_TARGETS;
-use super::draft::{Draft, Group, counted, spoken};
+use super::draft::{Draft, Group, MOST_TARGETS, counted, spoken};
 use crate::english::{Number, capitalised, number, there_are};
 use crate::sources::related;
 use crate::wording::{Family, Values};
@@ -29,7 +28,7 @@ pub(super) fn presence(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> 
 }
 
 pub(super) fn how_many(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> {
-    let counted = |noun: &str| number(noun) == Number::Count;
+    let counted = |noun: &str| number(noun) == Number::Count && !draft.photo.source.uncounted(noun);
     let (noun, count) = if rng.random_bool(NONE_SHARE) {
         (draft.absent(rng)?.to_string(), 0)
     } else {
@@ -65,6 +64,7 @@ pub(super) fn grounded(draft: &mut Draft, rng: &mut ChaCha8Rng, unit: Unit) -> O
         return None;
     }
     let mut groups = draft.groups();
+    groups.retain(|group| !draft.photo.source.uncounted(&group.noun));
     let area = |group: &Group| -> f32 {
         let things = group.members.iter().filter_map(|&index| draft.thing(index));
         things.map(|thing| thing.box_area()).sum()

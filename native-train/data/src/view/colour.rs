@@ -27,7 +27,7 @@ impl Colour {
     /// A slight change.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         Self {
-            brightness: rng.random_range(-0.12..=0.12),
+            brightness: rng.random_range(-0.08..=0.12),
             contrast: rng.random_range(-0.25..=0.25),
             saturation: rng.random_range(-0.35..=0.35),
             hue: rng.random_range(-0.12..=0.12),
