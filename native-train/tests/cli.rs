@@ -2,25 +2,22 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use refvlm_helpers::Folder;
 use refvlm_model::event::Event;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-struct Folder(PathBuf);
+/// What is done in a folder.
+trait Workplace {
+    fn names(&self) -> Vec<String>;
+    fn picture(&self, name: &str, width: u32, height: u32);
+    fn run(&self, arguments: &[&str]) -> Output;
+    fn done(&self, arguments: &[&str]) -> [String; 2];
+    fn refused(&self, arguments: &[&str], words: &[&str]);
+}
 
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("refvlm-cli-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.0.join(name), bytes).unwrap();
-    }
-
+impl Workplace for Folder {
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let mut names: Vec<String> =
@@ -61,12 +58,6 @@ impl Folder {
         for word in words {
             assert!(message.contains(word), "{arguments:?}: no '{word}' in: {message}");
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

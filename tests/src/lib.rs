@@ -21,13 +21,18 @@ fn config_file(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../configs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// The model of `configs/scenes.toml`.
-pub fn scenes_config() -> ModelConfig {
+/// The model of a preset, as `configs/<name>.toml` describes it.
+pub fn preset(name: &str) -> ModelConfig {
     #[derive(serde::Deserialize)]
     struct File {
         model: ModelConfig,
     }
-    toml::from_slice::<File>(&config_file("scenes.toml")).unwrap().model
+    toml::from_slice::<File>(&config_file(&format!("{name}.toml"))).unwrap().model
+}
+
+/// The model of the `scenes` preset.
+pub fn scenes_config() -> ModelConfig {
+    preset("scenes")
 }
 
 /// The vocabulary of the `scenes` preset.

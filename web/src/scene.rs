@@ -2,7 +2,7 @@
 
 use refvlm_protocol::Scene;
 use refvlm_scenes::dialog::{Kind, dialogue_of_each};
-use refvlm_scenes::{SceneError, SceneOptions, Split, World, scene_rng};
+use refvlm_scenes::{SceneError, SceneOptions, Split, Stream, World, scene_rng};
 
 /// What is asked about a scene, beside the first turn that names everything: what can be asked
 /// without pointing, then what needs a prompt.
@@ -22,10 +22,6 @@ const KINDS: [Kind; 14] = [
     Kind::PromptMask,
     Kind::PromptKeypoints,
 ];
-
-/// The stream of random numbers that the questions are drawn from; training and evaluation use
-/// lower ones.
-const STREAM: u64 = 1 << 16;
 
 /// A scene and its pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +45,7 @@ impl Drawn {
     pub(crate) fn new(world: &World, seed: u32, side: u32) -> Self {
         let options = SceneOptions { side_px: side, ..SceneOptions::embedded(SPLIT) };
         let drawn = world.scene(u64::from(seed), &options);
-        let mut rng = scene_rng(u64::from(seed), SPLIT, STREAM);
+        let mut rng = scene_rng(u64::from(seed), SPLIT, Stream::Browser);
         let record = dialogue_of_each(&KINDS, &drawn, &mut rng).record;
         let rgba = drawn.rgb.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]);
         let rgba = rgba.collect();

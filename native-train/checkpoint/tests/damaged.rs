@@ -6,6 +6,7 @@ mod common;
 
 use common::{LIST, PICKLE, legacy, storage};
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
+use refvlm_helpers::Folder;
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -34,24 +35,13 @@ fn replaced(mut bytes: Vec<u8>, old: &[u8], new: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A folder of its own, removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, files: &[(&str, &[u8])]) -> Self {
-        let path = std::env::temp_dir().join(format!("refvlm-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        for (file, bytes) in files {
-            std::fs::write(path.join(file), bytes).unwrap();
-        }
-        Self(path)
+/// A folder with these files.
+fn folder(name: &str, files: &[(&str, &[u8])]) -> Folder {
+    let folder = Folder::new(name);
+    for (file, bytes) in files {
+        folder.file(file, bytes);
     }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    folder
 }
 
 #[test]
@@ -61,7 +51,7 @@ fn a_truncated_shard() {
     let index = br#"{"weight_map": {"a.weight": "a.safetensors"}}"#;
     let files: [(&str, &[u8]); 2] =
         [("model.safetensors.index.json", index), ("a.safetensors", &shard)];
-    let folder = Folder::new("truncated", &files);
+    let folder = folder("truncated", &files);
     let error = Checkpoint::open(&folder.0).unwrap_err();
     assert!(matches!(error, CheckpointError::Truncated { .. }), "{error}");
     assert!(error.to_string().contains("a.safetensors"), "{error}");
@@ -73,7 +63,7 @@ fn an_index_that_names_a_missing_file_or_a_missing_tensor() {
     let index = br#"{"weight_map": {"a.weight": "a.safetensors", "x": "b.safetensors"}}"#;
     let files: [(&str, &[u8]); 2] =
         [("model.safetensors.index.json", index), ("a.safetensors", &shard)];
-    let folder = Folder::new("missing", &files);
+    let folder = folder("missing", &files);
     let error = Checkpoint::open(&folder.0).unwrap_err();
     assert!(
         matches!(&error, CheckpointError::MissingShard { shard, .. } if shard == "b.safetensors")

@@ -7,48 +7,11 @@ mod common;
 
 use refvlm_checkpoint::lora::Adapter;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use refvlm_helpers::{Counting, Held};
 use std::path::Path;
 
 const MUTATIONS: u64 = 10_000;
 const ALLOWANCE: isize = 64 << 20;
-
-/// Counts what each thread holds.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    // A thread that is ending has no counters any more.
-    let _ = HELD.try_with(|held| {
-        held.set(held.get() + change);
-        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
-    });
-}
-
-// SAFETY: every call is handed to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Old and new may both be held while the contents are copied.
-        count(size as isize);
-        count(-(layout.size() as isize));
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -110,11 +73,9 @@ fn within_bounds(
     bytes: Vec<u8>,
     read: impl Fn(Vec<u8>) -> Result<(), CheckpointError>,
 ) -> Result<(), CheckpointError> {
-    let (length, before) = (bytes.len() as isize, HELD.get());
-    MOST.set(before);
-    let outcome = read(bytes);
-    let more = MOST.get() - before;
-    assert!(more <= length + ALLOWANCE, "{what}: {more} bytes for a file of {length}");
+    let length = bytes.len() as isize;
+    let (outcome, Held { most, .. }) = Held::by(|| read(bytes));
+    assert!(most <= length + ALLOWANCE, "{what}: {most} bytes for a file of {length}");
     outcome
 }
 
@@ -151,15 +112,6 @@ fn read_all(bytes: Vec<u8>) -> Result<(), CheckpointError> {
         refvlm_checkpoint::llama::read(&checkpoint, tensor)?;
     }
     Ok(())
-}
-
-#[test]
-fn the_counter_counts() {
-    let before = HELD.get();
-    MOST.set(before);
-    drop(vec![0u8; 1 << 20]);
-    assert!(MOST.get() - before >= 1 << 20);
-    assert_eq!(HELD.get(), before);
 }
 
 #[test]

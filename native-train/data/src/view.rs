@@ -11,6 +11,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use refvlm_record::Mask;
+use refvlm_record::coco::FLIP_PAIRS;
 use std::sync::Arc;
 
 /// Things of which less is left are dropped, as a share of their area.
@@ -23,9 +24,6 @@ const ZOOMED_SHARE: f64 = 0.3;
 const SMALL: f32 = 0.15;
 /// A crop has at least this many px on each side where the photo has them.
 const LEAST_CROP_PX: f32 = 48.0;
-/// Left and right of a body, as pairs of joints.
-const MIRRORED: [[usize; 2]; 8] =
-    [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [11, 12], [13, 14], [15, 16]];
 
 /// How a photo is looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -311,7 +309,7 @@ impl Frame {
 
 /// Swaps left and right of a body.
 pub(crate) fn mirror(joints: &mut Joints) {
-    MIRRORED.iter().for_each(|&[a, b]| joints.swap(a, b));
+    FLIP_PAIRS.iter().for_each(|&(left, right)| joints.swap(left, right));
 }
 
 /// Recomputes a thing whose mask was covered in part; none when too little is left.

@@ -4,6 +4,7 @@ use super::canvas::{fill, rounded};
 use super::palette;
 use super::text::{self, Weight};
 use refvlm_files::distance;
+use refvlm_record::depth;
 use tiny_skia::{Pixmap, PremultipliedColorU8};
 
 /// Unknown distances.
@@ -21,31 +22,20 @@ pub(super) fn panel(
         return None;
     }
     let mut pixmap = Pixmap::new(size_px[0], size_px[1])?;
-    let span = span(metres);
+    let span = depth::span(metres);
     let width = size_px[0];
     for (k, pixel) in pixmap.pixels_mut().iter_mut().enumerate() {
         let (x, y) = (k as u32 % width, k as u32 / width);
         let at = [(x as f32 + 0.5) / width as f32, (y as f32 + 0.5) / size_px[1] as f32];
-        let colour = match (distance::at(metres, [columns, rows], at), span) {
-            (Some(metres), Some([near, far])) => palette::depth((metres - near) / (far - near)),
-            _ => UNKNOWN,
-        };
-        let [r, g, b] = colour;
+        let seen = distance::at(metres, [columns, rows], at).zip(span);
+        let colour = seen.and_then(|(metres, span)| depth::colour(metres, span));
+        let [r, g, b] = colour.unwrap_or(UNKNOWN);
         *pixel = PremultipliedColorU8::from_rgba(r, g, b, 255).unwrap_or(*pixel);
     }
     if let Some(span) = span {
         scale_bar(&mut pixmap, span, u);
     }
     Some(pixmap)
-}
-
-/// The robust range of known distances; none when there are none. Never empty.
-fn span(metres: &[f32]) -> Option<[f32; 2]> {
-    let mut known: Vec<f32> = metres.iter().copied().filter(|m| distance::known(*m)).collect();
-    known.sort_unstable_by(f32::total_cmp);
-    let at = |share: f64| known.get(((known.len().max(1) - 1) as f64 * share) as usize).copied();
-    let (near, far) = (at(0.01)?, at(0.99)?);
-    Some([near, far.max(near * 1.01)])
 }
 
 /// Near on the left, far on the right, on a dark pill at the lower edge.
@@ -69,7 +59,7 @@ fn scale_bar(pixmap: &mut Pixmap, [near, far]: [f32; 2], u: f32) {
     for k in 0..steps {
         let rect = [pen + k as f32, y + h / 2.0 - 4.0 * u, 1.5, 8.0 * u];
         if let Some(slice) = rounded(rect, 0.0) {
-            fill(pixmap, &slice, palette::depth(k as f32 / steps as f32), 255);
+            fill(pixmap, &slice, depth::ramp(k as f32 / steps as f32), 255);
         }
     }
     pen += bar + gap;
@@ -86,17 +76,6 @@ fn format_metres(metres: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_span_ignores_unknown_distances_and_is_never_empty() {
-        let mut metres = vec![0.0, f32::NAN, f32::INFINITY];
-        metres.extend((0..1000).map(|k| 1.0 + k as f32 / 100.0));
-        let [near, far] = span(&metres).unwrap();
-        assert!((near - 1.09).abs() < 0.02 && (far - 10.9).abs() < 0.02, "{near} {far}");
-        assert_eq!(span(&[0.0, f32::NAN]), None);
-        let [near, far] = span(&[2.0, 2.0]).unwrap();
-        assert!(far > near);
-    }
 
     #[test]
     fn a_map_of_wrong_length_is_no_panel() {

@@ -1,7 +1,5 @@
 //! Result pictures: what was asked with, what was found, and what was said, on one sheet.
 
-pub mod body;
-
 mod canvas;
 mod contour;
 mod depth;
@@ -17,6 +15,7 @@ use labels::{Anchor, Label};
 use refvlm_files::picture::Picture;
 use refvlm_model::event::{Event, Shape};
 use refvlm_record::Prompt;
+use refvlm_record::reading::Reading;
 use tiny_skia::Pixmap;
 
 /// Pictures with a shorter longest side are enlarged to it, so that labels are readable.
@@ -198,7 +197,7 @@ fn sheet(panels: &[Pixmap], answer: &[Event], u: f32) -> Picture {
     });
     // Narrow portraits get a sheet on which a line of text has room.
     let text_width = inner.max(520.0 * u);
-    let panel = panel::Panel::new(&body::pieces(&raw), failure, text_width, u);
+    let panel = panel::Panel::new(&Reading::new(&raw).body, failure, text_width, u);
     let below = if panel.height() > 0.0 { panel.height() + 16.0 * u } else { 0.0 };
     let size = [text_width + 2.0 * margin, height + below + 2.0 * margin].map(|v| v.ceil() as u32);
     let paper = Picture::filled(size[0], size[1], palette::PAPER);

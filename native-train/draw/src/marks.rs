@@ -4,33 +4,8 @@ use super::canvas::{circle, fill, polyline, rounded, stroke};
 use super::contour::outline;
 use super::palette;
 use refvlm_record::Rle;
+use refvlm_record::coco::{JOINT_VISIBLE, LIMBS};
 use tiny_skia::Pixmap;
-
-/// Pairs of COCO joints and the colour of the limb: right side warm, left side cold, head and
-/// trunk between.
-const LIMBS: [(usize, usize, [u8; 3]); 18] = [
-    (0, 1, [250, 204, 21]),
-    (0, 2, [250, 204, 21]),
-    (1, 3, [250, 204, 21]),
-    (2, 4, [250, 204, 21]),
-    (3, 5, [163, 230, 53]),
-    (4, 6, [251, 191, 36]),
-    (5, 6, [74, 222, 128]),
-    (5, 11, [45, 212, 191]),
-    (6, 12, [251, 146, 60]),
-    (11, 12, [74, 222, 128]),
-    (5, 7, [56, 189, 248]),
-    (7, 9, [59, 130, 246]),
-    (6, 8, [251, 113, 33]),
-    (8, 10, [239, 68, 68]),
-    (11, 13, [129, 140, 248]),
-    (13, 15, [139, 92, 246]),
-    (12, 14, [244, 63, 94]),
-    (14, 16, [219, 39, 119]),
-];
-
-/// Joints of lower visibility are not drawn.
-pub(super) const JOINT_VISIBLE: f32 = 0.5;
 
 /// Fills a mask and draws its border.
 pub(super) fn mask(pixmap: &mut Pixmap, rle: &Rle, scale: f32, u: f32, colour: [u8; 3]) {

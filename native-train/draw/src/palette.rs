@@ -1,4 +1,4 @@
-//! Colours: one per triplet, one per limb, and a ramp for distances.
+//! Colours of triplets, prompts and paper.
 
 use tiny_skia::Color;
 
@@ -51,23 +51,4 @@ pub(super) fn mix(a: [u8; 3], b: [u8; 3], share: f32) -> [u8; 3] {
         (a + (b - a) * share.clamp(0.0, 1.0)).round() as u8
     };
     [at(0), at(1), at(2)]
-}
-
-/// Near is warm and light, far is dark and cold: brightness falls steadily, so that the map also
-/// reads in grey.
-const DEPTH: [[u8; 3]; 7] = [
-    [255, 244, 189],
-    [254, 200, 107],
-    [246, 138, 82],
-    [213, 76, 104],
-    [143, 47, 127],
-    [72, 34, 115],
-    [21, 18, 52],
-];
-
-/// The colour of a distance, 0 the nearest and 1 the farthest.
-pub(super) fn depth(share: f32) -> [u8; 3] {
-    let at = share.clamp(0.0, 1.0) * (DEPTH.len() - 1) as f32;
-    let low = (at as usize).min(DEPTH.len() - 2);
-    mix(DEPTH[low], DEPTH[low + 1], at - low as f32)
 }

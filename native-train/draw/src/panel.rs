@@ -5,7 +5,7 @@ use super::canvas::{fill, rounded};
 use super::labels::disc;
 use super::palette;
 use super::text::{self, Weight};
-use crate::body::Piece;
+use refvlm_record::reading::Piece;
 use tiny_skia::Pixmap;
 
 const SIZE: f32 = 19.0;
@@ -54,8 +54,8 @@ impl Panel {
         let mut glued = true;
         for piece in pieces {
             match piece {
-                Piece::Text(text) => add(&mut words, text, palette::INK, None, &mut glued),
-                Piece::Phrase { text, triplet } => {
+                Piece::Words(text) => add(&mut words, text, palette::INK, None, &mut glued),
+                Piece::Phrase { words: text, triplet } => {
                     add(&mut words, text, palette::INK, *triplet, &mut glued);
                 }
             }
@@ -188,13 +188,13 @@ mod tests {
     use super::*;
 
     fn phrase(text: &str, k: usize) -> Piece {
-        Piece::Phrase { text: text.into(), triplet: Some(k) }
+        Piece::Phrase { words: text.into(), triplet: Some(k) }
     }
 
     #[test]
     fn words_wrap_and_punctuation_stays_with_its_phrase() {
         let pieces =
-            [phrase("Two bears", 0), Piece::Text(", walking on ".into()), phrase("grass", 1)];
+            [phrase("Two bears", 0), Piece::Words(", walking on ".into()), phrase("grass", 1)];
         let wide = Panel::new(&pieces, None, 4000.0, 1.0);
         let texts: Vec<&str> = wide.words.iter().map(|w| w.text.as_str()).collect();
         assert_eq!(texts, ["Two", "bears", ",", "walking", "on", "grass"]);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn lines_of_the_answer_and_a_failure_stay_lines() {
-        let panel = Panel::new(&[Piece::Text("a\nb".into())], Some("out of memory"), 900.0, 1.0);
+        let panel = Panel::new(&[Piece::Words("a\nb".into())], Some("out of memory"), 900.0, 1.0);
         assert_eq!(panel.lines, 3);
         assert_eq!(Panel::new(&[], None, 900.0, 1.0).height(), 0.0);
     }

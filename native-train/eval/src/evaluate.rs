@@ -6,6 +6,7 @@ use refvlm_files::picture::Picture;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;
+use refvlm_record::ask::marker;
 use refvlm_record::{Prompt, QuestionPart, Record, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
@@ -109,7 +110,7 @@ pub fn ask(session: &mut Session, record: &Record, turn: &Turn) -> Result<Vec<Ev
             QuestionPart::Text(words) => text += words,
             QuestionPart::Prompt { prompt } => {
                 prompts.extend(record.prompts.get(*prompt).cloned());
-                text += &format!("[prompt {}]", prompts.len());
+                text += &marker(prompts.len());
             }
         }
     }

@@ -1,9 +1,6 @@
 //! Distance maps: which values are known, and what lies between them.
 
-/// Whether a distance was measured: finite and above zero.
-pub fn known(metres: f32) -> bool {
-    metres.is_finite() && metres > 0.0
-}
+pub use refvlm_record::depth::known;
 
 /// The distance at a place of the unit square (0..1 to the right and down), bilinear between
 /// pixel centres. Where a corner is unknown the nearest pixel decides; none when that is unknown,

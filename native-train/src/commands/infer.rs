@@ -12,6 +12,8 @@ use refvlm_native::draw::annotate;
 use refvlm_native::fetch::SMOLLM2_135M;
 use refvlm_native::photo;
 use refvlm_native::picture::{Picture, read_mask, read_picture, write_png};
+use refvlm_record::coco::JOINT_VISIBLE;
+use refvlm_record::ready::{default_question, pointed_question};
 use refvlm_record::{Prompt, Task};
 use std::io::Write;
 use std::path::PathBuf;
@@ -97,8 +99,8 @@ impl Infer {
         let picture = read_picture(path)?;
         let prompts = self.prompts(&picture)?;
         let text = match (self.ask.trim(), prompts.len()) {
-            ("", 0) => default_question(self.task).to_string(),
-            ("", _) => pointed_question(self.task).to_string(),
+            ("", 0) => default_question(self.task).about(&[]).unwrap_or_default(),
+            ("", _) => pointed_question(self.task).about(&[1]).unwrap_or_default(),
             (text, _) => text.to_string(),
         };
         let mut session = self.session()?;
@@ -210,30 +212,6 @@ impl Infer {
     }
 }
 
-/// What is asked when nothing was written.
-fn default_question(task: Task) -> &'static str {
-    match task {
-        Task::Vqa => "Describe the picture.",
-        Task::Detection | Task::GroundingDetection => "Detect everything.",
-        Task::Segmentation | Task::GroundingSegmentation => "Segment everything.",
-        Task::GcgDetection | Task::GcgSegmentation | Task::Mixed => "Describe the picture.",
-        Task::KeypointDetection | Task::GroundingKeypoints => "Find the pose of every person.",
-        Task::Depth => "How far away is everything?",
-    }
-}
-
-/// What is asked about the first prompt when nothing was written.
-fn pointed_question(task: Task) -> &'static str {
-    match task {
-        Task::Vqa => "What is [prompt 1]?",
-        Task::Detection | Task::GroundingDetection | Task::GcgDetection => {
-            "Put a box around [prompt 1]."
-        }
-        Task::KeypointDetection | Task::GroundingKeypoints => "Find the pose of [prompt 1].",
-        _ => "Segment [prompt 1].",
-    }
-}
-
 fn numbers<const N: usize>(flag: &str, text: &str) -> Result<[f32; N], String> {
     let values: Result<Vec<f32>, _> = text.split(',').map(|v| v.trim().parse::<f32>()).collect();
     let values = values.ok().filter(|values| values.iter().all(|v| v.is_finite()));
@@ -256,7 +234,7 @@ fn print_event(event: &Event) -> std::io::Result<()> {
                 Shape::Box { bbox } => format!("box {}", place(bbox)),
                 Shape::Mask { bbox, .. } => format!("mask within {}", place(bbox)),
                 Shape::Keypoint { bbox, keypoints } => {
-                    let seen = keypoints.iter().filter(|k| k[2] > 0.5).count();
+                    let seen = keypoints.iter().filter(|k| k[2] > JOINT_VISIBLE).count();
                     format!("person {} with {seen} joints in the picture", place(bbox))
                 }
                 Shape::Depth { metres, .. } => {

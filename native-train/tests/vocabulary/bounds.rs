@@ -1,69 +1,27 @@
 //! What a file makes its reader hold, however it was made.
 
 use super::files::*;
+use refvlm_helpers::{Counting, Held};
 use refvlm_native::vocabulary::from_sentencepiece;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 /// Beside the file itself.
 const ALLOWANCE: isize = 64 << 20;
 
-/// Counts what each thread holds.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    // A thread that is ending has no counters any more.
-    let _ = HELD.try_with(|held| {
-        held.set(held.get() + change);
-        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
-    });
-}
-
-// SAFETY: every call is handed to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Old and new may both be held while the contents are copied.
-        count(size as isize);
-        count(-(layout.size() as isize));
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Reads, and holds to the allowance what was held at once.
-pub fn holding<T>(read: impl FnOnce() -> T) -> T {
-    let before = HELD.get();
-    MOST.set(before);
-    let result = read();
-    let most = MOST.get() - before;
+/// Reads, and holds to the allowance what was held at once, which is returned too.
+pub fn holding<T>(read: impl FnOnce() -> T) -> (T, isize) {
+    let (result, Held { most, .. }) = Held::by(read);
     assert!(most <= ALLOWANCE, "held {most} bytes");
-    result
+    (result, most)
 }
 
 /// Reads a model, says what it took, and whether it was one.
 fn reads(what: &str, file: &[u8]) -> bool {
-    let before = HELD.get();
-    let result = holding(|| from_sentencepiece(file));
-    let most = (MOST.get() - before) >> 10;
+    let (result, most) = holding(|| from_sentencepiece(file));
     let end = result.as_ref().map_or_else(ToString::to_string, |json| format!("{}", json.len()));
-    println!("{what}: {} KiB, held {most} KiB, {end}", file.len() >> 10);
+    println!("{what}: {} KiB, held {} KiB, {end}", file.len() >> 10, most >> 10);
     result.is_ok()
 }
 

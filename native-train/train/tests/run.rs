@@ -11,7 +11,7 @@ use refvlm_train::source::{Drawn, Source};
 use refvlm_train::stage::{FullTask, SightTask, Student};
 use refvlm_train::{Losses, Part, Task, run};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use support::{Folder, Tiny, bits};
+use support::{Folder, Tiny, bits, log};
 
 /// A task that asks for a stop in its step `at`, as Ctrl-C does.
 struct Interrupted<'a, T> {
@@ -62,7 +62,7 @@ fn a_stopped_run_goes_on_to_the_same_weights() {
     let (half, done) =
         run(&halted, tiny.student(1), config, &broken.0, &tiny.device, &stop).unwrap();
     assert!(!done);
-    assert!(broken.log().last().unwrap().starts_with("stopped at step 3"));
+    assert!(log(&broken).last().unwrap().starts_with("stopped at step 3"));
     assert_ne!(bits(&half), bits(&expected));
 
     stop.store(false, Ordering::Relaxed);
@@ -71,7 +71,7 @@ fn a_stopped_run_goes_on_to_the_same_weights() {
         run(&task, tiny.student(2), config, &broken.0, &tiny.device, &stop).unwrap();
     assert!(done);
     assert!(bits(&resumed) == bits(&expected), "resumed weights differ from unbroken ones");
-    let score = |folder: &Folder| folder.log().last().unwrap().clone();
+    let score = |folder: &Folder| log(folder).last().unwrap().clone();
     assert!(score(&broken).starts_with("step 5 held-out: text "), "{}", score(&broken));
     assert_eq!(score(&broken), score(&unbroken));
 }
@@ -87,7 +87,7 @@ fn one_seed_gives_one_run() {
         let (folder, stop) = (Folder::new(name), AtomicBool::new(false));
         let student = tiny.student(seed);
         let (student, _) = run(&task, student, config, &folder.0, &tiny.device, &stop).unwrap();
-        (folder.log(), bits(&student))
+        (log(&folder), bits(&student))
     };
     let first = once(7, "seed-a");
     assert!(first.0[0].starts_with("step 1/1 loss "), "{:?}", first.0);

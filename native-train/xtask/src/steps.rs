@@ -140,7 +140,7 @@ fn wasm_kernels(workspace: &Workspace) -> Fallible<Outcome> {
     };
     // A browser without a graphics card compiles and runs shaders on the processor. The kernels
     // first, then the shipped model's parts, then the modules of the reference.
-    for name in ["gpu", "wgpu", "webgpu"] {
+    for name in ["kernels", "shipped", "webgpu"] {
         let variables = [("CHROMEDRIVER", driver.as_str()), ("WASM_BINDGEN_TEST_TIMEOUT", "600")];
         succeed(test(name).envs(variables))?;
     }

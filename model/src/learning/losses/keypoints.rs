@@ -4,12 +4,6 @@
 use super::masks::focal;
 use burn::tensor::{Tensor, TensorData};
 
-/// The per-point constants of COCO's object keypoint similarity.
-pub const COCO_SIGMAS: [f32; 17] = [
-    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
-    0.087, 0.087, 0.089, 0.089,
-];
-
 /// Keeps the similarity defined for a box without area.
 const LEAST_AREA: f64 = 1e-9;
 

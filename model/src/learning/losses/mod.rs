@@ -17,7 +17,7 @@ mod units;
 
 pub use boxes::{BoxOverlap, box_cost, giou, host_giou, l1};
 pub use depth::{log_l1, silog, within_factor};
-pub use keypoints::{COCO_SIGMAS, keypoint_l1, oks, visibility_focal};
+pub use keypoints::{keypoint_l1, oks, visibility_focal};
 pub use masks::{MaskCosts, dice, focal, hard_iou};
 pub use matcher::match_groups;
 pub use targets::{DenseTarget, DenseTargets, LossConfig, PoseTarget, TargetError, nearest};

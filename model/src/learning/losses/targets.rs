@@ -1,6 +1,6 @@
 //! Targets as the host knows them, and the weights of their losses.
 
-use super::keypoints::COCO_SIGMAS;
+use refvlm_record::coco::SIGMAS;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -51,7 +51,7 @@ impl Default for LossConfig {
             keypoint_loss_coefficient: 2.0,
             cls_loss_coefficient: 1.0,
             oks_loss_coefficient: 2.0,
-            keypoint_sigmas: COCO_SIGMAS.to_vec(),
+            keypoint_sigmas: SIGMAS.to_vec(),
             silog_loss_coefficient: 1.0,
             silog_lambda: 0.5,
             depth_l1_loss_coefficient: 1.0,

@@ -1,8 +1,8 @@
 //! A finished answer, given or true, in the one form that scores and drawings read.
 
-use refvlm_draw::body;
 use refvlm_model::event::{Event, Finish, Shape, Timings};
-use refvlm_record::{AnswerPart, Target, Unit};
+use refvlm_record::reading::Reading;
+use refvlm_record::{AnswerPart, Target, Unit, answer};
 
 /// A finished answer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,38 +27,16 @@ pub struct AnswerTriplet {
 }
 
 impl Answer {
-    /// Collects the events of one answer. Parsed means: ended by the model, without failure, with
-    /// all announced targets, and every phrase of the text with its triplet.
+    /// Collects the events of one answer; parsed is what [is whole](answer::Answer::is_whole).
     pub fn from_events(events: &[Event]) -> Self {
-        let mut answer = Answer::default();
-        let (mut ended, mut failed, mut announced) = (false, false, Vec::new());
-        for event in events {
-            match event {
-                Event::Status { .. } => {}
-                Event::Token { text, .. } => answer.text.push_str(text),
-                Event::Triplet { concept, unit, count, .. } => {
-                    let (concept, unit) = (concept.clone(), *unit);
-                    answer.triplets.push(AnswerTriplet { concept, unit, shapes: Vec::new() });
-                    announced.push(*count);
-                }
-                Event::Unit { triplet, confidence, shape, .. } => {
-                    match answer.triplets.get_mut(*triplet) {
-                        Some(triplet) => triplet.shapes.push((*confidence, shape.clone())),
-                        None => failed = true,
-                    }
-                }
-                Event::Done { reason, .. } => ended = *reason == Finish::End,
-                Event::Failed { .. } => failed = true,
-            }
-        }
-        let found = answer.triplets.iter().map(|t| t.shapes.len());
-        let phrases = body::pieces(&answer.text)
-            .iter()
-            .filter(|piece| matches!(piece, body::Piece::Phrase { triplet: Some(_), .. }))
-            .count();
-        let whole = found.eq(announced) && phrases == answer.triplets.len();
-        answer.parsed = ended && !failed && whole;
-        answer
+        let said: answer::Answer = events.iter().cloned().collect();
+        let parsed = said.is_whole();
+        let triplets = said.triplets.into_iter().map(|triplet| AnswerTriplet {
+            concept: triplet.concept,
+            unit: triplet.unit,
+            shapes: triplet.found.into_iter().map(|f| (f.confidence, f.shape)).collect(),
+        });
+        Self { triplets: triplets.collect(), text: said.raw, parsed }
     }
 
     /// The true answer of a turn. Hidden joints get visibility 0.5, visible ones 1. Targets that
@@ -103,7 +81,7 @@ impl Answer {
 
     /// The readable words.
     pub fn words(&self) -> String {
-        body::plain(&self.text)
+        Reading::new(&self.text).words()
     }
 }
 

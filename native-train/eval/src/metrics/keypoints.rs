@@ -1,10 +1,7 @@
 //! Joints of people.
 
-/// COCO's constants per joint.
-pub const OKS_SIGMAS: [f32; 17] = [
-    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
-    0.087, 0.087, 0.089, 0.089,
-];
+use refvlm_record::coco::SIGMAS;
+
 /// A joint is right within this share of the true box's diagonal.
 const PCK_SHARE: f32 = 0.1;
 
@@ -34,7 +31,7 @@ pub fn oks(found: &[[f32; 3]], truth: &Person) -> Option<f32> {
     let (mut sum, mut count) = (0.0, 0);
     for (k, [x, y]) in truth.labelled() {
         count += 1;
-        let (Some(joint), Some(sigma)) = (found.get(k), OKS_SIGMAS.get(k)) else { continue };
+        let (Some(joint), Some(sigma)) = (found.get(k), SIGMAS.get(k)) else { continue };
         let squared = (joint[0] - x).powi(2) + (joint[1] - y).powi(2);
         let variance = (2.0 * sigma).powi(2) * truth.area.max(1.0);
         let similarity = (-squared / (2.0 * variance)).exp();

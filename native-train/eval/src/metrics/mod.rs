@@ -13,7 +13,7 @@ mod words;
 pub use answer::{Answer, AnswerTriplet};
 pub use boxes::{Counts, box_iou, match_greedily};
 pub use depth::{DepthScore, MISSING_DEPTH, depth_score};
-pub use keypoints::{OKS_SIGMAS, Person, oks, pck};
+pub use keypoints::{Person, oks, pck};
 pub use masks::{Overlap, union};
 pub use scores::{KindScores, Scores};
 pub use summary::{Row, Summary};

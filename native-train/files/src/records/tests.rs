@@ -1,25 +1,9 @@
 //! A set written, read, damaged and checked.
 
 use super::*;
+use refvlm_helpers::Folder;
 use refvlm_record::{AnswerPart, Image, Prompt, QuestionPart, Target, Task, Turn, Unit};
 use std::fs;
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("refvlm-data-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn record(id: &str) -> Record {
     let metres = vec![0.0, 1.5, 2.25, 3.0, 70.0, 0.0001];

@@ -122,7 +122,7 @@ impl Legend {
 }
 
 /// Joints of COCO.
-const JOINTS: usize = 17;
+const JOINTS: usize = refvlm_record::coco::COUNT;
 
 /// Linear read-outs of maps, used in training only.
 #[derive(Module, Debug)]

@@ -2,11 +2,11 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+pub use refvlm_helpers::Folder;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_scenes::World;
 use refvlm_train::TrainFile;
 use refvlm_train::stage::Student;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// All that a stage needs.
@@ -61,29 +61,12 @@ pub fn bits(module: &impl Module) -> Vec<u32> {
     bits.0
 }
 
-/// A folder of its own, removed in the end.
-pub struct Folder(pub PathBuf);
-
-impl Folder {
-    pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("refvlm-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Self(path)
-    }
-
-    /// The lines of the log, without what depends on the clock.
-    pub fn log(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.0.join("train.log")).unwrap();
-        let timeless = |line: &str| match line.rsplit_once(" | ") {
-            Some((losses, _)) => losses.to_string(),
-            None => line.to_string(),
-        };
-        text.lines().map(timeless).collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The lines of a run's log, without what depends on the clock.
+pub fn log(folder: &Folder) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.0.join("train.log")).unwrap();
+    let timeless = |line: &str| match line.rsplit_once(" | ") {
+        Some((losses, _)) => losses.to_string(),
+        None => line.to_string(),
+    };
+    text.lines().map(timeless).collect()
 }

@@ -8,7 +8,7 @@
 use std::fmt::{self, Write};
 
 use refvlm_scenes::dialog::{DialogOptions, dialogues};
-use refvlm_scenes::{SceneOptions, World, scene_rng};
+use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 
 /// FNV-1a over whatever is written.
 struct Fnv(u64);
@@ -32,7 +32,7 @@ impl Write for Fnv {
 pub fn hash_of_scene(seed: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let options = SceneOptions::default();
     let scene = World::new()?.scene(seed, &options);
-    let mut rng = scene_rng(seed, options.split, 1);
+    let mut rng = scene_rng(seed, options.split, Stream::Dialogues);
     let dialogue = dialogues(&scene, &mut rng, &DialogOptions { turns: 12, ..Default::default() });
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     write!(hash, "{scene:?}{dialogue:?}")?;

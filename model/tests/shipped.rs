@@ -1,6 +1,6 @@
 //! The shipped model on a device of wgpu against the same on the CPU, part by part.
 //!
-//! `cargo test --release -p refvlm-model --features wgpu --test wgpu`, on whatever adapter there is;
+//! `cargo test --release -p refvlm-model --features wgpu --test shipped`, on whatever adapter there is;
 //! `cargo xtask test --only wasm-kernels` runs the same in a browser with WebGPU.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

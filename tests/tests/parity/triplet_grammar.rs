@@ -1,10 +1,8 @@
 //! What the grammar lets through parses, ends in time, and is what training has seen.
 
-mod triplet_support;
-
+use crate::triplet_support::*;
 use refvlm_model::triplet::*;
 use refvlm_record::{Task, Unit};
-use triplet_support::*;
 
 /// Answers of the template are followed token by token; what the grammar forces is what stands
 /// there; and they parse back to what made them.

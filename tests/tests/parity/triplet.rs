@@ -1,14 +1,12 @@
 //! The triplet language against the reference fixtures, and its way through a vocabulary.
 
-mod triplet_support;
-
+use crate::triplet_support::*;
 use refvlm_model::triplet::parser::{Group, Mark, group};
 use refvlm_model::triplet::reference::{Kind, Preparation, ReferenceTurn, read};
 use refvlm_model::triplet::train::train;
 use refvlm_model::triplet::*;
 use refvlm_record::{QuestionPart, Record, Task, Unit};
 use serde_json::{Value, json};
-use triplet_support::*;
 
 fn fixture(name: &str) -> Value {
     let folder = std::env::var("REFVLM_FIXTURES")

@@ -6,12 +6,13 @@ use refvlm_model::decoding::{
     PoseDecoder, PoseOutput, QueryLayout, QueryMask,
 };
 use refvlm_model::learning::losses::{
-    COCO_SIGMAS, DenseTarget, DenseTargets, IGNORE, LossConfig, MaskCosts, PoseTarget, TargetError,
-    UnitLoss, box_cost, box_loss, confidence, cross_entropy, depth_loss, dice, focal, giou,
-    hard_iou, host_giou, keypoint_l1, l1, log_l1, mask_loss, match_groups, nearest, oks, pose_loss,
-    silog, visibility_focal, within_factor,
+    DenseTarget, DenseTargets, IGNORE, LossConfig, MaskCosts, PoseTarget, TargetError, UnitLoss,
+    box_cost, box_loss, confidence, cross_entropy, depth_loss, dice, focal, giou, hard_iou,
+    host_giou, keypoint_l1, l1, log_l1, mask_loss, match_groups, nearest, oks, pose_loss, silog,
+    visibility_focal, within_factor,
 };
 use refvlm_model::vision::tokens_to_map;
+use refvlm_record::coco::SIGMAS;
 use refvlm_tests::{Fixture, close, load_weights, of_losses};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -387,7 +388,7 @@ fn matcher_costs_and_terms_of_the_reference() {
     let leaf = fixture.tensor::<2>("in.cls_logits", &device).require_grad();
     let labelled = fixture.tensor::<2>("in.cls_onehot", &device).narrow(1, 1, 1);
     let rows = leaf.dims()[0];
-    let points = COCO_SIGMAS.len();
+    let points = SIGMAS.len();
     let n = rows / points;
     let value =
         visibility_focal(leaf.clone().reshape([n, points, 2]), labelled.reshape([n, points]));
@@ -405,11 +406,10 @@ fn similarity_of_the_reference() {
     let area = sizes.prod_dim(1).squeeze_dim::<1>(1);
     let predicted = fixture.tensor("in.pred_keypoints", &device);
     let at = target.narrow(2, 0, 2);
-    let similarity = oks(predicted, at, labelled.clone(), area, &COCO_SIGMAS);
+    let similarity = oks(predicted, at, labelled.clone(), area, &SIGMAS);
     fixture.assert_close("out.oks", similarity);
     let valid = values(labelled.max_dim(1));
     assert_eq!(valid, fixture.floats("out.valid"));
 }
 
-#[path = "losses/properties.rs"]
 mod properties;

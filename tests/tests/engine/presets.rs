@@ -2,25 +2,15 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use refvlm_model::config::ModelConfig;
 use refvlm_model::image::BoxDigits;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Template;
-use std::path::Path;
-
-fn preset(name: &str) -> ModelConfig {
-    #[derive(serde::Deserialize)]
-    struct File {
-        model: ModelConfig,
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(name);
-    toml::from_str::<File>(&std::fs::read_to_string(path).unwrap()).unwrap().model
-}
+use refvlm_tests::preset;
 
 /// Building it draws no weights: 7 billion of them would not fit here.
 #[test]
 fn vicuna_7b_has_the_published_parameter_counts() {
-    let config = preset("vicuna-7b.toml");
+    let config = preset("vicuna-7b");
     let model = RefVlm::new(&config, &Device::flex()).unwrap();
     assert_eq!(model.projector.num_params(), 20_979_712);
     assert_eq!(model.vpt_encoder.num_params(), 12_288);
@@ -38,7 +28,7 @@ fn vicuna_7b_has_the_published_parameter_counts() {
 
 #[test]
 fn scenes_is_small() {
-    let config = preset("scenes.toml");
+    let config = preset("scenes");
     let model = RefVlm::new(&config, &Device::flex()).unwrap();
     assert!(model.num_params() < 8_000_000);
     assert_eq!(config.image_rows(), 64);

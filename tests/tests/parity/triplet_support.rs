@@ -1,5 +1,4 @@
 //! Vocabularies and random answers for the tests of the triplet language.
-#![allow(dead_code)]
 // Without the star, inference settles on `str`.
 #![allow(clippy::explicit_auto_deref)]
 

@@ -102,7 +102,7 @@ fn gradients_are_those_of_finite_differences() {
     check_gradient("keypoint l1", near(), |x| keypoint_l1(x, train(&points), train(&seen)));
     let area = noise([2], 0.1, 0.4);
     check_gradient("oks", near(), |x| {
-        oks(x, train(&points), train(&seen), train(&area), &COCO_SIGMAS[5..9]).sum()
+        oks(x, train(&points), train(&seen), train(&area), &SIGMAS[5..9]).sum()
     });
     check_gradient("visibility", noise([2, 4, 2], -3.0, 3.0), |x| {
         visibility_focal(x, train(&seen))

@@ -1,6 +1,6 @@
 //! The kernels in WGSL against their twins on the CPU, at sizes that are no multiples of anything.
 //!
-//! Natively `cargo test -p refvlm-shaders --features wgpu --test gpu`, on whatever adapter there
+//! Natively `cargo test -p refvlm-shaders --features wgpu --test kernels`, on whatever adapter there
 //! is; `cargo xtask test --only wasm-kernels` runs the same in a browser with WebGPU.
 #![cfg(feature = "wgpu")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

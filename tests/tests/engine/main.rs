@@ -1,0 +1,7 @@
+//! What crosses rooms: packages, presets, adapters, batches, and answers from end to end.
+
+mod answers;
+mod lora;
+mod package;
+mod presets;
+mod training;
