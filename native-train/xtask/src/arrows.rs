@@ -34,15 +34,14 @@ const CRATES: &[&[&str]] = &[
 /// `learning` share the last one, so answering never reaches into learning.
 const ROOMS: &[&[&str]] = &[
     &["image", "layers"],
-    &["language", "package", "sam", "triplet", "vision"],
+    &["language", "package", "triplet", "vision"],
+    &["sam"],
     &["decoding", "prompting"],
     &["config"],
-    &["input", "refvlm"],
+    &["input"],
+    &["refvlm"],
     &["engine", "learning"],
 ];
-
-/// Rooms of before `learning`; each counts as a part of it.
-const LEARNING: [&str; 5] = ["batch", "example", "losses", "pointing", "training"];
 
 /// Where the rows stand.
 const TABLE: &str = "native-train/xtask/src/arrows.rs";
@@ -164,10 +163,7 @@ fn packages(workspace: &Workspace) -> Fallible<Vec<Package>> {
 
 /// The first module of each file, and the arrows between these.
 fn rooms_of(code: &Crate, files: &Arrows) -> Graph {
-    let room = |number: usize| {
-        let name = code.files.get(number)?.module.first()?.as_str();
-        Some(if LEARNING.contains(&name) { "learning" } else { name })
-    };
+    let room = |number: usize| Some(code.files.get(number)?.module.first()?.as_str());
     let names: BTreeSet<&str> = (0..code.files.len()).filter_map(room).collect();
     let names: Vec<String> = names.into_iter().map(String::from).collect();
     let number = |file: usize| names.iter().position(|name| Some(name.as_str()) == room(file));
@@ -229,8 +225,7 @@ fn lines_between<'a>(
 ) -> impl Iterator<Item = String> + 'a {
     let within = |name: &str, room: &str| {
         let first = name.split(['/', '\\']).next().unwrap_or(name);
-        let first = first.strip_suffix(".rs").unwrap_or(first);
-        first == room || (room == "learning" && LEARNING.contains(&first))
+        first.strip_suffix(".rs").unwrap_or(first) == room
     };
     files.arrows.iter().flat_map(move |(a, targets)| {
         targets.iter().filter_map(move |b| {
