@@ -14,7 +14,7 @@
 use super::config::DecoderConfigError;
 use super::mask::{MaskOutput, Proposals};
 use super::queries::QueryLayout;
-use crate::layers::{GroupNorm, Linear, conv, resize_nearest};
+use crate::layers::{GroupNorm, Linear, Pointwise, conv};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -100,11 +100,11 @@ pub struct Pointed<'a> {
 #[derive(Debug, Module)]
 pub struct Level {
     /// The pyramid's map to the channels of the level, 1x1; once per picture.
-    pub lateral: Conv2d,
+    pub lateral: Pointwise,
     /// The level below to the channels of this one, 1x1; the coarsest has none.
-    pub below: Option<Conv2d>,
+    pub below: Option<Pointwise>,
     /// The prompt's map to the channels of the level, 1x1.
-    pub prompt: Conv2d,
+    pub prompt: Pointwise,
     /// State to a factor and a summand for each channel.
     pub state: Linear,
     /// Mixes, 3x3.
@@ -142,9 +142,11 @@ impl PromptedDecoder {
         let level = |i: usize| {
             let channels = inside[i];
             Level {
-                lateral: conv([config.encoder_input_dim[i], channels], 1, true, device),
-                below: inside.get(i + 1).map(|&below| conv([below, channels], 1, false, device)),
-                prompt: conv([STROKE_KINDS, channels], 1, false, device),
+                lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
+                below: inside
+                    .get(i + 1)
+                    .map(|&below| Pointwise::new([below, channels], false, device)),
+                prompt: Pointwise::new([STROKE_KINDS, channels], false, device),
                 state: Linear::new(width, 2 * channels, true, device),
                 mix: conv([channels, channels], 3, false, device),
                 norm: GroupNorm::new(config.norm_groups, channels, device),
@@ -279,7 +281,7 @@ impl Level {
             (film.clone().narrow(1, 0, channels) + 1.0, film.narrow(1, channels, channels));
         let mut x = lateral * factor + summand;
         if let (Some(below), Some(coarser)) = (&self.below, coarser) {
-            x = x + resize_nearest(below.forward(coarser), [h, w]);
+            x = x + double(below.forward(coarser), [h, w]);
         }
         if let Some(prompt) = prompt {
             x = x + self.prompt.forward(prompt);
@@ -287,6 +289,17 @@ impl Level {
         let x = self.mix.forward(activation::relu(x));
         activation::relu(self.norm.forward(x))
     }
+}
+
+/// Each cell as 2x2 cells. Not by an index for each row and column, whose backward pass adds cell by
+/// cell.
+///
+/// # Shapes
+/// `[references, channels, h / 2, w / 2] -> [references, channels, h, w]`
+fn double(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
+    let [count, channels, rows, columns] = x.dims();
+    let cells = x.reshape([count, channels, rows, 1, columns, 1]);
+    cells.expand([count, channels, rows, 2, columns, 2]).reshape([count, channels, h, w])
 }
 
 /// Means of 2x2 cells.

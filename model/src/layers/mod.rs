@@ -16,6 +16,7 @@ mod resize;
 pub use attention::{attend, causal_mask, merge_heads, split_heads};
 pub use check::ConfigError;
 pub(crate) use check::{require, require_lora, require_vit};
+pub use conv::Pointwise;
 pub(crate) use conv::conv;
 pub use detr_attention::DetrAttention;
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};

@@ -23,6 +23,7 @@ use crate::photo::Photo;
 use crate::wording::WordingSet;
 use draft::Draft;
 use rand::Rng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use refvlm_record::{Record, Turn, Unit};
 use serde::{Deserialize, Serialize};
@@ -87,13 +88,17 @@ pub fn dialogue_of(
     Some(Dialogue { record: draft.into_record(vec![turn]), kinds: vec![kind] })
 }
 
-/// A record that points once at each thing, in any way that fits it, and asks for everything that
+/// A record that points once at each of at most `most` things, in any way that fits it, and asks for everything that
 /// is known of it: what decoders are taught with before there is a language model. None when there
 /// is nothing to point at.
-pub fn pointing(photo: &Photo, rng: &mut ChaCha8Rng) -> Option<Record> {
+pub fn pointing(photo: &Photo, most: usize, rng: &mut ChaCha8Rng) -> Option<Record> {
     let mut draft = Draft::new(photo, WordingSet::Training);
-    let turns: Vec<Turn> = (0..photo.things.len())
+    let mut things: Vec<usize> = (0..photo.things.len()).collect();
+    things.shuffle(rng);
+    let turns: Vec<Turn> = things
+        .into_iter()
         .filter_map(|index| region::all_units(&mut draft, index, rng))
+        .take(most)
         .collect();
     (!turns.is_empty()).then(|| draft.into_record(turns))
 }

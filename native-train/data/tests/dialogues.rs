@@ -55,7 +55,7 @@ fn every_kind_is_drawn_and_every_record_is_well_formed() {
         if let Some(dialogue) = dialogues(&photo, &mut rng, &DialogueOptions::default()) {
             dialogue.record.check().unwrap();
         }
-        if let Some(record) = pointing(&photo, &mut rng) {
+        if let Some(record) = pointing(&photo, usize::MAX, &mut rng) {
             record.check().unwrap();
         }
     }
@@ -130,13 +130,13 @@ fn nothing_to_say_is_none() {
     photo.captions.clear();
     photo.complete_for = Default::default();
     assert!(dialogues(&photo, &mut rng(0), &DialogueOptions::default()).is_none());
-    assert!(pointing(&photo, &mut rng(0)).is_none());
+    assert!(pointing(&photo, usize::MAX, &mut rng(0)).is_none());
 }
 
 #[test]
 fn pointing_asks_each_thing_once_for_all_that_it_has() {
     let photo = photo();
-    let record = pointing(&photo, &mut rng(1)).unwrap();
+    let record = pointing(&photo, usize::MAX, &mut rng(1)).unwrap();
     assert_eq!(record.turns.len(), 4);
     for turn in &record.turns {
         assert_eq!(turn.task, Task::Mixed);
@@ -165,7 +165,7 @@ fn prompts_lie_on_their_things() {
     let mut kinds = BTreeSet::new();
     let (mut daubs, mut exact) = (0, 0);
     for seed in 0..200 {
-        let record = pointing(&photo, &mut rng(seed)).unwrap();
+        let record = pointing(&photo, usize::MAX, &mut rng(seed)).unwrap();
         for (thing, prompt) in photo.things.iter().zip(&record.prompts) {
             let mask = thing.decoded().unwrap();
             kinds.insert(prompt.kind());
@@ -207,7 +207,7 @@ fn a_click_means_the_smallest_thing_it_hits() {
     coat.name = Some("coat".into());
     photo.things.push(coat);
     for seed in 0..100 {
-        let record = pointing(&photo, &mut rng(seed)).unwrap();
+        let record = pointing(&photo, usize::MAX, &mut rng(seed)).unwrap();
         let person = &record.prompts[2];
         assert!(!matches!(person, Prompt::Point { .. } | Prompt::Scribble { .. }), "{person:?}");
     }

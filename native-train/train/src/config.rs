@@ -47,6 +47,8 @@ pub struct PhotoConfig {
     pub views: u64,
     /// How many scenes there are; they come again, so that frozen towers see each once.
     pub scenes: u64,
+    /// Most things of a photo that are pointed at without words.
+    pub pointed: usize,
     /// How often a photo of a source is drawn, relative to the others; 1 for those not named.
     #[serde(default)]
     pub sources: BTreeMap<String, f64>,

@@ -115,7 +115,7 @@ impl<'a> PhotoSource<'a> {
         let longest = self.file.model.visual_encoder.image_size() as u32;
         let view = view(photo, number).scaled_to(longest);
         let seen = view.photo(photo);
-        let Some(record) = pointing(&seen, &mut rng) else { return Ok(None) };
+        let Some(record) = pointing(&seen, self.config.pointed, &mut rng) else { return Ok(None) };
         let dialogue = match self.dialogues {
             true => dialogues(&seen, &mut rng, &self.config.dialogues),
             false => None,
