@@ -3,7 +3,6 @@
 use super::*;
 use image::{GrayImage, Rgb, RgbImage, RgbaImage};
 use refvlm_helpers::Folder;
-use std::fs;
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
