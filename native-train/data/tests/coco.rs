@@ -1,5 +1,8 @@
 //! Reading folders in COCO format, sound and damaged.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test uses a part of the support")]
+
 mod support;
 
 use refvlm_data::{Collection, DataError};

@@ -1,5 +1,8 @@
 //! Views and pastes, against the photo itself.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test uses a part of the support")]
+
 mod support;
 
 use rand::{Rng, SeedableRng};

@@ -1,25 +1,43 @@
 //! `refvlm data`.
 
 use super::Outcome;
-use clap::Args;
+use super::data_build::{Build, Preview};
+use clap::{Args, Subcommand};
 use refvlm_native::records::check_file;
 use std::path::PathBuf;
 
-/// Check a file of records with its pictures and depth maps.
+/// Check a file of records with its pictures and depth maps, make one of photos, or look at one.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Data {
-    /// The JSON Lines file.
+    /// The JSON Lines file to check.
     #[arg(long, value_name = "FILE")]
-    check: PathBuf,
+    check: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make records of photos in COCO format.
+    Build(Build),
+    /// Make a page that shows records with every target drawn.
+    Preview(Preview),
 }
 
 impl Data {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let report = check_file(&self.check)?;
+        let check = match (self.action, self.check) {
+            (Some(Action::Build(command)), _) => return command.run(),
+            (Some(Action::Preview(command)), _) => return command.run(),
+            (None, Some(check)) => check,
+            (None, None) => return Err("give --check FILE, build or preview".into()),
+        };
+        let report = check_file(&check)?;
         println!(
             "{}: {} records, {} turns, {} prompts, {} targets",
-            self.check.display(),
+            check.display(),
             report.records,
             report.turns,
             report.prompts,

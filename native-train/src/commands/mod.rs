@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod data;
+mod data_build;
 mod eval;
 mod export;
 mod import;
@@ -36,7 +37,7 @@ enum Command {
     Infer(infer::Infer),
     /// Generate scenes with records, or a page to look at.
     Scenes(scenes::Scenes),
-    /// Check a file of records.
+    /// Check records, make them of photos, or look at them.
     Data(data::Data),
     /// Train a model from a configuration file.
     Train(train::Train),

@@ -1,0 +1,178 @@
+//! `refvlm data build` and `refvlm data preview`: photos become records, and records a page.
+
+use super::{Outcome, bar};
+use clap::{Args, ValueEnum};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use refvlm_data::{Collection, DialogueOptions, Photo, Split, WordingSet, dialogues, judge, split};
+use refvlm_native::picture::Picture;
+use refvlm_native::records::{RecordWriter, Records, folder_of, load_depths, load_picture};
+use refvlm_native::report::{Card, Sheet};
+use refvlm_record::{AnswerPart, Record};
+use std::path::PathBuf;
+
+/// Faults that are printed; the rest is counted.
+const MOST_TOLD: usize = 20;
+
+/// Make records of photos in COCO format.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// A folder with instances.json, or a folder of such folders.
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    /// Write `records.jsonl` and `pictures` into this folder.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Photos of this side of the border.
+    #[arg(long, value_enum, default_value = "train")]
+    split: Side,
+    /// What is asked.
+    #[arg(long, value_enum, default_value = "dialogues")]
+    recipe: Recipe,
+    /// Start of the random numbers.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Most photos; all without it.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Questions per photo (dialogues only).
+    #[arg(long, default_value_t = 4)]
+    per_picture: usize,
+}
+
+/// A side of the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Side {
+    /// To learn from.
+    Train,
+    /// To measure with.
+    Validation,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Recipe {
+    /// Random questions of every kind that the labels support; validation photos are asked in
+    /// words that no training photo is asked in.
+    Dialogues,
+    /// Every thing of at least 1 % of its photo: its mask by box, click, scribble and rough mask,
+    /// and its name.
+    Judge,
+}
+
+impl Build {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        let collection = Collection::open(&self.data)?;
+        for fault in collection.faults.iter().take(MOST_TOLD) {
+            eprintln!("left out: {fault}");
+        }
+        if collection.faults.len() > MOST_TOLD {
+            eprintln!("left out: {} more", collection.faults.len() - MOST_TOLD);
+        }
+        let side = match self.split {
+            Side::Train => Split::Train,
+            Side::Validation => Split::Validation,
+        };
+        let photos = collection.photos.iter().enumerate();
+        let photos: Vec<(usize, &Photo)> = photos
+            .filter(|(_, photo)| split::of(photo) == side)
+            .take(self.limit.unwrap_or(usize::MAX))
+            .collect();
+        let path = self.out.join("records.jsonl");
+        let mut writer = RecordWriter::create(&path)?;
+        let bar = bar(photos.len() as u64, "photos");
+        let mut count = 0;
+        for (number, photo) in photos {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            rng.set_stream(number as u64);
+            let records = self.records(photo, side, &mut rng);
+            if !records.is_empty() {
+                let image = photo.load()?;
+                let picture =
+                    Picture { width: photo.width, height: photo.height, rgb: image.into_raw() };
+                for record in &records {
+                    writer.add(record, &picture)?;
+                }
+            }
+            count += records.len();
+            bar.inc(1);
+        }
+        writer.finish()?;
+        bar.finish_and_clear();
+        println!("{}: {count} records", path.display());
+        Ok(())
+    }
+
+    fn records(&self, photo: &Photo, side: Split, rng: &mut ChaCha8Rng) -> Vec<Record> {
+        match self.recipe {
+            Recipe::Judge => judge::records(photo, rng).into_iter().map(|(_, r)| r).collect(),
+            Recipe::Dialogues => {
+                let wordings = match side {
+                    Split::Train => WordingSet::Training,
+                    Split::Validation => WordingSet::HeldOut,
+                };
+                let turns = self.per_picture;
+                let options = DialogueOptions { turns, wordings, ..DialogueOptions::default() };
+                dialogues(photo, rng, &options)
+                    .map(|dialogue| dialogue.record)
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Make a page that shows records with every target drawn.
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// The JSON Lines file.
+    #[arg(long, value_name = "FILE")]
+    records: PathBuf,
+    /// The page.
+    #[arg(long, value_name = "PAGE.html")]
+    out: PathBuf,
+    /// First record.
+    #[arg(long, default_value_t = 0)]
+    skip: usize,
+    /// Number of records.
+    #[arg(long, default_value_t = 48)]
+    count: usize,
+}
+
+impl Preview {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        let folder = folder_of(&self.records);
+        let mut cards = Vec::new();
+        for line in Records::open(&self.records)?.skip(self.skip).take(self.count) {
+            let (_, mut record) = line?;
+            load_depths(folder, &mut record)?;
+            let picture = load_picture(folder, &record)?;
+            cards.push(Card::of_record(&picture, &record, &names(&record)));
+        }
+        let sheet = Sheet {
+            title: "Records".into(),
+            subtitle: format!("{}, {} from {}", self.records.display(), cards.len(), self.skip),
+            rows: Vec::new(),
+            cards,
+        };
+        sheet.write(&self.out)?;
+        println!("{}", self.out.display());
+        Ok(())
+    }
+}
+
+/// What the turns call each target.
+fn names(record: &Record) -> Vec<String> {
+    let mut names = vec![String::from("object"); record.targets.len()];
+    for part in record.turns.iter().flat_map(|turn| &turn.answer) {
+        let AnswerPart::Triplet { concept, targets, .. } = part else { continue };
+        for &target in targets {
+            if let Some(name) = names.get_mut(target) {
+                name.clone_from(concept);
+            }
+        }
+    }
+    names
+}
