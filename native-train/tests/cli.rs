@@ -5,7 +5,7 @@
 use refvlm_helpers::Folder;
 use refvlm_model::event::Event;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// What is done in a folder.

@@ -40,6 +40,11 @@ pub fn scenes_tokenizer() -> Tokenizer {
     Tokenizer::from_json(&config_file("scenes-tokenizer.json")).unwrap()
 }
 
+/// The vocabulary of the `pocket` preset.
+pub fn pocket_tokenizer() -> Tokenizer {
+    Tokenizer::from_json(&config_file("pocket-tokenizer.json")).unwrap()
+}
+
 /// Whether the tests of the losses are responsible for a tensor of a decoder's case; those of the
 /// decoders are for the rest.
 pub fn of_losses(key: &str) -> bool {

@@ -7,7 +7,7 @@ use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;
 use refvlm_record::ask::marker;
-use refvlm_record::{Prompt, QuestionPart, Record, Turn};
+use refvlm_record::{Prompt, QuestionPart, Record, Task, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 
@@ -98,6 +98,30 @@ pub fn full_kind(name: &str, record: &Record) -> String {
     }
 }
 
+/// The kind of a record's first turn by its task, and by whether it points at something: the names
+/// that the results table knows, whoever made the record.
+pub fn kind_of(record: &Record) -> String {
+    let Some(turn) = record.turns.first() else { return full_kind("empty", record) };
+    let points = turn.question.iter().any(|part| matches!(part, QuestionPart::Prompt { .. }));
+    let name = match (turn.task, points) {
+        (Task::Vqa, true) => "region_label",
+        (Task::Vqa, false) => "vqa",
+        (Task::Detection, _) => "detect_class",
+        (Task::Segmentation, _) => "segment_class",
+        (Task::GroundingDetection, true) => "prompt_box",
+        (Task::GroundingDetection, false) => "refer_box",
+        (Task::GroundingSegmentation, true) => "prompt_mask",
+        (Task::GroundingSegmentation, false) => "refer_mask",
+        (Task::GcgDetection, _) => "caption_boxes",
+        (Task::GcgSegmentation, _) => "caption_masks",
+        (Task::KeypointDetection, _) => "keypoints",
+        (Task::GroundingKeypoints, _) => "prompt_keypoints",
+        (Task::Depth, _) => "depth",
+        (Task::Mixed, _) => "mixed",
+    };
+    full_kind(name, record)
+}
+
 /// Asks one turn of a record.
 ///
 /// # Errors
@@ -132,19 +156,33 @@ pub fn on_scenes(
     tick: impl Fn() + Sync,
 ) -> Result<Outcome, EngineError> {
     let seeds: Vec<u64> = seeds.collect();
+    on_groups(session, &seeds, |&seed| Ok(scene_samples(world, seed, options, kinds)), tick)
+}
+
+/// Scores a model on pictures with samples, on all cores. `load` gives the picture of a group of
+/// samples; each core asks a session of its own, which `session` opens.
+///
+/// # Errors
+/// When a session cannot be opened, or a picture cannot be had or set.
+pub fn on_groups<G: Sync, E: From<EngineError> + Send>(
+    session: impl Fn() -> Result<Session, EngineError> + Sync,
+    groups: &[G],
+    load: impl Fn(&G) -> Result<(Picture, Vec<Sample>), E> + Sync,
+    tick: impl Fn() + Sync,
+) -> Result<Outcome, E> {
     let threads = rayon::current_num_threads().max(1);
-    let parts = seeds.par_chunks(seeds.len().div_ceil(threads).max(1)).map(|seeds| {
+    let parts = groups.par_chunks(groups.len().div_ceil(threads).max(1)).map(|groups| {
         let mut session = session()?;
         let mut outcome = Outcome::default();
-        for &seed in seeds {
-            let (picture, samples) = scene_samples(world, seed, options, kinds);
+        for group in groups {
+            let (picture, samples) = load(group)?;
             outcome.look(&mut session, &picture, &samples)?;
             tick();
         }
         Ok(outcome)
     });
     let mut whole = Outcome::default();
-    for part in parts.collect::<Vec<Result<Outcome, EngineError>>>() {
+    for part in parts.collect::<Vec<Result<Outcome, E>>>() {
         whole.merge(part?);
     }
     Ok(whole)

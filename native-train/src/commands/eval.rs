@@ -3,12 +3,14 @@
 use super::{Outcome, bar, package};
 use burn::tensor::Device;
 use clap::Args;
+use refvlm_model::engine::EngineError;
 use refvlm_model::event::Timings;
-use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, full_kind, on_scenes};
+use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, kind_of, on_groups, on_scenes};
 use refvlm_native::files::write_atomic;
 use refvlm_native::metrics::Summary;
 use refvlm_native::records::{Records, load_depths, load_picture};
 use refvlm_native::report::{Card, Sheet, worst_first};
+use refvlm_record::Record;
 use refvlm_scenes::dialog::Kind;
 use refvlm_scenes::{SceneOptions, Split, World};
 use std::path::{Path, PathBuf};
@@ -100,29 +102,57 @@ impl Eval {
     }
 }
 
-/// Asks the turns of records.
+/// Asks the turns of records. Records of one picture that follow each other look at it once.
 fn of_records(
     package: &refvlm_native::package::Package,
     folder: &Path,
 ) -> Result<evaluate::Outcome, Box<dyn std::error::Error>> {
-    let mut session = package.session(&Device::flex())?;
-    let mut outcome = evaluate::Outcome::default();
+    let mut groups: Vec<Vec<Record>> = Vec::new();
     for record in Records::open(&folder.join("records.jsonl"))? {
-        let (_, mut record) = record?;
-        let picture = load_picture(folder, &record)?;
-        load_depths(folder, &mut record)?;
-        let turns = std::mem::take(&mut record.turns);
-        let samples = turns.into_iter().map(|turn| {
-            let record = refvlm_record::Record { turns: vec![turn], ..record.clone() };
-            let kind = match record.source.strip_prefix("refvlm-scenes:") {
-                Some(kind) => kind.to_string(),
-                None => full_kind(record.turns[0].task.name(), &record),
-            };
-            Sample { kind, record }
-        });
-        outcome.look(&mut session, &picture, &samples.collect::<Vec<_>>())?;
+        let (_, record) = record?;
+        match groups.last_mut() {
+            Some(group) if group[0].image == record.image => group.push(record),
+            _ => groups.push(vec![record]),
+        }
     }
+    let load = |records: &Vec<Record>| {
+        let picture = load_picture(folder, &records[0]).map_err(|e| e.to_string())?;
+        let mut samples = Vec::new();
+        for record in records {
+            let mut record = record.clone();
+            load_depths(folder, &mut record).map_err(|e| e.to_string())?;
+            let turns = std::mem::take(&mut record.turns);
+            samples.extend(turns.into_iter().map(|turn| {
+                let record = Record { turns: vec![turn], ..record.clone() };
+                let kind = match record.source.strip_prefix("refvlm-scenes:") {
+                    Some(kind) => kind.to_string(),
+                    None => kind_of(&record),
+                };
+                Sample { kind, record }
+            }));
+        }
+        Ok((picture, samples))
+    };
+    let bar = bar(groups.len() as u64, "pictures");
+    let session = || package.session(&Device::flex());
+    let outcome = on_groups(session, &groups, load, || bar.inc(1)).map_err(|e: Problem| e.0)?;
+    bar.finish_and_clear();
     Ok(outcome)
+}
+
+/// What ends an evaluation of records, in words.
+struct Problem(String);
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 /// Mean seconds.

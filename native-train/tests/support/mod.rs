@@ -14,7 +14,7 @@ use refvlm_native::presets::preset;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Names, shapes and values.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

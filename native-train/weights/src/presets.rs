@@ -6,8 +6,9 @@ use std::path::Path;
 use thiserror::Error;
 
 /// The presets by name, each with its file.
-const PRESETS: [(&str, &str); 3] = [
+const PRESETS: [(&str, &str); 4] = [
     ("photo", include_str!("../../../configs/photo.toml")),
+    ("pocket", include_str!("../../../configs/pocket.toml")),
     ("scenes", include_str!("../../../configs/scenes.toml")),
     ("vicuna-7b", include_str!("../../../configs/vicuna-7b.toml")),
 ];

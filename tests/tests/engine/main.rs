@@ -4,4 +4,5 @@ mod answers;
 mod lora;
 mod package;
 mod presets;
+mod prompted;
 mod training;

@@ -47,7 +47,7 @@ fn example(config: &ModelConfig, turns: &str, brightness: u8) -> Example {
 }
 
 fn states(model: &RefVlm, batch: &Batch) -> Vec<Vec<f32>> {
-    let (_, hidden) = model.hidden(batch).unwrap();
+    let hidden = model.hidden(batch).unwrap().hidden;
     let rows = hidden.select(0, batch.supervised.clone());
     let width = rows.dims()[1];
     let values: Vec<f32> = rows.into_data().iter::<f32>().collect();

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use refvlm_model::config::{Layers, ModelConfig};
 use refvlm_model::image::Picture;
+use refvlm_model::input::Inputs;
 use refvlm_model::package::Quantisation;
 use refvlm_model::package::by_name::{load_by_name, names, value_of};
 use refvlm_model::refvlm::RefVlm;
@@ -170,7 +171,7 @@ fn a_model_is_built_on_it_whose_maps_differ_in_width_and_side() {
     let device = Device::flex();
     let model = RefVlm::new(&config, &device).unwrap();
     let pixels = noise([2, 3, 32, 32], &device);
-    let sight = model.see(pixels, None, None);
+    let sight = model.see(Inputs { pixels, tower_pixels: None, sam_pixels: None });
     for (map, (channels, side)) in sight
         .pyramid
         .maps

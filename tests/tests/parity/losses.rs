@@ -229,7 +229,12 @@ fn mask_losses_of_the_reference() {
     // The gradient of the logits themselves, with all references in one row.
     let leaf = fixture.tensor::<3>("out.pred_logits", &device).require_grad();
     let logits = leaf.clone().unsqueeze_dim::<4>(0);
-    let out = MaskOutput { logits, confidence: None, states: Tensor::zeros([1, n, 1], &device) };
+    let out = MaskOutput {
+        logits,
+        confidence: None,
+        states: Tensor::zeros([1, n, 1], &device),
+        proposals: None,
+    };
     let one = QueryLayout::new(vec![layout.group_sizes()]);
     let row = [kept.into_iter().cloned().collect::<Vec<_>>()];
     let dense = DenseTargets { size: [side, side], rows: &row };
@@ -373,6 +378,7 @@ fn matcher_costs_and_terms_of_the_reference() {
         logits: leaf.clone().unsqueeze_dim(0),
         confidence: None,
         states: Tensor::zeros([1, 1, 1], &device),
+        proposals: None,
     };
     let layout = QueryLayout::new(vec![sizes("out.mask_slices")]);
     let rows = [masks];

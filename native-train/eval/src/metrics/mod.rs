@@ -17,7 +17,7 @@ pub use keypoints::{Person, oks, pck};
 pub use masks::{Overlap, union};
 pub use scores::{KindScores, Scores};
 pub use summary::{Row, Summary};
-pub use words::{counted_number, exact_match, normalised, word_counts};
+pub use words::{counted_number, exact_match, holds, normalised, word_counts};
 
 /// A match of boxes or masks needs at least this intersection over union.
 pub const MATCH_IOU: f32 = 0.5;

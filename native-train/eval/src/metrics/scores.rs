@@ -3,7 +3,7 @@
 use super::words::item_counts;
 use super::{
     Answer, Counts, DepthScore, MATCH_IOU, MISSING_DEPTH, Overlap, Person, box_iou, counted_number,
-    depth_score, exact_match, match_greedily, normalised, oks, pck, union, word_counts,
+    depth_score, exact_match, holds, match_greedily, normalised, oks, pck, union, word_counts,
 };
 use refvlm_model::event::Shape;
 use refvlm_record::{AnswerPart, Mask, Rle, Target, Unit};
@@ -30,6 +30,8 @@ pub struct KindScores {
     pub parsed: u64,
     /// Samples whose words are exactly the true ones, normalised.
     pub exact: u64,
+    /// Samples whose words hold the true ones, normalised.
+    pub named: u64,
     /// Samples whose true text names a number.
     pub numbers: u64,
     /// Of these, samples whose answer names the same.
@@ -128,6 +130,7 @@ impl KindScores {
         let (found, wanted) = (answer.words(), truth.words());
         let exact = exact_match(&found, &wanted);
         self.exact += u64::from(exact);
+        self.named += u64::from(holds(&found, &wanted));
         if let Some(number) = counted_number(&wanted) {
             self.numbers += 1;
             self.numbers_right += u64::from(counted_number(&found) == Some(number));
@@ -225,6 +228,7 @@ impl KindScores {
         self.samples += other.samples;
         self.parsed += other.parsed;
         self.exact += other.exact;
+        self.named += other.named;
         self.numbers += other.numbers;
         self.numbers_right += other.numbers_right;
         self.concepts.add(other.concepts);

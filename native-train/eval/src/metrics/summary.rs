@@ -38,6 +38,8 @@ pub struct Summary {
     pub region_label_accuracy: Option<f64>,
     /// The same per kind of prompt.
     pub region_label_by_prompt: BTreeMap<String, f64>,
+    /// Names of regions: the true words occur in the answer.
+    pub region_label_named: Option<f64>,
     /// Counting (`how_many`): the number is exactly right.
     pub counting_accuracy: Option<f64>,
     /// Other kinds answered in words: exact match, per kind.
@@ -110,6 +112,7 @@ impl Summary {
             segmentation_f1: of(&["segment_all", "segment_class"]).masks.f1(),
             region_label_accuracy: exact(&labels),
             region_label_by_prompt: by_prompt(scores, "region_label", exact),
+            region_label_named: ratio(labels.named, labels.samples),
             counting_accuracy: ratio(counting.numbers_right, counting.numbers),
             vqa_accuracy: vqa(scores),
             caption_exact: exact(&captions),
@@ -147,6 +150,7 @@ impl Summary {
         for (prompt, value) in &self.region_label_by_prompt {
             share(format!("… from a {prompt}"), Some(*value));
         }
+        share("Region label, named in the answer".into(), self.region_label_named);
         share("Counting, accuracy".into(), self.counting_accuracy);
         for (kind, value) in &self.vqa_accuracy {
             share(format!("Question “{}”, accuracy", kind.replace('_', " ")), Some(*value));

@@ -41,6 +41,13 @@ pub fn exact_match(found: &str, truth: &str) -> bool {
     normalised(found) == normalised(truth)
 }
 
+/// Whether the words of one text occur in another, in their order and next to each other; both are
+/// [`normalised`] first.
+pub fn holds(found: &str, truth: &str) -> bool {
+    let (found, truth) = (words(&normalised(found)), words(&normalised(truth)));
+    !truth.is_empty() && found.windows(truth.len()).any(|run| run == truth)
+}
+
 /// The first number a text speaks of: digits, `zero` to `twenty`, or `no` and `none` for 0.
 pub fn counted_number(text: &str) -> Option<u64> {
     words(text).into_iter().find_map(|word| match word.as_str() {

@@ -258,6 +258,7 @@ impl Case {
                 logits: noise([1, 3, SIDE, SIDE], -2.0, 2.0),
                 confidence: Some(noise([1, 3], -1.0, 1.0)),
                 states: Tensor::zeros([1, 3, 1], &Device::flex()),
+                proposals: None,
             },
             pose_output: PoseOutput {
                 stage1: box_output.clone(),
