@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (photo, _) = view.apply(photo, picture);
         spent[0] += busy_seconds() - start;
         let start = busy_seconds();
-        let _ = std::hint::black_box(pointing(&photo, &mut rng));
+        let _ = std::hint::black_box(pointing(&photo, usize::MAX, &mut rng));
         spent[1] += busy_seconds() - start;
         let start = busy_seconds();
         let options = refvlm_data::DialogueOptions::default();
