@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         println!("== {k} {} {}x{}", photo.stem(), photo.width, photo.height);
         tell(&photo, &mut rng);
-        if let Some(record) = pointing(&photo, &mut rng) {
+        if let Some(record) = pointing(&photo, usize::MAX, &mut rng) {
             record.check()?;
             draw(&mut seen, &record, &mut rng);
         }
