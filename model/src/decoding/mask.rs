@@ -9,7 +9,7 @@ use super::visual::Memory;
 use crate::layers::{Activation, Embedding, Linear, conv, octave_position};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 /// What [`MaskDecoder`] says about each query.
 #[derive(Debug, Clone)]
@@ -31,6 +31,20 @@ pub struct Proposals {
     pub logits: Tensor<4>,
     /// Logit of the expected IoU, `[references, proposals]`.
     pub confidence: Tensor<2>,
+    /// 1 where only the first proposal is asked for, 0 where the best of all is, `[references]`.
+    pub single: Tensor<1>,
+}
+
+impl Proposals {
+    /// The number of the proposal that is each reference's answer: the first, or the most
+    /// confident.
+    ///
+    /// # Shapes
+    /// returns `[references, 1]`
+    pub fn chosen(&self) -> Tensor<2, Int> {
+        let confident = self.confidence.clone().detach().argmax(1);
+        confident * (-self.single.clone() + 1.0).int().unsqueeze_dim(1)
+    }
 }
 
 /// A DETR decoder over the coarsest map whose queries are the reference states, and a pixel

@@ -9,7 +9,9 @@
 //! serves references that no prompt points at.
 //!
 //! A click has more than one right answer (a part, the piece, the whole), so each reference gets
-//! several proposals with a confidence each; the most confident one is the answer.
+//! several proposals with a confidence each, and of a click the most confident one is the answer. A
+//! box, a scribble, a mask or words mean one thing: their answer is always the first proposal, as
+//! SAM keeps a token for it.
 
 use super::config::DecoderConfigError;
 use super::mask::{MaskOutput, Proposals};
@@ -183,6 +185,10 @@ impl PromptedDecoder {
         let sample: Vec<i64> = layout.pictures().into_iter().map(|p| p as i64).collect();
         let sample = Tensor::<1, Int>::from_data(TensorData::new(sample, [count]), &device);
         let meant = pointed.map(|pointed| self.meant(states.clone(), pointed));
+        let single = match &meant {
+            Some(map) => single(map),
+            None => Tensor::ones([count], &device),
+        };
         let mut prompts = Vec::with_capacity(self.levels.len());
         for i in 0..self.levels.len() {
             let map = match (i, prompts.last(), &meant) {
@@ -206,12 +212,13 @@ impl PromptedDecoder {
         let logits = self.out.forward(x.clone());
         let confidence = self.confidence(x, coarse, logits.clone());
         let spread = |values: Tensor<2>| spread(values, layout, [batch, width]);
-        let best = best(&logits, &confidence);
+        let proposals = Proposals { logits, confidence, single };
+        let (logits, confidence) = answers(&proposals);
         MaskOutput {
-            logits: spread(best.0.reshape([count, h * w])).reshape([batch, width, h, w]),
-            confidence: Some(spread(best.1).squeeze_dim(2)),
+            logits: spread(logits).reshape([batch, width, h, w]),
+            confidence: Some(spread(confidence).squeeze_dim(2)),
             states: refs,
-            proposals: Some(Proposals { logits, confidence }),
+            proposals: Some(proposals),
         }
     }
 
@@ -312,17 +319,27 @@ fn halve(x: Tensor<4>) -> Tensor<4> {
     cells.mean_dim(4).mean_dim(2).reshape([count, kinds, h / 2, w / 2])
 }
 
-/// The most confident proposal of each reference and its confidence.
+/// 1 where a map is not mostly of clicks.
 ///
 /// # Shapes
-/// `[references, proposals, h, w]` and `[references, proposals]` -> `[references, h, w]` and
-/// `[references, 1]`
-fn best(logits: &Tensor<4>, confidence: &Tensor<2>) -> (Tensor<3>, Tensor<2>) {
-    let [count, proposals, h, w] = logits.dims();
-    let first = confidence.clone().detach().argmax(1);
-    let index = first.clone().reshape([count, 1, 1]).expand([count, 1, h * w]);
-    let flat = logits.clone().reshape([count, proposals, h * w]);
-    (flat.gather(1, index).reshape([count, h, w]), confidence.clone().gather(1, first))
+/// `[references, STROKE_KINDS, h, w] -> [references]`
+fn single(meant: &Tensor<4>) -> Tensor<1> {
+    let mass = meant.clone().detach().flatten::<3>(2, 3).sum_dim(2).squeeze_dim::<2>(2);
+    let clicks = mass.clone().narrow(1, 0, 1) * 2.0;
+    clicks.lower_equal(mass.sum_dim(1)).float().squeeze_dim(1)
+}
+
+/// The proposal of each reference that is its answer, and its confidence.
+///
+/// # Shapes
+/// returns `[references, h * w]` and `[references, 1]`
+fn answers(proposals: &Proposals) -> (Tensor<2>, Tensor<2>) {
+    let [count, several, h, w] = proposals.logits.dims();
+    let chosen = proposals.chosen();
+    let index = chosen.clone().reshape([count, 1, 1]).expand([count, 1, h * w]);
+    let flat = proposals.logits.clone().reshape([count, several, h * w]);
+    let confidence = proposals.confidence.clone().gather(1, chosen);
+    (flat.gather(1, index).reshape([count, h * w]), confidence)
 }
 
 /// Values of the real references in their places among all, zeros elsewhere.

@@ -16,7 +16,7 @@ const SHARED: f64 = 0.1;
 /// of the mean over all of them. The confidences learn the IoU of each proposal.
 ///
 /// A click may mean a part or the whole: one mask that must fit all answers fits none. The best is
-/// the proposal whose loss is least, as in SAM. The cross-entropy is the plain one over the valid
+/// the proposal whose loss is least, as in SAM; where only the first is asked for, that is taught. The cross-entropy is the plain one over the valid
 /// cells of the square: the prompt already says where to look, so the classes are not as unequal
 /// as the focal loss assumes.
 ///
@@ -48,11 +48,15 @@ pub(super) fn proposal_loss(
     let (a, b) = (config.mask_loss_coefficient, config.dice_loss_coefficient);
     let loss = (cross.clone() * a + dice.clone() * b).detach();
     let best = loss.clone().lower_equal(loss.min_dim(1).expand([n, count])).float();
+    let single = proposals.single.clone().narrow(0, 0, n).reshape([n, 1]).expand([n, count]);
+    let first = (0..n * count).map(|i| f32::from(u8::from(i % count == 0))).collect();
+    let first = tensor(first, [n, count], &device);
+    let best = best * (-single.clone() + 1.0) + first * single;
     let share = best * (1.0 - SHARED) + SHARED / count as f64;
     let mean = |x: Tensor<2>| (x * share.clone()).sum() / n as f64;
     let quality = hard_iou(logits, labels, valid);
     let judged = proposals.confidence.clone().narrow(0, 0, n).reshape([n * count]);
-    let chosen = proposals.confidence.clone().narrow(0, 0, n).detach().argmax(1);
+    let chosen = proposals.chosen().narrow(0, 0, n);
     let ious = quality.clone().reshape([n, count]);
     let terms = [
         ("cross", a, mean(cross)),
