@@ -15,7 +15,7 @@ use refvlm_record::Unit;
 /// A REF-VLM.
 #[derive(Module, Debug)]
 pub struct RefVlm {
-    /// Transformer tower.
+    /// Transformer, or a convolutional tower in its place.
     pub visual_encoder: VisualEncoder,
     /// Convolutional tower, where there is one.
     pub visual_tower: Option<ConvNext>,
@@ -62,7 +62,7 @@ struct Wiring {
 /// What the model sees of a batch of pictures.
 #[derive(Debug, Clone)]
 pub struct Sight {
-    /// The convolutional tower's maps, then the transformer's.
+    /// The convolutional tower's maps, then the visual encoder's.
     pub pyramid: Pyramid,
     /// Rows of the language model, `[batch, rows, hidden]`.
     pub rows: Tensor<3>,
