@@ -6,8 +6,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
 use refvlm_data::Collection;
+use refvlm_model::package::by_name::{load_by_name, visit_named};
+use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
+use refvlm_native::package::Package;
 use refvlm_native::train::config::PhotoConfig;
 use refvlm_native::train::source::mix::MixSource;
 use refvlm_native::train::source::photos::PhotoSource;
@@ -16,6 +19,7 @@ use refvlm_native::train::stage::{FullTask, SightTask, Student};
 use refvlm_native::train::tower::FrozenTowers;
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +40,9 @@ pub struct Train {
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Compute::Cpu)]
     device: Compute,
+    /// Start from the weights of a package of the same configuration instead of new ones.
+    #[arg(long)]
+    init: Option<PathBuf>,
     /// Photos to learn from, where the configuration asks for some: a folder in COCO format
     /// (`instances.json` and `images/`), or a folder of such folders.
     #[arg(long)]
@@ -78,6 +85,29 @@ impl Compute {
     }
 }
 
+/// The model with the weights of a package. What is packed is unpacked.
+fn initial(model: RefVlm, package: &Package) -> Result<RefVlm, String> {
+    let mut values = HashMap::new();
+    visit_named(&package.model, &mut |name, data| {
+        values.insert(name.to_string(), data.convert::<f32>());
+    });
+    let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
+    if let Some(name) = report.missing.first() {
+        return Err(format!(
+            "--init: the package has no {name}, of {} parameters it lacks; use the configuration \
+             that it was trained with",
+            report.missing.len()
+        ));
+    }
+    if let Some(wrong) = report.mismatched.first() {
+        return Err(format!(
+            "--init: {} is {:?} in the package, {:?} in the configuration",
+            wrong.name, wrong.found, wrong.expected
+        ));
+    }
+    Ok(model)
+}
+
 impl Train {
     /// Runs the command.
     pub fn run(self) -> Outcome {
@@ -93,7 +123,9 @@ impl Train {
         let tokenizer = Tokenizer::from_json(&json)?;
         let mut student = Student::fresh(&file.model, file.seed, &device)?;
         println!("{} parameters", student.model.num_params());
-        if let Some(pinned) = &file.tower {
+        if let Some(folder) = &self.init {
+            student.model = initial(student.model, &Package::read(folder, &Device::flex())?)?;
+        } else if let Some(pinned) = &file.tower {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }
         if let Some(photos) = &file.photos {

@@ -119,11 +119,25 @@ pub struct TrainConfig {
     pub alignment_weight: f64,
     /// Weights of the parts: text, then the units.
     pub weights: PartWeights,
+    /// Steps over which the weights of the units rise to what `weights` says: at first the language
+    /// model's states mean nothing, and decoders that are asked of them unlearn what they know.
+    #[serde(default)]
+    pub rise_steps: usize,
     /// Weights inside the units.
     pub losses: LossConfig,
     /// The loop.
     #[serde(rename = "loop")]
     pub run: LoopConfig,
+}
+
+impl TrainConfig {
+    /// Which share of their weights the units have at a step; all of it on held-out pictures.
+    pub fn risen(&self, step: Option<usize>) -> f64 {
+        match step {
+            Some(step) if step < self.rise_steps => (step + 1) as f64 / self.rise_steps as f64,
+            _ => 1.0,
+        }
+    }
 }
 
 /// Weights of the parts of the loss.

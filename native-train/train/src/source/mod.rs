@@ -11,6 +11,8 @@ use refvlm_scenes::Scene;
 /// The data of one part of a step, one entry per picture everywhere.
 #[derive(Debug, Clone, Default)]
 pub struct Drawn {
+    /// The step they are for; none for held-out pictures.
+    pub step: Option<usize>,
     /// Pictures with what is asked about them; empty where a stage reads no words.
     pub examples: Vec<Example>,
     /// The same pictures with what is pointed at in them.

@@ -94,7 +94,8 @@ impl<'a> PhotoSource<'a> {
         let draw = |seed| (0..TRIES).find_map(|n| self.picture(seed, n, side).transpose());
         let drawn: Vec<_> = seeds.into_par_iter().filter_map(draw).collect::<Result<_, _>>()?;
         let (examples, pointing): (Vec<_>, _) = drawn.into_iter().unzip();
-        Ok(Drawn { examples: examples.into_iter().flatten().collect(), pointing, truth: None })
+        let examples = examples.into_iter().flatten().collect();
+        Ok(Drawn { examples, pointing, ..Drawn::default() })
     }
 
     /// One picture; none where nothing can be asked about it.

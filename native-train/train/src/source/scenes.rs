@@ -86,7 +86,7 @@ impl<'a> SceneSource<'a> {
         let (scenes, examples): (_, Vec<_>) = drawn.into_iter().unzip();
         let (examples, pointing): (Vec<_>, _) = examples.into_iter().unzip();
         let examples = examples.into_iter().flatten().collect();
-        Ok(Drawn { examples, pointing, truth: Some(scenes) })
+        Ok(Drawn { examples, pointing, truth: Some(scenes), ..Drawn::default() })
     }
 
     fn example(&self, scene: &Scene, split: Split, record: &Record) -> Result<Example, String> {

@@ -45,7 +45,7 @@ impl Task for FullTask<'_> {
     type Item = Drawn;
 
     fn item(&self, step: usize, part: Part) -> Result<Drawn, String> {
-        self.source.draw(step, part)
+        Ok(Drawn { step: Some(step), ..self.source.draw(step, part)? })
     }
 
     fn loss(&self, student: &Student, item: Drawn, device: &Device) -> Result<Losses, String> {
@@ -58,8 +58,9 @@ impl Task for FullTask<'_> {
         let mut losses = Losses::new(Tensor::zeros([1], device), seen);
         losses.add("text", step.text, config.weights.text);
         losses.add_some("classes", self.teachers.classes(model), config.class_weight);
+        let risen = config.risen(item.step);
         for (unit, loss) in step.units {
-            losses.add_unit("", unit, loss, config.weights.of(unit));
+            losses.add_unit("", unit, loss, risen * config.weights.of(unit));
         }
         if let Some(pointing) = PointingBatch::new(&item.pointing, &self.file.model, device) {
             let (states, prompts) = model.pointing(&step.sight, &pointing);
