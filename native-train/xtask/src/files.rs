@@ -7,7 +7,7 @@ use crate::english;
 use crate::tools::{Fallible, Outcome, Workspace, capture};
 
 /// Longest source file in lines: what a reader holds in mind.
-const MAX_LINES: usize = 600;
+const MAX_LINES: usize = 500;
 /// Largest file in bytes; larger data is fetched by its hash.
 const MAX_BYTES: u64 = 20 << 20;
 

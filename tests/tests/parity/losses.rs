@@ -418,4 +418,5 @@ fn similarity_of_the_reference() {
     assert_eq!(valid, fixture.floats("out.valid"));
 }
 
+mod learning;
 mod properties;
