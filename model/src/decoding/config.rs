@@ -127,8 +127,8 @@ pub enum DecoderConfigError {
         /// Entries of `encoder_input_dim`.
         dim: usize,
     },
-    /// Dropout is no probability.
-    #[error("decoder config: `dropout` = {0} must lie in 0..1 (1 excluded)")]
+    /// Dropout is not a probability below 1.
+    #[error("decoder config: `dropout` is {0}; it must be at least 0 and below 1")]
     Dropout(f64),
     /// A selected map does not exist or has other channels.
     #[error(

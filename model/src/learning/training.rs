@@ -39,13 +39,13 @@ pub struct Read {
 /// Why a batch cannot be learned from.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum StepError {
-    /// The language model.
+    /// The language model's forward pass failed.
     #[error(transparent)]
     Language(#[from] LlamaError),
-    /// A target.
+    /// A target cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// A part that only inference knows.
+    /// The model has a part that cannot be trained.
     #[error("vd_adapter cannot be trained; remove it from the configuration")]
     Adapter,
 }
