@@ -110,7 +110,7 @@ impl Hub {
     /// the cache doesn't have is fetched; large files are checked by their sha-256.
     ///
     /// # Errors
-    /// When something can't be had; a part that was fetched stays and is gone on with next time.
+    /// When something cannot be fetched; a partial download is kept and resumed next time.
     pub fn fetch(
         &self,
         snapshot: &Snapshot,
