@@ -44,7 +44,7 @@ async function serve(job) {
   try {
     if (signal.aborted) throw aborted(signal);
     const serveOne = SERVE[job.request?.type];
-    if (!serveOne) fail("bad_request", `${job.request?.type} is no request`, "the protocol lists them");
+    if (!serveOne) fail("bad_request", `unknown request ${job.request?.type}`, "`refvlm-protocol` lists them");
     await serveOne(job, signal);
   } catch (thrown) {
     if (signal.aborted && !dead) return end(job, { type: "aborted" });
