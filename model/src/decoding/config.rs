@@ -140,7 +140,7 @@ pub enum DecoderConfigError {
         index: usize,
         /// Channels the config names.
         want: usize,
-        /// Channels the map has; none where there is no such map.
+        /// Channels the map has; `None` where the map does not exist.
         got: Option<usize>,
     },
 }

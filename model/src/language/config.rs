@@ -66,7 +66,7 @@ pub(super) const LINEARS: LayerLinears<7> = LayerLinears {
         "mlp.down_proj",
     ],
 };
-/// The output projection, where it is no table.
+/// The output projection, where it is not the token table.
 pub(super) const HEAD: &str = "lm_head";
 
 fn default_max_positions() -> usize {

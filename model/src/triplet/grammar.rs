@@ -1,9 +1,9 @@
-//! Which tokens an answer may go on with.
+//! Which tokens may come next in an answer.
 //!
 //! The plan comes first; every triplet it names is then written in its order, with its concept,
 //! unit and number of targets, so that nothing of a triplet but its place is left to choose. Words
-//! stand between. No text can spell out a token, and a token is only allowed while the rest of
-//! the answer still fits the budget: every path ends, within the budget, in a text that parses.
+//! stand between. No text can contain a reserved token, and a token is allowed only while the rest
+//! of the answer still fits the budget: every path ends, within the budget, in a text that parses.
 
 use super::rules::{Leaf, Rules};
 use super::tables::{continue_utf8, is_name, missing_bytes};

@@ -189,7 +189,7 @@ impl Message {
         match &self.value {
             Value::Null => Ok(""),
             Value::String(text) => Ok(text),
-            _ => Err(ReferenceError::Json(format!("the value from {} is no text", self.from))),
+            _ => Err(ReferenceError::Json(format!("the value from {} is not text", self.from))),
         }
     }
 
