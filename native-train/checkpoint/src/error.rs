@@ -1,4 +1,4 @@
-//! What can be wrong with a checkpoint.
+//! Errors of reading a checkpoint.
 
 use thiserror::Error;
 

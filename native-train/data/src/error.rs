@@ -1,4 +1,4 @@
-//! What can be wrong with a folder of photos.
+//! Errors of reading a folder of photos.
 
 use std::io;
 use std::path::PathBuf;

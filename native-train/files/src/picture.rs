@@ -258,7 +258,7 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     // Eight bytes per pixel (16-bit RGBA) and as much again for the decoder itself.
     limits.max_alloc = Some(MAX_PIXELS * 16);
     decoder.set_limits(limits).map_err(failed)?;
-    // A broken EXIF block is no reason to refuse the picture.
+    // A picture with a broken EXIF block is still read.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     image.apply_orientation(orientation);

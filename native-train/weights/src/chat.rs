@@ -80,7 +80,7 @@ impl Chat {
     /// message included.
     ///
     /// # Errors
-    /// When the question is too long or spells out a special token.
+    /// When the question is too long or contains a reserved token.
     pub fn prompt(&self, question: &str) -> Result<Vec<u32>, ChatError> {
         if let Some(token) = self.tokenizer.reserved_in(question) {
             return Err(ChatError::Reserved(token.into()));

@@ -181,7 +181,7 @@ impl Source {
     /// The index that pip is configured with and the user's cache.
     ///
     /// # Errors
-    /// When pip is configured with something that is no URL, or no cache folder is known.
+    /// When pip's configured index is not a URL, or no cache folder is known.
     pub fn from_env() -> Result<Self, FetchError> {
         let cache = cache_folder().ok_or(FetchError::NoCache)?;
         Ok(Self::new(index::configured()?, cache))

@@ -54,7 +54,7 @@ pub fn names() -> Vec<&'static str> {
 /// The model of a preset.
 ///
 /// # Errors
-/// When there is none of that name.
+/// When no preset has that name.
 pub fn preset(name: &str) -> Result<ModelConfig, PresetError> {
     let (_, text) = PRESETS
         .iter()

@@ -133,7 +133,7 @@ fn check(what: &'static str, found: usize, limit: usize) -> Result<(), Vocabular
     if found > limit { Err(VocabularyError::TooLarge { what, found, limit }) } else { Ok(()) }
 }
 
-/// Sizes are sane and no token stands twice; returns the ids by text.
+/// Checks that sizes are sane and no token occurs twice; returns the ids by text.
 fn ids<'a>(pieces: &[Piece<'a>]) -> Result<HashMap<&'a str, u32>, VocabularyError> {
     check("tokens", pieces.len(), MAX_TOKENS)?;
     let mut ids = HashMap::with_capacity(pieces.len());
