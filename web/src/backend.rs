@@ -8,7 +8,7 @@ use refvlm_protocol::{Backend, BackendChoice};
 use std::cell::OnceCell;
 
 thread_local! {
-    // A device can be made only once, and every package that comes later is loaded to it too.
+    // A device can be created only once; every later package is loaded to it too.
     static GPU: OnceCell<Device> = const { OnceCell::new() };
 }
 /// Decides for a package. `real` says whether the graphics card is hardware; a software renderer is

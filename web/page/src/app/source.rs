@@ -76,7 +76,7 @@ impl Store {
             _ => {}
         });
         if sent.is_none() {
-            self.fault("The engine is not there to draw a scene. Load it again.".into());
+            self.fault("The engine cannot draw a scene: it is not loaded. Load it.".into());
         }
     }
 
