@@ -49,7 +49,7 @@ pub enum WebError {
     #[error("{0}")]
     Answer(String),
     /// The request is not valid.
-    #[error("the request is not valid: {0}; `refvlm-protocol` lists them")]
+    #[error("the request is not valid: {0}; `refvlm-protocol` lists the valid ones")]
     Request(String),
     /// The world of scenes cannot be set up.
     #[error(transparent)]
