@@ -11,12 +11,12 @@ thread_local! {
     // A device can be created only once; every later package is loaded to it too.
     static GPU: OnceCell<Device> = const { OnceCell::new() };
 }
+
 /// Decides for a package. `real` says whether the graphics card is hardware; a software renderer is
 /// used only when WebGPU is asked for by name.
-/// used only when asked for by name.
 ///
+/// # Errors
 /// When WebGPU is asked for and does not work, or the manifest is not valid.
-/// When WebGPU is asked for and cannot be had, or the manifest is none.
 pub(crate) async fn choose(
     manifest: &[u8],
     choice: BackendChoice,

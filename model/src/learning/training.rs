@@ -32,7 +32,7 @@ pub struct Read {
     pub sight: Sight,
     /// The language model's last normalised states, `[tokens, hidden]`, bucket after bucket.
     pub hidden: Tensor<2>,
-    /// What decoders are told of the prompts; none where no decoder is told or there are none.
+    /// What decoders are told of the prompts; `None` without prompts or without such a decoder.
     pub prompts: Option<PromptMaps>,
 }
 

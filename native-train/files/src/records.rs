@@ -130,7 +130,7 @@ pub enum DataError {
 }
 
 /// The records of a JSON Lines file with their one-based line numbers. A bad line is one error,
-/// and reading goes on behind it; blank lines are passed over.
+/// and reading continues after it; blank lines are skipped.
 pub struct Records {
     path: PathBuf,
     reader: BufReader<File>,

@@ -215,7 +215,7 @@ fn foot(texels: &[[u8; 4]], side: usize, tight: [usize; 4]) -> [f32; 2] {
 pub(crate) struct Sprites(Vec<Option<Sprite>>);
 
 impl Sprites {
-    /// Decodes the icons of these classes; of all when there are none.
+    /// Decodes the icons of these classes; all icons when the list is empty.
     ///
     /// # Errors
     /// When an embedded icon is damaged.
