@@ -103,52 +103,55 @@ impl Layers {
     }
 }
 
-/// Why no model can be built from a configuration.
+/// Why a configuration cannot be built into a model.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ModelConfigError {
-    /// The language model's part.
+    /// The language model's settings are wrong.
     #[error("llm: {0}")]
     Language(#[from] ConfigError),
-    /// A decoder's part.
+    /// A decoder's settings are wrong.
     #[error("{unit} decoder: {source}")]
     Decoder {
-        /// Whose decoder.
+        /// The unit the decoder serves.
         unit: Unit,
-        /// What is wrong.
+        /// The setting that is wrong.
         source: DecoderConfigError,
     },
-    /// A decoder that expects reference states of another width.
-    #[error("{unit} decoder: `quries_input_dim` is {found}, the language model's width {expected}")]
+    /// A decoder expects reference states of another width than the language model has.
+    #[error(
+        "{unit} decoder: `quries_input_dim` is {found}; set it to {expected}, the language \
+         model's width"
+    )]
     StateWidth {
-        /// Whose decoder.
+        /// The unit the decoder serves.
         unit: Unit,
-        /// In the configuration.
+        /// The width in the decoder's configuration.
         found: usize,
         /// `llm.hidden_size`.
         expected: usize,
     },
-    /// A selection that names a map which does not exist.
+    /// A selection names a map that does not exist.
     #[error("{field}: map {index} does not exist; the pyramid has maps 0 to {last}")]
     Map {
-        /// The selection.
+        /// The field that selects maps.
         field: &'static str,
         /// The index given.
         index: usize,
         /// The last index there is.
         last: usize,
     },
-    /// A tower's or the prompt encoder's part.
+    /// The settings of a tower or of the prompt encoder are wrong.
     #[error("{part}.{source}")]
     Part {
-        /// Which.
+        /// The part's key in the configuration.
         part: &'static str,
-        /// What is wrong.
+        /// The setting that is wrong.
         source: crate::layers::ConfigError,
     },
-    /// Anything else.
+    /// Any other field is wrong.
     #[error("{field}: {problem}")]
     Other {
-        /// The field.
+        /// Path of the field.
         field: &'static str,
         /// What is wrong and what would be right.
         problem: String,

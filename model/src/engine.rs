@@ -32,13 +32,13 @@ use thiserror::Error;
 /// Seconds since any fixed moment; only differences count.
 pub type Clock = fn() -> f64;
 
-/// Why a picture cannot be set or a question not answered.
+/// Why a picture cannot be set or a question cannot be answered.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum EngineError {
-    /// No picture yet.
+    /// No picture has been set.
     #[error("no picture is set; set one before asking")]
     NoPicture,
-    /// The question's form.
+    /// The question is empty or mentions a prompt that is not given.
     #[error(transparent)]
     Ask(#[from] AskError),
     /// The vocabulary is larger than the model's table.
@@ -46,42 +46,42 @@ pub enum EngineError {
         "the tokenizer has {tokenizer} ids, the model {model}; they belong to different models"
     )]
     Vocabulary {
-        /// Ids of the tokenizer.
+        /// Number of ids in the tokenizer.
         tokenizer: usize,
-        /// Rows of the model.
+        /// Number of rows in the model's token table.
         model: usize,
     },
-    /// The sizes.
+    /// The model's configuration is wrong.
     #[error(transparent)]
     Config(#[from] ModelConfigError),
-    /// The picture.
+    /// The picture cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A prompt.
+    /// A prompt cannot be used.
     #[error(transparent)]
     Prompt(#[from] InputError),
-    /// The question's words.
+    /// The question's text cannot be written as tokens.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The grammar.
+    /// The answer's grammar cannot be made, or a token breaks it.
     #[error(transparent)]
     Grammar(#[from] GrammarError),
-    /// A token.
+    /// A text or a token id does not fit the vocabulary.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The language model.
+    /// The language model's forward pass failed.
     #[error(transparent)]
     Language(#[from] LlamaError),
-    /// The cache.
+    /// The question is too long for the cache.
     #[error(transparent)]
     Cache(#[from] CacheFull),
-    /// The choice of a token.
+    /// No token can be chosen.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
-    /// The device could not be read.
+    /// Reading from the device failed.
     #[error("the device failed: {0}; reload the model")]
     Device(String),
-    /// A unit without a decoder.
+    /// The model has no decoder for this unit.
     #[error("this model has no decoder for {0}")]
     NoDecoder(refvlm_record::Unit),
 }

@@ -14,15 +14,15 @@ use thiserror::Error;
 /// Why a picture or a prompt cannot be used.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum InputError {
-    /// The picture.
+    /// The picture cannot be used.
     #[error("picture: {0}")]
     Image(#[from] ImageError),
-    /// A prompt.
+    /// A prompt cannot be used.
     #[error("prompts[{index}]: {source}")]
     Prompt {
-        /// Its place in the list.
+        /// The prompt's index in the list.
         index: usize,
-        /// What is wrong.
+        /// What is wrong with the prompt.
         source: PromptError,
     },
 }

@@ -33,7 +33,7 @@ impl Depthwise {
     }
 
     /// ReLU6 of the convolution. With `before`, a bias per channel, what is convolved is ReLU6 of
-    /// the input and that bias; padding is zero all the same.
+    /// the input and that bias; padding stays zero.
     ///
     /// # Shapes
     /// `x` `[height, width, channels]` -> `[ceil(height / stride), ceil(width / stride), channels]`;

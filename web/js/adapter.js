@@ -1,8 +1,8 @@
-// Which graphics card a browser lets us use, before anything is made on it.
+// Which graphics card the browser offers, asked before anything is created on it.
 
 /**
- * @returns `{name, real}`: the card's name, and whether it is one and not a program that plays one;
- * without a name, `problem` says why there is none
+  * @returns `{name, real}`: the card's name, and whether it is hardware rather than a software
+  * renderer; without a name, `problem` says why there is no card
  */
 export async function probeAdapter() {
   if (!navigator.gpu) return { real: false, problem: "This browser has no WebGPU" };

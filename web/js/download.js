@@ -15,7 +15,7 @@ const FIRST_PAUSE_MS = 250;
 export async function download(url, { expected, limit, signal, cache, onBytes = () => {} }) {
   const name = new URL(url).pathname.split("/").pop();
   const wrongLength = (found) =>
-    fail("truncated", `${name}: ${found} bytes, refvlm.json says ${expected}`, "upload the package again, all files of it");
+    fail("truncated", `${name}: ${found} bytes, refvlm.json says ${expected}`, "upload all files of the package again");
   let chunks = [];
   let received = 0;
   let idle = 0;
@@ -143,7 +143,7 @@ export class Store {
   }
 
   async put(name, bytes) {
-    // A full quota is no reason to fail: the bytes are in memory already.
+    // A full quota does not matter: the bytes are already in memory.
     await this.#cache?.put(this.#key(name), new Response(bytes)).catch(() => {});
   }
 

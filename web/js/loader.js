@@ -56,7 +56,7 @@ function folder(address) {
   try {
     url = new URL(address);
   } catch {
-    fail("bad_request", `${address} is no address`, "give the address of the package's folder");
+    fail("bad_request", `${address} is not a URL`, "give the address of the package's folder");
   }
   url.hash = "";
   url.search = "";

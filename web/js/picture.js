@@ -21,7 +21,7 @@ export async function pixelsOf(source, maxPixels) {
   try {
     bitmap = source instanceof ImageBitmap ? source : await createImageBitmap(source);
   } catch (error) {
-    fail("bad_picture", `This is no picture that the browser can read (${error.message})`, "use a PNG, JPEG, WebP or GIF");
+    fail("bad_picture", `The browser cannot read this picture (${error.message})`, "use a PNG, JPEG, WebP or GIF");
   }
   try {
     const { width, height } = fitted(bitmap.width, bitmap.height, maxPixels);

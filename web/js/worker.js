@@ -44,7 +44,7 @@ async function serve(job) {
   try {
     if (signal.aborted) throw aborted(signal);
     const serveOne = SERVE[job.request?.type];
-    if (!serveOne) fail("bad_request", `${job.request?.type} is no request`, "the protocol lists them");
+    if (!serveOne) fail("bad_request", `unknown request ${job.request?.type}`, "`refvlm-protocol` lists them");
     await serveOne(job, signal);
   } catch (thrown) {
     if (signal.aborted && !dead) return end(job, { type: "aborted" });
@@ -66,7 +66,7 @@ const SERVE = {
   async load(job, signal) {
     const { url, backend = "auto" } = job.request;
     if (!["auto", "cpu", "webgpu"].includes(backend)) {
-      fail("bad_request", `${backend} is no backend`, "use auto, cpu or webgpu");
+      fail("bad_request", `unknown backend ${backend}`, "use auto, cpu or webgpu");
     }
     const adapter = backend === "cpu" ? null : await probeAdapter();
     if (backend === "webgpu" && !adapter.name) {
@@ -141,7 +141,7 @@ function engine() {
 }
 
 async function start() {
-  // One function that makes a vector: where that is no module, the engine is none either.
+  // One function that makes a vector: a browser that rejects it cannot run the engine.
   const vector = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
   if (typeof WebAssembly !== "object" || !WebAssembly.validate(new Uint8Array(vector))) {
     fail("no_simd", "This browser cannot run WebAssembly with SIMD", "use a current version of Chrome, Edge, Firefox or Safari");

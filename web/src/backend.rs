@@ -8,15 +8,15 @@ use refvlm_protocol::{Backend, BackendChoice};
 use std::cell::OnceCell;
 
 thread_local! {
-    // A device can be made only once, and every package that comes later is loaded to it too.
+    // A device can be created only once; every later package is loaded to it too.
     static GPU: OnceCell<Device> = const { OnceCell::new() };
 }
 
-/// Decides for a package. `real` says that there is a graphics card: a program that plays one is
-/// used only when asked for by name.
+/// Decides for a package. `real` says whether the graphics card is hardware; a software renderer is
+/// used only when WebGPU is asked for by name.
 ///
 /// # Errors
-/// When WebGPU is asked for and cannot be had, or the manifest is none.
+/// When WebGPU is asked for and does not work, or the manifest is not valid.
 pub(crate) async fn choose(
     manifest: &[u8],
     choice: BackendChoice,
@@ -30,7 +30,7 @@ pub(crate) async fn choose(
         BackendChoice::Auto => {
             let (manifest, config) = parse(manifest)?;
             let format = manifest.quantisation.format();
-            // A card that cannot be had, or fails at its first task, is none.
+            // A card that cannot be opened, or fails at its first task, is not used.
             let Ok(gpu) = gpu().await else { return Ok(Backend::Cpu) };
             let time =
                 async |device: &Device| seconds_per_token(&config.llm, format, device, clock).await;

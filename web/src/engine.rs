@@ -67,7 +67,7 @@ impl Engine {
     /// complete. Returns the shards that are wanted.
     ///
     /// # Errors
-    /// When the manifest, or the configuration in it, is none.
+    /// When the manifest or the configuration in it is not valid.
     pub fn begin(&mut self, manifest: &[u8], device: Device) -> Result<Vec<WantedShard>, WebError> {
         self.loading = None;
         let bytes = manifest.len() as u64;
@@ -89,7 +89,7 @@ impl Engine {
     /// Takes the vocabulary of the package that is being loaded.
     ///
     /// # Errors
-    /// When it is none or not the one that the manifest lists, or nothing is being loaded.
+    /// When it is damaged or not the one in the manifest, or nothing is being loaded.
     pub fn tokenizer(&mut self, json: &[u8]) -> Result<(), WebError> {
         let loading = self.loading.as_mut().ok_or(NOT_BEGUN)?;
         loading.loader.manifest().check_tokenizer(json)?;

@@ -1,4 +1,4 @@
-//! What the engine can fail of, and how it is told to a page.
+//! The engine's errors, and how the page is told of them.
 
 use refvlm_model::engine::EngineError;
 use refvlm_model::image::ImageError;
@@ -11,47 +11,47 @@ use thiserror::Error;
 /// Why the worker's engine cannot do what was asked.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum WebError {
-    /// The package.
+    /// The package is damaged or incomplete.
     #[error(transparent)]
     Package(#[from] PackageError),
-    /// The configuration in the manifest.
+    /// The manifest's configuration is wrong.
     #[error("refvlm.json: config: {0}; write the package again")]
     Config(String),
-    /// The vocabulary.
+    /// The vocabulary cannot be used.
     #[error("tokenizer.json: {0}")]
     Tokenizer(#[from] TokenError),
-    /// A step of loading without the ones before.
+    /// A step of loading came before the ones it needs.
     #[error("{0}; begin with the manifest, then vocabulary and shards")]
     NotBegun(&'static str),
-    /// No model.
+    /// No model is loaded.
     #[error("no model is loaded; load one first")]
     NotLoaded,
-    /// No graphics card.
+    /// WebGPU does not work.
     #[error("the graphics card cannot be used: {0}; use backend \"auto\" or \"cpu\"")]
     NoWebGpu(String),
-    /// The picture.
+    /// The picture cannot be used.
     #[error(transparent)]
     Picture(#[from] ImageError),
-    /// Bytes that are no picture of the size given.
-    #[error("{bytes} bytes are no RGBA picture of {width}x{height} px; pass width * height * 4")]
+    /// The bytes don't match the picture's size.
+    #[error("{bytes} bytes are not RGBA of {width}x{height} px; pass width * height * 4 bytes")]
     PictureLength {
-        /// Bytes given.
+        /// How many bytes were given.
         bytes: usize,
         /// Columns.
         width: u32,
         /// Rows.
         height: u32,
     },
-    /// The engine.
+    /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The engine in the middle of an answer.
+    /// The engine failed in the middle of an answer.
     #[error("{0}")]
     Answer(String),
-    /// A request that is none.
-    #[error("{0}; the protocol lists the requests")]
+    /// The request is not valid.
+    #[error("the request is not valid: {0}; `refvlm-protocol` lists the valid ones")]
     Request(String),
-    /// The world of scenes.
+    /// The world of scenes cannot be set up.
     #[error(transparent)]
     Scene(#[from] SceneError),
 }

@@ -23,7 +23,7 @@ pub fn version() -> String {
 }
 
 /// Where a package is to be loaded: `cpu` or `webgpu`. `choice` is what the page asked for; `real`
-/// says that there is a graphics card and not a program that plays one.
+/// says whether the graphics card is hardware rather than a software renderer.
 #[wasm_bindgen(js_name = chooseBackend)]
 pub async fn choose_backend(
     manifest: Vec<u8>,

@@ -127,18 +127,20 @@ pub fn cut(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Why a question is none.
+/// Why a question cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
-    /// A question without words and prompts.
+    /// The question has neither words nor prompts.
     #[error("the question is empty; write something or point at something")]
     Empty,
-    /// A prompt that is mentioned but not given.
-    #[error("the question mentions [prompt {number}], but {count} prompts are given")]
+    /// The text mentions a prompt that is not given.
+    #[error(
+        "the question mentions [prompt {number}], but {count} prompts are given; correct the number"
+    )]
     Mention {
         /// The number in the text.
         number: usize,
-        /// Prompts given.
+        /// How many prompts are given.
         count: usize,
     },
 }

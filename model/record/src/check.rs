@@ -7,7 +7,7 @@ use crate::task::Unit;
 /// What is wrong with a record, naming the field as it stands in the JSON.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RecordError {
-    /// The line is not JSON of a record.
+    /// The line is not the JSON of a record.
     #[error("not a record: {0}")]
     Json(String),
     /// A number that is not finite, or a geometry outside the picture.
@@ -23,7 +23,7 @@ pub enum RecordError {
     Mask {
         /// Path of the field.
         field: String,
-        /// The damage.
+        /// What is damaged.
         source: RleError,
     },
     /// A reference to a prompt or target that does not exist.

@@ -35,15 +35,15 @@ pub enum Counts {
     Runs(Vec<u32>),
 }
 
-/// Why run lengths are not a mask.
+/// Why run lengths do not describe a mask.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RleError {
     /// The size is zero or beyond [`MAX_SIDE_PX`].
     #[error("mask of {width}x{height} px: sides must be 1..={MAX_SIDE_PX}")]
     Size {
-        /// Claimed columns.
+        /// Columns the header claims.
         width: u32,
-        /// Claimed rows.
+        /// Rows the header claims.
         height: u32,
     },
     /// The runs do not add up to the number of pixels.

@@ -127,8 +127,8 @@ pub enum DecoderConfigError {
         /// Entries of `encoder_input_dim`.
         dim: usize,
     },
-    /// Dropout is no probability.
-    #[error("decoder config: `dropout` = {0} must lie in 0..1 (1 excluded)")]
+    /// Dropout is not a probability below 1.
+    #[error("decoder config: `dropout` is {0}; it must be at least 0 and below 1")]
     Dropout(f64),
     /// A selected map does not exist or has other channels.
     #[error(
@@ -140,7 +140,7 @@ pub enum DecoderConfigError {
         index: usize,
         /// Channels the config names.
         want: usize,
-        /// Channels the map has; none where there is no such map.
+        /// Channels the map has; `None` where the map does not exist.
         got: Option<usize>,
     },
 }

@@ -22,32 +22,30 @@ pub enum ImageError {
     /// A side is zero or beyond [`MAX_SIDE_PX`].
     #[error("picture of {width}x{height} px: sides must be 1..={MAX_SIDE_PX}; scale it down first")]
     Side {
-        /// Claimed columns.
+        /// Number of columns.
         width: u32,
-        /// Claimed rows.
+        /// Number of rows.
         height: u32,
     },
     /// The side to resize to is zero or beyond [`MAX_SIDE_PX`].
-    #[error(
-        "input size of {size} px: must be 1..={MAX_SIDE_PX}; correct `size` in the preprocessing config"
-    )]
+    #[error("input size of {size} px: set `size` in the preprocessing config to 1..={MAX_SIDE_PX}")]
     Size {
         /// The side asked for.
         size: u32,
     },
-    /// Not as many values as the claimed size needs.
+    /// The number of values does not match the size.
     #[error(
         "{what}: {found} values, the size needs {expected}: pass the whole buffer, without padding"
     )]
     Length {
-        /// Which buffer.
+        /// Which buffer it is.
         what: &'static str,
         /// Values needed.
         expected: usize,
         /// Values given.
         found: usize,
     },
-    /// A normalisation that divides by nothing.
+    /// The normalisation is not finite or divides by zero.
     #[error("normalisation with mean {mean:?} and std {std:?}: must be finite, std above 0")]
     Normalisation {
         /// Subtracted per channel.
@@ -55,7 +53,7 @@ pub enum ImageError {
         /// Divides per channel.
         std: [f32; 3],
     },
-    /// A mask of another picture.
+    /// The mask has another size than the picture.
     #[error("mask of {width}x{height} px for a picture of {expected_width}x{expected_height} px")]
     Mask {
         /// Columns of the mask.

@@ -66,7 +66,7 @@ pub(super) const LINEARS: LayerLinears<7> = LayerLinears {
         "mlp.down_proj",
     ],
 };
-/// The output projection, where it is no table.
+/// The output projection, where it is not the token table.
 pub(super) const HEAD: &str = "lm_head";
 
 fn default_max_positions() -> usize {
@@ -173,23 +173,23 @@ impl From<RopeScaling> for RawScaling {
     }
 }
 
-/// Why a configuration can't be built.
+/// Why a language model cannot be built from its configuration.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ConfigError {
-    /// A size is zero or beyond any model.
+    /// A size is zero or too large.
     #[error("language config: {field} is {value}, expected 1..={limit}; correct the config")]
     Size {
         /// Name of the field.
         field: &'static str,
-        /// What it says.
+        /// The value given.
         value: usize,
         /// The largest accepted.
         limit: usize,
     },
-    /// Heads don't divide.
+    /// The key/value heads don't divide the query heads.
     #[error(
-        "language config: {heads} query heads can't share {kv_heads} key/value heads; \
-         num_key_value_heads must divide num_attention_heads"
+        "language config: num_key_value_heads is {kv_heads}, which does not divide \
+         num_attention_heads = {heads}; correct one of the two"
     )]
     Heads {
         /// Query heads.
@@ -199,8 +199,8 @@ pub enum ConfigError {
     },
     /// The head width is odd or doesn't follow from the hidden size.
     #[error(
-        "language config: hidden_size {hidden} with {heads} heads gives no even head width; \
-         give head_dim"
+        "language config: hidden_size {hidden} over {heads} heads gives no even head width; \
+         set head_dim"
     )]
     HeadDim {
         /// Hidden size.
@@ -213,16 +213,16 @@ pub enum ConfigError {
     Constant {
         /// Name of the field.
         field: &'static str,
-        /// What it says.
+        /// The value given.
         value: f64,
     },
-    /// A kind of stretching that is not known.
-    #[error("language config: rope_scaling of type '{0}' is not known; use linear or llama3")]
+    /// The type of RoPE scaling is not supported.
+    #[error("language config: rope_scaling type '{0}' is not supported; use linear or llama3")]
     UnknownScaling(String),
-    /// A stretching without one of its constants.
-    #[error("language config: rope_scaling lacks {0}")]
+    /// A constant of the RoPE scaling is missing.
+    #[error("language config: rope_scaling lacks {0}; add it")]
     MissingScaling(&'static str),
-    /// Adapters that can't be.
+    /// The adapters' settings are wrong.
     #[error("language config: lora: {0}")]
     Lora(#[from] LoraError),
 }

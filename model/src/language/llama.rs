@@ -13,13 +13,13 @@ use thiserror::Error;
 /// Finite, because a row of `-inf` alone would make its softmax NaN.
 pub(super) const MASKED: f32 = -1e9;
 
-/// Why a forward pass can't be done.
+/// Why a forward pass cannot run.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LlamaError {
     /// The cache is full.
     #[error(transparent)]
     CacheFull(#[from] CacheFull),
-    /// Positions for another number of tokens.
+    /// There is not one position per token.
     #[error("positions don't match the {batch} x {length} tokens; give one per token")]
     Positions {
         /// Rows of tokens.
@@ -27,7 +27,7 @@ pub enum LlamaError {
         /// Tokens per row.
         length: usize,
     },
-    /// A cache holds one sequence of one model.
+    /// The cache belongs to another model or to another number of rows.
     #[error("the cache is for one row of a {cached}-layer model, not {batch} of {layers} layers")]
     Cache {
         /// Rows of tokens.
@@ -37,10 +37,10 @@ pub enum LlamaError {
         /// Layers the cache was made for.
         cached: usize,
     },
-    /// An attention bias of another shape.
+    /// The attention bias has another shape.
     #[error("attention bias is {found:?}, expected {expected:?}")]
     Bias {
-        /// Its shape.
+        /// The shape given.
         found: [usize; 4],
         /// The shape needed.
         expected: [usize; 4],

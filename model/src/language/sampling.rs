@@ -84,7 +84,7 @@ impl Sampler {
         Self { sampling, state: sampling.seed }
     }
 
-    /// The next token of those that are `allowed`; all are when none is given.
+    /// The next token out of `allowed`; any token when no list is given.
     ///
     /// # Errors
     /// When no token is allowed with a finite score.

@@ -2,7 +2,7 @@
 
 use super::{LayerLinears, LoraConfig};
 
-/// A configuration that no module can be built from, or that doesn't fit what it is applied to.
+/// A setting that no module can be built from, or that doesn't fit what the module is applied to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ConfigError {

@@ -25,19 +25,19 @@ pub struct LoraConfig {
     pub use_rslora: bool,
 }
 
-/// Why no adapters can be made.
+/// Why low-rank adapters cannot be made.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum LoraError {
-    /// A rank that no adapter has.
+    /// The rank is out of range.
     #[error("r is {0}, expected 1..={MAX_RANK}")]
     Rank(usize),
-    /// An adapter without effect, or beyond numbers.
+    /// The scale is not a positive, finite number.
     #[error("lora_alpha is {0}, expected a positive number")]
     Alpha(f64),
-    /// Too many targets, or none.
+    /// The list of targets is empty or too long.
     #[error("target_modules has {0} entries, expected 1..={MAX_TARGETS}")]
     Targets(usize),
-    /// A target that is not there.
+    /// A target does not exist in the model.
     #[error("target_modules: there is no linear map `{0}`; correct it or take it out")]
     Unknown(String),
 }

@@ -41,23 +41,23 @@ pub enum Look {
 /// Why a record cannot be used.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExampleError {
-    /// The picture or a prompt.
+    /// The picture or a prompt cannot be used.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A turn.
+    /// A turn cannot be written as tokens.
     #[error("turns[{index}]: {source}")]
     Turn {
-        /// Its place in the list.
+        /// The turn's index.
         index: usize,
-        /// What is wrong.
+        /// What is wrong with the turn.
         source: TemplateError,
     },
-    /// A target.
+    /// A target cannot be learned.
     #[error("targets[{index}]: {problem}")]
     Target {
-        /// Its place in the list.
+        /// The target's index.
         index: usize,
-        /// What is wrong.
+        /// What is wrong with the target, in words.
         problem: String,
     },
 }

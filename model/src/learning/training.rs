@@ -32,20 +32,20 @@ pub struct Read {
     pub sight: Sight,
     /// The language model's last normalised states, `[tokens, hidden]`, bucket after bucket.
     pub hidden: Tensor<2>,
-    /// What decoders are told of the prompts; none where no decoder is told or there are none.
+    /// What decoders are told of the prompts; `None` without prompts or without such a decoder.
     pub prompts: Option<PromptMaps>,
 }
 
 /// Why a batch cannot be learned from.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum StepError {
-    /// The language model.
+    /// The language model's forward pass failed.
     #[error(transparent)]
     Language(#[from] LlamaError),
-    /// A target.
+    /// A target cannot be used.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// A part that only inference knows.
+    /// The model has a part that cannot be trained.
     #[error("vd_adapter cannot be trained; remove it from the configuration")]
     Adapter,
 }

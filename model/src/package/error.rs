@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Why a package can't be read or written. The text names the file, the tensor and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PackageError {
-    /// The manifest is no manifest, or not one that can be.
+    /// The manifest cannot be read or contradicts itself.
     #[error("refvlm.json: {0}; take the manifest that belongs to the shards")]
     Manifest(String),
     /// A shard the manifest doesn't list.
@@ -36,7 +36,7 @@ pub enum PackageError {
     Header {
         /// Name of the shard.
         file: String,
-        /// What is wrong.
+        /// Why the file is not valid.
         reason: String,
     },
     /// A tensor that can't be used.
@@ -46,7 +46,7 @@ pub enum PackageError {
         file: String,
         /// Name of the tensor.
         tensor: String,
-        /// What is wrong.
+        /// What is wrong with the tensor.
         reason: String,
     },
     /// A tensor of another shape than the parameter.
@@ -80,7 +80,7 @@ pub enum PackageError {
     Unwritable {
         /// Name of the tensor.
         tensor: String,
-        /// What is wrong.
+        /// Why it can't be stored.
         reason: String,
     },
 }

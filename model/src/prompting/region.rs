@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 /// The most corners a scribble may have; a browser's pointer gives a few hundred per second.
 pub const MAX_SCRIBBLE_POINTS: usize = 4096;
 
-/// Why a prompt is no region.
+/// Why a prompt does not give a region.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PromptError {
-    /// Outside the picture, empty, not finite or damaged.
+    /// The prompt lies outside the picture, is empty, not finite or damaged.
     #[error(transparent)]
     Prompt(#[from] RecordError),
     /// A mask that cannot be decoded.
     #[error("prompt mask: {0}")]
     Mask(#[from] RleError),
-    /// A mask that doesn't belong to the picture.
+    /// The mask has another size than the picture.
     #[error("prompt {0}")]
     Image(#[from] ImageError),
-    /// A scribble of too many points.
+    /// The scribble has too many points.
     #[error(
         "scribble of {count} points, at most {MAX_SCRIBBLE_POINTS} are allowed: simplify the line"
     )]
@@ -28,7 +28,7 @@ pub enum PromptError {
         /// Points given.
         count: usize,
     },
-    /// A grid without cells, or a brush without size.
+    /// The grid has no cells, or the brush no size.
     #[error("{0}")]
     Config(String),
 }

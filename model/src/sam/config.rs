@@ -57,7 +57,7 @@ impl SamVitConfig {
             (self.img_size, self.patch_size),
         )?;
         require(self.img_size.is_multiple_of(self.patch_size), "img_size", || {
-            format!("{} px is no multiple of patch_size {}", self.img_size, self.patch_size)
+            format!("{} px is not a multiple of patch_size {}", self.img_size, self.patch_size)
         })?;
         require_size(self.img_size)?;
         require_embedding(self.out_chans)?;
@@ -151,7 +151,7 @@ impl TinyVitConfig {
         )?;
         let cells = 4 << (stages - 2);
         require(self.img_size > 0 && self.img_size.is_multiple_of(cells), "img_size", || {
-            format!("{} px is no multiple of {cells}", self.img_size)
+            format!("{} px is not a multiple of {cells}", self.img_size)
         })?;
         require_size(self.img_size)?;
         require(self.local_conv_size % 2 == 1, "local_conv_size", || {

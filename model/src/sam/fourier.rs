@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use std::f64::consts::TAU;
 
-/// The random projection, drawn once and kept; it is no trained parameter.
+/// The random projection, drawn once and kept; it is not trained.
 #[derive(Module, Debug)]
 pub struct FourierPosition {
     /// `[2, dim / 2]`, rows for x and y.

@@ -17,25 +17,25 @@ const CERTAIN: f32 = 10.0;
 /// Why SAM cannot answer.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum SamError {
-    /// The picture, or a mask over it.
+    /// The picture, or a mask over it, cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A prompt that says nothing.
+    /// The prompt has no point, box or mask.
     #[error("the prompt is empty; give a point, a box or a mask")]
     Empty,
-    /// A place outside of the picture, or no number.
-    #[error("{what} {at:?} lies outside of the picture of {width}x{height} px")]
+    /// A coordinate lies outside the picture or is not finite.
+    #[error("{what} {at:?} lies outside the picture of {width}x{height} px; move it inside")]
     Outside {
         /// Which part of the prompt.
         what: &'static str,
-        /// Where.
+        /// The coordinates.
         at: Vec<f32>,
         /// Columns of the picture.
         width: u32,
         /// Rows of the picture.
         height: u32,
     },
-    /// A mask prompt of another size.
+    /// The mask prompt has another size.
     #[error("mask prompt of {found} logits; give {side}x{side}, as `SamMask::low_res` has")]
     MaskPrompt {
         /// Values given.
@@ -43,7 +43,7 @@ pub enum SamError {
         /// Side of the map that is needed.
         side: usize,
     },
-    /// The device could not be read.
+    /// Reading from the device failed.
     #[error("the device failed: {0}; reload the model")]
     Device(String),
 }

@@ -55,7 +55,7 @@ impl Template {
     /// of the turn before. `exchange.answer` is not looked at.
     ///
     /// # Errors
-    /// When the question spells out a token or cannot be encoded.
+    /// When the question contains a reserved token or cannot be encoded.
     pub fn encode_prompt(
         &self,
         tokenizer: &Tokenizer,

@@ -1,9 +1,9 @@
-//! Which tokens an answer may go on with.
+//! Which tokens may come next in an answer.
 //!
 //! The plan comes first; every triplet it names is then written in its order, with its concept,
 //! unit and number of targets, so that nothing of a triplet but its place is left to choose. Words
-//! stand between. No text can spell out a token, and a token is only allowed while the rest of
-//! the answer still fits the budget: every path ends, within the budget, in a text that parses.
+//! stand between. No text can contain a reserved token, and a token is allowed only while the rest
+//! of the answer still fits the budget: every path ends, within the budget, in a text that parses.
 
 use super::rules::{Leaf, Rules};
 use super::tables::{continue_utf8, is_name, missing_bytes};
@@ -45,31 +45,31 @@ pub enum Next {
     End,
 }
 
-/// Why a grammar cannot be made, or a token is refused.
+/// Why a grammar cannot be made, or why it refuses a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrammarError {
-    /// No answer fits.
+    /// The budget is too small for any answer.
     #[error("a budget of {budget} tokens is too small: the shortest answer has {needed}")]
     Budget {
-        /// What was given.
+        /// Tokens allowed.
         budget: usize,
-        /// What is needed.
+        /// Tokens that the shortest answer has.
         needed: usize,
     },
-    /// Number of targets out of range.
+    /// The number of targets is out of range.
     #[error("{0} targets for one triplet; allow 1..={MAX_TARGETS}")]
     Targets(usize),
-    /// The token cannot follow.
+    /// The token cannot follow here.
     #[error("token {id} ('{text}') cannot stand at position {position} of the answer")]
     Refused {
-        /// The token.
+        /// The token's id.
         id: u32,
-        /// What it writes.
+        /// The token's text.
         text: String,
         /// Tokens before it.
         position: usize,
     },
-    /// The vocabulary cannot write the language.
+    /// The vocabulary lacks tokens that the grammar needs.
     #[error(transparent)]
     Tokens(#[from] TokenError),
 }

@@ -219,21 +219,21 @@ impl Rendered {
 /// Why a turn cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A text spells out a token that has a meaning of its own.
-    #[error("{place} spells out the token {token}; remove it")]
+    /// A text contains a reserved token.
+    #[error("{place} contains the reserved token {token}; remove it")]
     Reserved {
-        /// Question, answer or concept.
+        /// Where it is: question, answer or concept.
         place: &'static str,
-        /// The token.
+        /// The reserved token.
         token: String,
     },
-    /// A concept that a plan line could not hold.
+    /// The concept cannot stand on a plan line.
     #[error("concept '{0}': it must be words on one line, without ' Unit: '")]
     Concept(String),
-    /// A triplet without targets.
+    /// A triplet has no targets.
     #[error("concept '{0}' has no targets; give at least one or write it as text")]
     NoTargets(String),
-    /// A triplet whose unit the command does not declare.
+    /// A triplet's unit is not declared by the task.
     #[error("concept '{concept}' has unit {unit}, but task {task} declares {declared}")]
     Undeclared {
         /// Words of the triplet.
@@ -245,15 +245,15 @@ pub enum TemplateError {
         /// What the task declares.
         declared: String,
     },
-    /// A unit that can be written but not learned.
+    /// No decoder exists for the unit, so it cannot be learned.
     #[error("no decoder serves unit {0}; use box, mask, keypoint or depth")]
     NoDecoder(&'static str),
-    /// The tokenizer lost or made up a `<REF>`.
-    #[error("the tokenizer writes {found} <REF> tokens where {expected} are meant")]
+    /// The tokenizer dropped or added a `<REF>`.
+    #[error("the tokenizer writes {found} <REF> tokens instead of {expected}; use another one")]
     References {
-        /// Meant.
+        /// How many the text has.
         expected: usize,
-        /// Encoded.
+        /// How many came out of the tokenizer.
         found: usize,
     },
     /// The tokenizer cannot encode the text.

@@ -42,7 +42,7 @@ const BOS_NAMES: [&str; 3] = ["<s>", "<|begin_of_text|>", "<|im_start|>"];
 const UNK_NAMES: [&str; 2] = ["<unk>", "<|endoftext|>"];
 const PAD_NAMES: [&str; 2] = ["<pad>", "<unk>"];
 
-/// What can be wrong with a tokenizer or a text.
+/// Why a tokenizer cannot be used or a text cannot be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The file is not a tokenizer.
@@ -53,25 +53,25 @@ pub enum TokenError {
     TooLarge {
         /// What was measured.
         what: &'static str,
-        /// What it measures.
+        /// Its size.
         size: usize,
-        /// What it may measure.
+        /// The largest size accepted.
         limit: usize,
     },
-    /// No token that ends a text.
+    /// The vocabulary has no end-of-text token.
     #[error("tokenizer.json: no end-of-text token; one of {} is needed", EOS_NAMES.join(", "))]
     NoEnd,
     /// A text is too long to encode.
-    #[error("text of {bytes} bytes; at most {MAX_TEXT_BYTES} are encoded, shorten it")]
+    #[error("the text has {bytes} bytes; shorten it to at most {MAX_TEXT_BYTES}")]
     Text {
-        /// Its length.
+        /// Length of the text.
         bytes: usize,
     },
     /// A text cannot be encoded.
     #[error("text cannot be encoded: {0}")]
     Encode(String),
-    /// An id that is not in the vocabulary.
-    #[error("token id {id} is not in the vocabulary of {size}")]
+    /// The id is not in the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {size} tokens")]
     Id {
         /// The id.
         id: u32,

@@ -169,7 +169,7 @@ impl VisualEncoder {
     /// CLIP's do not.
     ///
     /// A frozen tower records no gradient, also on a device that would, and so takes its fastest
-    /// way; pixels that are a leaf with a gradient of their own get it all the same.
+    /// way; pixels that are a leaf with a gradient of their own still get it.
     ///
     /// # Shapes
     /// `pixels` `[batch, 3, size, size]`, `layers` counted from the end (-1 is the output of the

@@ -90,7 +90,7 @@ impl Encoding {
         }
     }
 
-    /// Bytes of so many numbers; none when they are no whole blocks or too many to count.
+    /// Bytes of so many numbers; `None` when a block is incomplete or the count overflows.
     pub fn bytes(self, numbers: usize) -> Option<u64> {
         let blocks = numbers.is_multiple_of(self.block()).then_some(numbers / self.block())?;
         (blocks as u64).checked_mul(self.block_bytes() as u64)

@@ -1,179 +1,177 @@
-//! What can be wrong with a checkpoint.
+//! Errors of reading a checkpoint.
 
 use thiserror::Error;
 
-/// Why a checkpoint can't be read. The text names the file, the tensor and the remedy.
+/// Why a checkpoint cannot be read. The text names the file, the tensor and the remedy.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// The operating system.
+    /// The operating system reports an error.
     #[error("{file}: {source}")]
     File {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// None of the formats that are read.
+    /// The file has no format that we read.
     #[error(
-        "{file}: no checkpoint; give a .safetensors, .gguf, .pth, .bin or .onnx file, or the \
-         folder of a Hugging Face model"
+        "{file}: not a checkpoint; give a .safetensors, .gguf, .pth, .bin or .onnx file, or the \
+             folder of a Hugging Face model"
     )]
     Unknown {
-        /// Which file.
+        /// The file's path.
         file: String,
     },
-    /// Something is said to lie behind the end.
-    #[error(
-        "{file}: {need} bytes at {at} are more than the {length} of the file; download it again"
-    )]
+    /// A range of bytes lies beyond the end of the file.
+    #[error("{file}: needs {need} bytes at {at}, but has only {length}; download it again")]
     Truncated {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// Where they should begin.
+        /// Where the range begins.
         at: u64,
-        /// How many there should be.
+        /// Length of the range.
         need: u64,
-        /// Bytes of the file.
+        /// Length of the file.
         length: u64,
     },
     /// The file breaks the rules of its format.
     #[error("{file}: damaged: {reason}; download it again")]
     Damaged {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// What is wrong.
+        /// Which rule is broken.
         reason: String,
     },
-    /// More of something than any real checkpoint has.
+    /// A count is larger than in any real checkpoint.
     #[error("{file}: {count} {what} exceed the limit of {limit}; is it a checkpoint?")]
     TooMuch {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// Of what.
+        /// What is counted.
         what: &'static str,
-        /// How many there are said to be.
+        /// The count that the file claims.
         count: u64,
-        /// How many there may be.
+        /// The largest count accepted.
         limit: u64,
     },
-    /// A variety of the format that is not read.
+    /// The file uses a part of the format that we don't read.
     #[error("{file}: {what}; {remedy}")]
     Unsupported {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// What is there.
+        /// What it uses.
         what: String,
-        /// What to do.
+        /// What helps.
         remedy: &'static str,
     },
-    /// A tensor of an element type that is not read.
+    /// A tensor has an element type that we don't read.
     #[error(
         "{file}: tensor {tensor} is {dtype}, which is not read; convert it to f32, f16 or bf16"
     )]
     Dtype {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// Which tensor.
+        /// Name of the tensor.
         tensor: String,
-        /// Its type, by the format's name or number.
+        /// The type's name or number in the format.
         dtype: String,
     },
-    /// A tensor whose shape and bytes contradict each other.
+    /// A tensor's shape and its bytes contradict each other.
     #[error("{file}: tensor {tensor} {shape:?}: {reason}; download the file again")]
     Shape {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// Which tensor.
+        /// Name of the tensor.
         tensor: String,
         /// Its shape.
         shape: Vec<usize>,
-        /// What is wrong.
+        /// How they contradict each other.
         reason: String,
     },
-    /// Two tensors of one name.
-    #[error("{file}: two tensors are called {tensor}; the file was put together wrongly")]
+    /// Two tensors have the same name.
+    #[error("{file}: two tensors are named {tensor}; save the checkpoint again without the second")]
     Duplicate {
-        /// Which file.
+        /// The file's path.
         file: String,
         /// The name.
         tensor: String,
     },
-    /// An index that names a file which isn't there.
+    /// The index names a file that isn't in the folder.
     #[error("{index}: names {shard}, which is not in the folder; download it too")]
     MissingShard {
-        /// The index.
+        /// Path of the index.
         index: String,
-        /// The file.
+        /// Name of the missing file.
         shard: String,
     },
-    /// An index and the files it names disagree on where a tensor is.
+    /// The index says that a tensor is in a file, but it isn't.
     #[error(
         "{index}: {tensor} should be in {shard} and is not; index and shards don't belong together"
     )]
     Index {
-        /// The index.
+        /// Path of the index.
         index: String,
-        /// The tensor.
+        /// Name of the tensor.
         tensor: String,
-        /// Where it should be.
+        /// The file it should be in.
         shard: String,
     },
-    /// A pickle that would do something else than describe tensors.
+    /// The pickle contains code that does more than describe tensors.
     #[error(
-        "{file}: the pickle has the opcode {opcode:#04x} at {at}, which no plain checkpoint needs; \
+        "{file}: the pickle has the opcode {opcode:#04x} at {at}, which is not allowed; \
          save the state_dict alone with torch.save"
     )]
     Opcode {
-        /// Which file.
+        /// The file's path.
         file: String,
         /// The opcode.
         opcode: u8,
-        /// Its place in the pickle.
+        /// Its offset in the pickle.
         at: usize,
     },
-    /// A pickle that names something which is not allowed.
+    /// The pickle names a Python object that is not allowed.
     #[error(
         "{file}: the pickle names {global}, which is not allowed; \
          save the state_dict alone with torch.save"
     )]
     Global {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// Module and name.
+        /// The object's module and name.
         global: String,
     },
-    /// A tensor that was asked for and isn't there.
-    #[error("{file}: no tensor {tensor}; `refvlm inspect` lists those there are")]
+    /// The file has no tensor of that name.
+    #[error("{file}: no tensor {tensor}; list its tensors with `refvlm inspect`")]
     NoTensor {
-        /// Which file.
+        /// The file's path.
         file: String,
         /// The name.
         tensor: String,
     },
-    /// A setting that the file lacks or that has another type.
-    #[error("{file}: metadata: {key}: {reason}; take a file whose converter wrote it")]
+    /// A setting is missing or has another type.
+    #[error("{file}: metadata: {key}: {reason}; convert the model again")]
     Metadata {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// The key.
+        /// The setting's key.
         key: String,
-        /// What is wrong.
+        /// Whether it is missing, or what its type is.
         reason: String,
     },
-    /// A low-rank adapter that can't be used.
-    #[error("{file}: {reason}; merge it with the program that trained it")]
+    /// The low-rank adapter cannot be used.
+    #[error("{file}: {reason}; merge the adapter with the program that trained it")]
     Adapter {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// What is wrong.
+        /// Why it cannot be used.
         reason: String,
     },
-    /// A low-rank adapter that can be merged, but not kept beside the weights.
-    #[error("{file}: {reason}; merge it: --lora merge")]
+    /// The low-rank adapter can be merged, but not kept beside the weights.
+    #[error("{file}: {reason}; merge the adapter with --lora merge")]
     Kept {
-        /// Which file.
+        /// The file's path.
         file: String,
-        /// What is wrong.
+        /// Why it cannot be kept.
         reason: String,
     },
 }

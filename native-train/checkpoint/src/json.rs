@@ -93,7 +93,7 @@ pub(crate) fn index(source: &Source) -> Result<BTreeMap<String, Vec<String>>, Ch
     for (tensor, shard) in weight_map.0 {
         // A shard lies beside its index: nothing that leads elsewhere.
         if shard.is_empty() || shard.starts_with('.') || shard.contains(['/', '\\', ':']) {
-            let reason = format!("{shard:?} is no plain file name");
+            let reason = format!("{shard:?} is not a plain file name");
             return Err(CheckpointError::damaged(file, reason));
         }
         shards.entry(shard).or_default().push(tensor);

@@ -2,7 +2,7 @@
 //!
 //! Every format comes down to the same thing: tensors that lie at some place of some file in some
 //! encoding. [`Checkpoint::open`] reads headers only; [`Checkpoint::read`] fetches one tensor, or
-//! [`Checkpoint::read_range`] a part of it, as f32. No header is believed: what it says is held
+//! [`Checkpoint::read_range`] a part of it, as f32. No header is trusted: what it says is checked
 //! against the length of the file before anything is allocated.
 //!
 //! Names are the file's own, without wrappers such as a `state_dict` around them.
@@ -102,7 +102,7 @@ impl Checkpoint {
     /// Opens a file by its content, or a folder by the weights in it.
     ///
     /// # Errors
-    /// When it is none of the formats, damaged, or incomplete.
+    /// When the format is unknown, or the file is damaged or incomplete.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         if path.is_dir() {
             return Self::open_folder(path);
@@ -262,7 +262,7 @@ impl Checkpoint {
         let whole =
             first.is_multiple_of(encoding.block()) && out.len().is_multiple_of(encoding.block());
         if !inside || !whole {
-            let reason = format!("{} numbers from {first} on are no part of it", out.len());
+            let reason = format!("{} numbers from {first} on reach beyond it", out.len());
             return Err(shape_error(file, tensor, reason));
         }
         if encoding == Encoding::Varint {

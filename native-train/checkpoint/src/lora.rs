@@ -116,7 +116,7 @@ impl Adapter {
                 } else if let Some(module) = name.strip_suffix(".lora_B.weight") {
                     (format!("{module}.weight"), |change| &mut change.b)
                 } else if name.contains("lora_") {
-                    return Err(wrong(format!("{} is no part of a linear map", tensor.name)));
+                    return Err(wrong(format!("{} does not belong to a linear map", tensor.name)));
                 } else {
                     (name, |change| &mut change.whole)
                 };

@@ -169,7 +169,7 @@ impl Graph {
             return Err(CheckpointError::too_much(&file, "initialisers", count, MAX_TENSORS));
         }
         let encoding = match encoding(kind) {
-            // 16-bit floats among the varints are bit patterns, which nobody writes.
+            // 16-bit floats among the varints are bit patterns, which no exporter writes.
             Some(encoding) if packed && encoding.is_float() => None,
             Some(_) if packed => Some(Encoding::Varint),
             other => other,

@@ -316,7 +316,7 @@ fn clipped(bbox: [f64; 4], [width, height]: [u32; 2]) -> Result<[f32; 4], String
     Ok(inside)
 }
 
-/// The mask with its bounds; none when there is none or it is empty.
+/// The mask with its bounds; `None` when it is missing or empty.
 fn mask(
     segmentation: Option<&Segmentation>,
     [width, height]: [u32; 2],
@@ -341,7 +341,7 @@ fn mask(
     Ok(bounds.map(|bounds| (mask.to_rle(), bounds)))
 }
 
-/// The joints; none when none is labelled.
+/// The joints; `None` when no joint is labelled.
 fn joints(values: &[f64], [width, height]: [u32; 2]) -> Result<Option<Joints>, String> {
     if values.len() != 51 {
         return Err(format!("{} keypoint numbers; 17 times x, y, v are needed", values.len()));

@@ -1,9 +1,9 @@
-//! What can be wrong with a folder of photos.
+//! Errors of reading a folder of photos.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A fault, with its place and the remedy.
+/// Why photos or their labels cannot be used. The text names the place and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file or folder could not be read.
@@ -11,23 +11,23 @@ pub enum DataError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The underlying I/O error.
         source: io::Error,
     },
-    /// A file beyond the bound.
+    /// The file is too long.
     #[error(
-        "{path}: {bytes} bytes, at most {limit} are read: split it into several folders",
+        "{path}: has {bytes} bytes, the limit is {limit}: split it into several folders",
         path = path.display()
     )]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its length.
+        /// Its length, bytes.
         bytes: u64,
-        /// The bound.
+        /// The largest length accepted, bytes.
         limit: u64,
     },
-    /// A file that is not JSON of the expected form.
+    /// The file is not JSON of the expected form.
     #[error("{path}: {problem}: restore the file or export it again", path = path.display())]
     Json {
         /// The file.
@@ -35,16 +35,16 @@ pub enum DataError {
         /// What is wrong, with line and column.
         problem: String,
     },
-    /// A folder without photos.
+    /// The folder holds no photos in COCO format.
     #[error(
-        "{path}: neither instances.json nor a folder that holds one: give a folder in COCO format",
+        "{path}: no instances.json in it or in a folder below: give a folder in COCO format",
         path = path.display()
     )]
     NoSource {
         /// The folder.
         path: PathBuf,
     },
-    /// An entry of a file that cannot be used.
+    /// An entry of a file cannot be used.
     #[error("{path}: {place}: {problem}", path = path.display())]
     Entry {
         /// The file.
@@ -54,7 +54,7 @@ pub enum DataError {
         /// What is wrong and what would be right.
         problem: String,
     },
-    /// A picture that cannot be decoded.
+    /// A picture cannot be decoded.
     #[error("{path}: {problem}: replace the picture", path = path.display())]
     Picture {
         /// The picture.
@@ -62,7 +62,7 @@ pub enum DataError {
         /// The decoder's reason.
         problem: String,
     },
-    /// A picture of another size than its entry says.
+    /// A picture has another size than its entry says.
     #[error(
         "{path}: {found_width}x{found_height} px, its entry says {width}x{height}: correct the \
          entry or restore the picture",

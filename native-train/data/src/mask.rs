@@ -3,7 +3,7 @@
 use refvlm_record::Mask;
 
 /// For every pixel the exact distance in px between its centre and the nearest centre of a pixel
-/// of value `of`; row-major. Infinite where there is none. The picture's edge is no border.
+/// of value `of`; row-major. Infinite without such a pixel. The picture's edge does not count.
 pub(crate) fn distances(mask: &Mask, of: u8) -> Vec<f32> {
     let (w, h) = (mask.width as usize, mask.height as usize);
     let squared = columns(mask, of);

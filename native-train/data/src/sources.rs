@@ -41,7 +41,7 @@ struct Facts {
     not_complete_for: Vec<String>,
     /// Categories that are no names.
     nameless: Vec<String>,
-    /// Nouns of stuff and parts, which nobody counts or lists in a caption.
+    /// Nouns of stuff and parts, which are neither counted nor listed in a caption.
     uncounted: Vec<String>,
     nouns: BTreeMap<String, Word>,
     split: Rule,
@@ -121,7 +121,7 @@ impl Source {
         })
     }
 
-    /// Whether the noun is of stuff or a part, which nobody counts or lists in a caption.
+    /// Whether the noun is stuff or a part, which is neither counted nor listed in a caption.
     pub(crate) fn uncounted(&self, noun: &str) -> bool {
         self.facts.uncounted.iter().any(|known| known == noun)
     }

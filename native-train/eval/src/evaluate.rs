@@ -163,7 +163,7 @@ pub fn on_scenes(
 /// samples; each core asks a session of its own, which `session` opens.
 ///
 /// # Errors
-/// When a session cannot be opened, or a picture cannot be had or set.
+/// When a session cannot be opened, or a picture cannot be read or set.
 pub fn on_groups<G: Sync, E: From<EngineError> + Send>(
     session: impl Fn() -> Result<Session, EngineError> + Sync,
     groups: &[G],

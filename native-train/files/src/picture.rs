@@ -24,7 +24,7 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// Why a picture could not be read or written; the text says what helps.
+/// Why a picture could not be read or written. The text names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
     /// The file could not be read.
@@ -32,7 +32,7 @@ pub enum PictureError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The underlying I/O error.
         source: io::Error,
     },
     /// The file has no bytes.
@@ -41,19 +41,20 @@ pub enum PictureError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is larger than any picture should be.
+    /// The file is too long.
     #[error(
-        "{path}: larger than {} MiB: save it smaller or as JPEG", MAX_FILE_BYTES >> 20,
+        "{path}: the file is larger than {} MiB: scale it down or save it as JPEG",
+        MAX_FILE_BYTES >> 20,
         path = path.display()
     )]
     FileSize {
         /// The file.
         path: PathBuf,
     },
-    /// The content is no known picture format, whatever the name says.
+    /// The content is not a picture format we read; the file's name does not count.
     #[error(
         "{path}: the content is not a PNG, JPEG, WebP or GIF picture, whatever the name says: \
-         convert it to one of them", path = path.display()
+             convert it to one of them", path = path.display()
     )]
     Format {
         /// The file.
@@ -72,15 +73,15 @@ pub enum PictureError {
         /// Rows.
         height: u32,
     },
-    /// The content breaks off or is damaged.
+    /// The content is truncated or damaged.
     #[error("{path}: truncated or damaged ({reason}): get the file again", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The decoder's reason.
+        /// The decoder's message.
         reason: String,
     },
-    /// A mask of another size than its picture.
+    /// The mask has another size than its picture.
     #[error(
         "{path}: the mask is {found_width}x{found_height} px, the picture {width}x{height}: paint \
          it on a copy of the picture", path = path.display()
@@ -98,11 +99,11 @@ pub enum PictureError {
         height: u32,
     },
     /// The picture could not be encoded.
-    #[error("{path}: cannot encode: {reason}", path = path.display())]
+    #[error("{path}: cannot encode the picture: {reason}", path = path.display())]
     Encode {
         /// The file.
         path: PathBuf,
-        /// The encoder's reason.
+        /// The encoder's message.
         reason: String,
     },
     /// The file could not be written.
@@ -110,7 +111,7 @@ pub enum PictureError {
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The underlying I/O error.
         source: io::Error,
     },
 }
@@ -257,7 +258,7 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     // Eight bytes per pixel (16-bit RGBA) and as much again for the decoder itself.
     limits.max_alloc = Some(MAX_PIXELS * 16);
     decoder.set_limits(limits).map_err(failed)?;
-    // A broken EXIF block is no reason to refuse the picture.
+    // A picture with a broken EXIF block is still read.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     image.apply_orientation(orientation);

@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 /// Longest line that is read: a record with many plain run-length masks stays far below.
 pub const MAX_LINE_BYTES: u64 = 64 << 20;
 
-/// What is wrong with a record set, naming file, line and field.
+/// What is wrong with a set of records. The text names file, line and field.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The record file could not be read.
@@ -24,20 +24,20 @@ pub enum DataError {
     Read {
         /// The record file.
         path: PathBuf,
-        /// The system's reason.
+        /// The underlying I/O error.
         source: io::Error,
     },
-    /// A line that is no record.
+    /// A line is not a record.
     #[error("{path}:{line}: {source}", path = path.display())]
     Record {
         /// The record file.
         path: PathBuf,
-        /// One-based.
+        /// Number of the line, from one.
         line: usize,
-        /// What is wrong, with its field.
+        /// What is wrong with it, and in which field.
         source: RecordError,
     },
-    /// A line beyond [`MAX_LINE_BYTES`].
+    /// A line is longer than [`MAX_LINE_BYTES`].
     #[error(
         "{path}:{line}: longer than {} MiB: one record per line; store masks as compressed runs",
         MAX_LINE_BYTES >> 20, path = path.display()
@@ -45,10 +45,10 @@ pub enum DataError {
     LongLine {
         /// The record file.
         path: PathBuf,
-        /// One-based.
+        /// Number of the line, from one.
         line: usize,
     },
-    /// A path that leaves the folder of its record file.
+    /// A path leaves the folder of its record file.
     #[error("record '{id}', {field}: '{path}' must be relative and stay below the record file")]
     Outside {
         /// The record's id.
@@ -65,10 +65,10 @@ pub enum DataError {
         id: String,
         /// The field.
         field: String,
-        /// What is wrong.
+        /// What is wrong with the picture.
         source: PictureError,
     },
-    /// A picture or distance map of another size than the record says.
+    /// A picture or distance map has another size than the record says.
     #[error(
         "record '{id}', {field}: {path} is {found_width}x{found_height} px, the record says \
          {width}x{height}: correct image.width and image.height, or restore the file",
@@ -90,9 +90,9 @@ pub enum DataError {
         /// Rows in the record.
         height: u32,
     },
-    /// A distance map that is no 16-bit grey picture.
+    /// A distance map is not a 16-bit grey picture.
     #[error(
-        "record '{id}', {field}: {path} is not 16-bit grey: save distances as 16-bit grey PNG",
+        "record '{id}', {field}: {path} is not a 16-bit grey PNG: save distances in that format",
         path = path.display()
     )]
     DepthFormat {
@@ -103,18 +103,20 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// A distance map in memory that does not fit its picture.
-    #[error("record '{id}', {field}: {found} distances for {width}x{height} px")]
+    /// A distance map in memory does not fit its picture.
+    #[error(
+        "record '{id}', {field}: {found} distances for {width}x{height} px: one each is needed"
+    )]
     DepthLength {
         /// The record's id.
         id: String,
         /// The field.
         field: String,
-        /// Values given.
+        /// How many values are given.
         found: usize,
-        /// Columns.
+        /// Columns of the picture.
         width: u32,
-        /// Rows.
+        /// Rows of the picture.
         height: u32,
     },
     /// A file could not be written.
@@ -122,13 +124,13 @@ pub enum DataError {
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The underlying I/O error.
         source: io::Error,
     },
 }
 
 /// The records of a JSON Lines file with their one-based line numbers. A bad line is one error,
-/// and reading goes on behind it; blank lines are passed over.
+/// and reading continues after it; blank lines are skipped.
 pub struct Records {
     path: PathBuf,
     reader: BufReader<File>,

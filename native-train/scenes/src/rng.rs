@@ -72,7 +72,7 @@ pub(crate) trait Draw: RngCore {
         self.unit() < probability
     }
 
-    /// One of the items; none when there are none.
+    /// One of the items; `None` when the list is empty.
     fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len()))
     }

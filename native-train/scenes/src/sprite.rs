@@ -8,15 +8,15 @@ use crate::classes::{CLASSES, Class};
 use crate::layer::Layer;
 use crate::tint::{Colour, Paint};
 
-/// Why the world cannot be made.
+/// Why the drawn world cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SceneError {
-    /// An embedded icon is not a picture.
+    /// An embedded icon cannot be decoded.
     #[error("icon of {name}: {why}; run native-train/scenes/fetch-icons.sh to make it again")]
     Icon {
-        /// Its class.
+        /// The class the icon shows.
         name: &'static str,
-        /// What is wrong.
+        /// Why it cannot be decoded.
         why: String,
     },
 }
@@ -215,7 +215,7 @@ fn foot(texels: &[[u8; 4]], side: usize, tight: [usize; 4]) -> [f32; 2] {
 pub(crate) struct Sprites(Vec<Option<Sprite>>);
 
 impl Sprites {
-    /// Decodes the icons of these classes; of all when there are none.
+    /// Decodes the icons of these classes; all icons when the list is empty.
     ///
     /// # Errors
     /// When an embedded icon is damaged.

@@ -24,7 +24,7 @@ impl World {
         Self::of(&[])
     }
 
-    /// Decodes the icons of these classes alone, which is sooner done; all when there are none.
+    /// Decodes the icons of these classes only, which is faster; all icons when the list is empty.
     /// Scenes must be drawn with [`SceneOptions::classes`] among them.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use refvlm_native::records::check_file;
 use std::path::PathBuf;
 
-/// Check a file of records with its pictures and depth maps, make one of photos, or look at one.
+/// Check a file of records with its pictures and depth maps, build one from photos, or preview one.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Data {
@@ -19,7 +19,7 @@ pub struct Data {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make records of photos in COCO format.
+    /// Build records from photos in COCO format.
     Build(Build),
     /// Make a page that shows records with every target drawn.
     Preview(Preview),

@@ -11,10 +11,10 @@ use refvlm_native::report::{Card, Sheet};
 use refvlm_record::{AnswerPart, Record};
 use std::path::PathBuf;
 
-/// Faults that are printed; the rest is counted.
+/// The largest number of faults printed; the rest are counted.
 const MOST_TOLD: usize = 20;
 
-/// Make records of photos in COCO format.
+/// Build records from photos in COCO format.
 #[derive(Debug, Args)]
 pub struct Build {
     /// A folder with instances.json, or a folder of such folders.
@@ -23,16 +23,16 @@ pub struct Build {
     /// Write `records.jsonl` and `pictures` into this folder.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Photos of this side of the border.
+    /// Which photos: those for training or those kept for validation.
     #[arg(long, value_enum, default_value = "train")]
     split: Side,
     /// What is asked.
     #[arg(long, value_enum, default_value = "dialogues")]
     recipe: Recipe,
-    /// Start of the random numbers.
+    /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Most photos; all without it.
+    /// The largest number of photos; all by default.
     #[arg(long)]
     limit: Option<usize>,
     /// Questions per photo (dialogues only).
@@ -40,12 +40,12 @@ pub struct Build {
     per_picture: usize,
 }
 
-/// A side of the border.
+/// A side of the split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Side {
-    /// To learn from.
+    /// Photos for training.
     Train,
-    /// To measure with.
+    /// Photos kept for validation.
     Validation,
 }
 

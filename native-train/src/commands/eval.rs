@@ -22,7 +22,7 @@ pub struct Eval {
     /// Folder with `records.jsonl`, as `refvlm scenes --out` makes it; held-out scenes are drawn
     /// when absent.
     records: Option<PathBuf>,
-    /// Folder of a package; the embedded model when absent.
+    /// Folder of a package; the embedded model by default.
     #[arg(long)]
     model: Option<PathBuf>,
     /// Number of held-out scenes.
@@ -140,7 +140,7 @@ fn of_records(
     Ok(outcome)
 }
 
-/// What ends an evaluation of records, in words.
+/// Why an evaluation of records ended early, in words.
 struct Problem(String);
 
 impl From<String> for Problem {

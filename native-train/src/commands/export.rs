@@ -13,11 +13,11 @@ use refvlm_native::train::stage::Student;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Make a package of a run.
+/// Export a run as a package.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The configuration the run was trained with; or the folder of a package, for the other
-    /// layout.
+    /// The configuration the run was trained with; with `--layout huggingface`, the folder of a
+    /// package.
     config: PathBuf,
     /// Folder of the run.
     #[arg(long, default_value = "runs/scenes")]
@@ -59,7 +59,7 @@ impl Export {
         }
         if self.config.join(MANIFEST_FILE).is_file() {
             if self.layout == Layout::Package {
-                return Err("a package is one already; give --layout huggingface".into());
+                return Err("this is a package already; give --layout huggingface".into());
             }
             Stored::open(&self.config)?.export(self.dtype.into(), &self.out)?;
             println!("{}", self.out.display());

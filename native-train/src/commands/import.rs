@@ -12,7 +12,7 @@ use refvlm_native::presets;
 use refvlm_native::vocabulary;
 use std::path::{Path, PathBuf};
 
-/// Make a package of published weights.
+/// Import published weights as a package.
 #[derive(Debug, Args)]
 pub struct ImportWeights {
     /// Files or folders: safetensors, PyTorch, GGUF, ONNX, a folder of Hugging Face, of the
@@ -22,17 +22,17 @@ pub struct ImportWeights {
     /// pinned:efficientnet-lite2.
     #[arg(required = true)]
     sources: Vec<String>,
-    /// Sizes of the model, by the name of a preset.
+    /// Name of the preset with the model's sizes.
     #[arg(long, required_unless_present = "config", conflicts_with = "config")]
     preset: Option<String>,
-    /// Sizes of the model, from a configuration file.
+    /// Configuration file with the model's sizes.
     #[arg(long)]
     config: Option<PathBuf>,
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = Form::F16)]
     quantisation: Form,
     /// Names that need not match, with * for anything; can be given several times. What is missing
-    /// is initialised as for training, what is unexpected left out.
+    /// is initialised as for training, what is unexpected is left out.
     #[arg(long, value_name = "PATTERN")]
     allow: Vec<String>,
     /// What becomes of low-rank adapters.
@@ -53,9 +53,9 @@ pub struct ImportWeights {
 /// What becomes of low-rank adapters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Lora {
-    /// Added to the weights.
+    /// Add them to the weights.
     Merge,
-    /// Parameters of their own beside the weights, not packed with them.
+    /// Keep them as separate parameters, not packed with the weights.
     Keep,
 }
 
@@ -71,7 +71,7 @@ impl ImportWeights {
         let mut config = match (&self.preset, &self.config) {
             (Some(name), _) => presets::preset(name)?,
             (None, Some(path)) => presets::read(path)?,
-            (None, None) => return Err("--preset or --config is needed".into()),
+            (None, None) => return Err("give --preset or --config".into()),
         };
         let mut given = vec![];
         for source in &self.sources {
@@ -88,7 +88,7 @@ impl ImportWeights {
         }
         if self.lora == Lora::Keep {
             if sources.iter().all(|source| source.adapter.is_none()) {
-                return Err("--lora keep: there is no adapter among the sources".into());
+                return Err("--lora keep: no source is an adapter; give one".into());
             }
             keep_adapters(&mut sources, &mut config)?;
         }
@@ -134,7 +134,7 @@ impl ImportWeights {
     }
 }
 
-/// What a source is on this machine, fetched if it lies elsewhere.
+/// The local path of a source, fetched first if it is remote.
 pub(super) fn local(source: &str) -> Result<String, Box<dyn std::error::Error>> {
     let (part, place) = match source.split_once('=') {
         Some((part, place)) => (format!("{part}="), place),

@@ -36,7 +36,7 @@ pub struct Infer {
     /// The question.
     #[arg(long, default_value = "")]
     ask: String,
-    /// What kind of answer: vqa, detection, segmentation, grounding_detection,
+    /// The kind of answer: vqa, detection, segmentation, grounding_detection,
     /// grounding_segmentation, gcg_detection, gcg_segmentation, keypoint_detection,
     /// grounding_keypoints, depth, mixed.
     #[arg(long, default_value = "vqa")]
@@ -50,34 +50,34 @@ pub struct Infer {
     /// A line: corners x,y in px, separated by spaces.
     #[arg(long, value_name = "X,Y X,Y ...")]
     scribble: Vec<String>,
-    /// A picture of the same size whose bright or opaque pixels are meant.
+    /// A mask: a picture of the same size; its bright or opaque pixels are the prompt.
     #[arg(long, value_name = "PNG")]
     mask: Vec<PathBuf>,
     /// Where to draw the answer.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Folder of a package; the embedded model when absent.
+    /// Folder of a package; the embedded model by default.
     #[arg(long)]
     model: Option<PathBuf>,
     /// Print the events, one JSON object per line.
     #[arg(long)]
     json: bool,
-    /// Let the model write what it likes, also what does not parse.
+    /// Let the model write freely; the answer may then not parse.
     #[arg(long)]
     unconstrained: bool,
-    /// Most tokens of the answer.
+    /// The largest number of tokens in the answer.
     #[arg(long, default_value_t = 192)]
     budget: usize,
-    /// 0 takes the best token each time.
+    /// Sampling temperature; 0 always takes the best token.
     #[arg(long, default_value_t = 0.0)]
     temperature: f32,
-    /// Sample from the best k tokens; 0 from all.
+    /// Sample from the k best tokens; 0 means all.
     #[arg(long, default_value_t = 0)]
     top_k: usize,
     /// Sample from the best tokens that reach this probability together.
     #[arg(long, default_value_t = 1.0)]
     top_p: f32,
-    /// Start of the random numbers.
+    /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -95,7 +95,7 @@ impl Infer {
         if let Some(question) = &self.text_only {
             return self.text_only(question);
         }
-        let path = self.picture.as_deref().ok_or("no picture given")?;
+        let path = self.picture.as_deref().ok_or("no picture given; name a file")?;
         let picture = read_picture(path)?;
         let prompts = self.prompts(&picture)?;
         let text = match (self.ask.trim(), prompts.len()) {
@@ -136,7 +136,7 @@ impl Infer {
         Ok(())
     }
 
-    /// The model that was asked for, and a word of warning.
+    /// The model that was asked for, with a warning about its limits.
     fn session(&self) -> Result<Session, Box<dyn std::error::Error>> {
         let device = Device::flex();
         if self.preset == Some(Preset::Photo) {

@@ -13,16 +13,16 @@ pub struct Inspect {
     /// A file of weights, a folder with them, or a package.
     #[arg(required_unless_present_any = ["preset", "config"])]
     path: Option<PathBuf>,
-    /// A preset instead, by its name.
+    /// Name of a preset, instead of a path.
     #[arg(long, conflicts_with_all = ["path", "config"])]
     preset: Option<String>,
-    /// A configuration file instead.
+    /// A configuration file, instead of a path.
     #[arg(long, conflicts_with = "path")]
     config: Option<PathBuf>,
     /// List every tensor.
     #[arg(long)]
     all: bool,
-    /// Read the files and print their sha-256; of a package, hold them against the manifest's.
+    /// Read the files and print their sha-256; for a package, compare them with the manifest.
     #[arg(long)]
     hash: bool,
 }

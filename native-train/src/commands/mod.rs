@@ -37,15 +37,15 @@ enum Command {
     Infer(infer::Infer),
     /// Generate scenes with records, or a page to look at.
     Scenes(scenes::Scenes),
-    /// Check records, make them of photos, or look at them.
+    /// Check records, build them from photos, or preview them.
     Data(data::Data),
     /// Train a model from a configuration file.
     Train(train::Train),
     /// Score a package on held-out scenes or on records.
     Eval(eval::Eval),
-    /// Make a package of a run.
+    /// Export a run as a package.
     Export(export::Export),
-    /// Make a package of published weights.
+    /// Import published weights as a package.
     Import(import::ImportWeights),
     /// Print what a checkpoint, a package or a preset holds.
     Inspect(inspect::Inspect),
@@ -57,7 +57,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// Whatever the command failed on.
+    /// When the command fails.
     pub fn run(self) -> Outcome {
         match self.command {
             Command::Infer(command) => command.run(),
@@ -124,12 +124,12 @@ fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
     path
 }
 
-/// A bar for long work; silent where nobody looks.
+/// A progress bar for long work; silent when the output is not a terminal.
 fn bar(length: u64, what: &'static str) -> ProgressBar {
     styled(length, "{msg} {bar:30} {pos}/{len} {eta} left").with_message(what)
 }
 
-/// A bar for bytes that come or go.
+/// A progress bar for bytes read or written.
 fn bytes_bar(length: u64) -> ProgressBar {
     styled(length, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
 }

@@ -25,7 +25,7 @@ pub struct Scenes {
     /// Draw all classes of the world instead of those the embedded model knows.
     #[arg(long)]
     whole_world: bool,
-    /// Draw from the training side of the border instead of the held-out side.
+    /// Draw training scenes instead of held-out ones.
     #[arg(long)]
     train: bool,
     /// Write pictures and `records.jsonl`, one question per record, into this folder.

@@ -47,13 +47,13 @@ pub struct Train {
     /// (`instances.json` and `images/`), or a folder of such folders.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Where the maps of frozen towers are kept; without it they are made each time.
+    /// Folder that caches the maps of frozen towers; without it they are computed each time.
     #[arg(long)]
     cache: Option<PathBuf>,
-    /// Most that they may take, in GiB.
+    /// Largest size of that cache, in GiB.
     #[arg(long, default_value_t = 16)]
     cache_gb: u64,
-    /// Stop before the language model joins in.
+    /// Stop after the first stage, before the language model is trained.
     #[arg(long)]
     sight_only: bool,
 }
@@ -71,7 +71,7 @@ impl Compute {
     /// The device.
     ///
     /// # Errors
-    /// When the program was built without it.
+    /// When the program was built without the device.
     pub fn device(self) -> Result<Device, String> {
         match self {
             Compute::Cpu => Ok(Device::flex()),
@@ -161,7 +161,7 @@ impl Train {
     ) -> Outcome {
         let folder = self.data.as_ref();
         let folder =
-            folder.ok_or("the configuration asks for photos; name their folder: --data")?;
+            folder.ok_or("the configuration asks for photos; name their folder with --data")?;
         let collection = Collection::open(folder)?;
         for fault in &collection.faults {
             eprintln!("left out: {fault}");

@@ -34,20 +34,20 @@ pub struct Checkpoint {
 /// Why a checkpoint cannot be written or read.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// A file.
+    /// A file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// A file's content.
-    #[error("{path}: {problem}; remove the folder to go on from an earlier checkpoint")]
+    /// A file's content is damaged or belongs to another run.
+    #[error("{path}: {problem}; remove the folder to resume from an earlier checkpoint")]
     Content {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// What is wrong.
+        /// What is wrong with the content.
         problem: String,
     },
 }

@@ -172,28 +172,28 @@ impl PartWeights {
 /// Why a configuration file cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigFileError {
-    /// The file.
+    /// The file cannot be read.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// Its text.
+    /// The file is not TOML, or a key or value is wrong.
     #[error("{path}: {problem}")]
     Text {
-        /// Which.
+        /// The file's path.
         path: String,
         /// What is wrong, with line and key.
         problem: String,
     },
-    /// Its model.
+    /// The model's settings don't fit together.
     #[error("{path}: model.{source}")]
     Model {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// What does not fit.
+        /// Which setting is wrong.
         source: ModelConfigError,
     },
 }

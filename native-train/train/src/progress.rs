@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Instant;
 use thiserror::Error;
 
-/// The log of a run that cannot be written.
+/// The log of a run cannot be written.
 #[derive(Debug, Error)]
 #[error("{path}: {source}; check free space and permissions")]
 pub struct LogError {
     /// The file.
     path: String,
-    /// The system's reason.
+    /// The underlying I/O error.
     source: std::io::Error,
 }
 

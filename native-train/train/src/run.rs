@@ -17,21 +17,21 @@ use thiserror::Error;
 /// Why a run ended early.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// A checkpoint.
+    /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Data or loss of a step.
+    /// A step's data or loss cannot be computed.
     #[error("step {step}: {problem}")]
     Step {
-        /// Which.
+        /// The step's number.
         step: usize,
-        /// What is wrong.
+        /// What is wrong, in words.
         problem: String,
     },
-    /// The optimiser's settings.
+    /// The optimiser's settings are wrong.
     #[error("train.optim: {0}")]
     Optim(String),
-    /// Losses or gradients were no numbers for many steps.
+    /// Too many steps in a row had no finite gradient.
     #[error("step {step}: {skipped} steps in a row gave no finite gradient; lower train.optim.lr")]
     Diverged {
         /// Last step.
@@ -39,7 +39,7 @@ pub enum RunError {
         /// Steps skipped in a row.
         skipped: usize,
     },
-    /// The log.
+    /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
 }

@@ -71,7 +71,7 @@ impl FrozenTowers {
     /// are not there yet.
     ///
     /// # Errors
-    /// When the picture cannot be had or its size is out of bounds.
+    /// When the picture cannot be read or its size is out of bounds.
     pub fn look(
         &self,
         id: &str,

@@ -13,40 +13,40 @@ use refvlm_model::triplet::{TokenError, Tokenizer};
 use std::path::Path;
 use thiserror::Error;
 
-/// Why there is no answer.
+/// Why the language model cannot answer.
 #[derive(Debug, Error)]
 pub enum ChatError {
-    /// The file.
+    /// The checkpoint cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The sizes.
+    /// The language model's sizes are wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Another architecture.
-    #[error("the checkpoint is of architecture `{0}`; a Llama is needed")]
+    /// The checkpoint has another architecture than Llama.
+    #[error("the checkpoint's architecture is `{0}`; only Llama is supported")]
     Architecture(String),
-    /// The weights.
+    /// The weights cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The vocabulary.
+    /// The vocabulary cannot be read.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
-    /// A token.
+    /// The text cannot be encoded as tokens.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The question spells out a token that is none of a person's.
-    #[error("the question holds {0}, which has a meaning for the model; write it differently")]
+    /// The question contains a reserved token.
+    #[error("the question contains the reserved token {0}; write it differently")]
     Reserved(String),
-    /// The language model.
+    /// The forward pass failed.
     #[error(transparent)]
     Language(#[from] LlamaError),
-    /// The choice of a token.
+    /// No token can be chosen.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
-    /// Whoever reads the answer.
+    /// The answer cannot be written out.
     #[error("the answer cannot be written: {0}")]
     Output(#[from] std::io::Error),
-    /// The device.
+    /// Reading from the device failed.
     #[error("the device failed: {0}")]
     Device(String),
 }
@@ -80,7 +80,7 @@ impl Chat {
     /// message included.
     ///
     /// # Errors
-    /// When the question is too long or spells out a special token.
+    /// When the question is too long or contains a reserved token.
     pub fn prompt(&self, question: &str) -> Result<Vec<u32>, ChatError> {
         if let Some(token) = self.tokenizer.reserved_in(question) {
             return Err(ChatError::Reserved(token.into()));

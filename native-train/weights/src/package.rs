@@ -49,47 +49,47 @@ pub struct Package {
 /// Why a package cannot be used.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// A file.
+    /// A file cannot be read.
     #[error("{path}: {source}; a package is a folder that `refvlm export` made")]
     File {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// A file beyond every bound.
-    #[error("{path}: {bytes} bytes are no part of a package")]
+    /// A file is too large.
+    #[error("{path}: {bytes} bytes are too many for a file of a package; export the package again")]
     Large {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Its size.
+        /// The file's length.
         bytes: u64,
     },
-    /// The package.
+    /// The package is damaged or incomplete.
     #[error("{path}: {source}")]
     Package {
-        /// Which.
+        /// Path of the package.
         path: String,
-        /// What is wrong.
+        /// What is wrong with the package.
         source: PackageError,
     },
-    /// The configuration in the manifest.
+    /// The manifest's configuration is wrong.
     #[error("{path}: config: {problem}")]
     Config {
-        /// Which.
+        /// The manifest's path.
         path: String,
-        /// What is wrong.
+        /// What is wrong with the configuration.
         problem: String,
     },
-    /// The vocabulary.
+    /// The vocabulary cannot be used.
     #[error("{path}: {source}")]
     Tokenizer {
-        /// Which.
+        /// The vocabulary's path.
         path: String,
-        /// What is wrong.
+        /// What is wrong with the vocabulary.
         source: TokenError,
     },
-    /// Parts that do not belong together.
+    /// The parts of the package don't fit together.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }

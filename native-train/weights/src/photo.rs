@@ -30,22 +30,22 @@ const UNTRAINED: [&str; 6] = [
 /// Why the preset cannot be built.
 #[derive(Debug, Error)]
 pub enum PhotoError {
-    /// The configuration.
+    /// The configuration cannot be read.
     #[error(transparent)]
     Preset(#[from] PresetError),
-    /// Its parts do not belong together.
+    /// The parts of the configuration don't fit together.
     #[error("configs/photo.toml: {0}")]
     Config(#[from] ModelConfigError),
-    /// The weights.
+    /// The weights cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The vocabulary.
+    /// The vocabulary cannot be read.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
-    /// A token.
+    /// The vocabulary lacks a token that the model needs.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The session.
+    /// The session cannot be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }

@@ -19,29 +19,29 @@ struct File {
     model: ModelConfig,
 }
 
-/// Why there is no configuration.
+/// Why a configuration cannot be read.
 #[derive(Debug, Error)]
 pub enum PresetError {
-    /// A name that isn't one.
-    #[error("there is no preset `{name}`; there are {}", names().join(", "))]
+    /// No preset has this name.
+    #[error("there is no preset `{name}`; choose one of {}", names().join(", "))]
     Unknown {
-        /// The name.
+        /// The name given.
         name: String,
     },
-    /// A file that can't be read.
+    /// The file cannot be read.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// A file that is no configuration.
+    /// The file is not a configuration.
     #[error("{path}: {source}")]
     Toml {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// What is wrong.
+        /// The parser's message, with line and column.
         source: Box<toml::de::Error>,
     },
 }
@@ -54,7 +54,7 @@ pub fn names() -> Vec<&'static str> {
 /// The model of a preset.
 ///
 /// # Errors
-/// When there is none of that name.
+/// When no preset has that name.
 pub fn preset(name: &str) -> Result<ModelConfig, PresetError> {
     let (_, text) = PRESETS
         .iter()

@@ -29,47 +29,47 @@ const MAX_PIECE_BYTES: usize = 1024;
 /// Merges; the largest published vocabularies have half as many.
 const MAX_MERGES: usize = 1 << 20;
 
-/// Why a vocabulary cannot be taken over.
+/// Why a vocabulary cannot be converted.
 #[derive(Debug, Error)]
 pub enum VocabularyError {
-    /// A file.
-    #[error("{path}: {source}")]
+    /// The file cannot be read.
+    #[error("{path}: {source}; check the path and its permissions")]
     File {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// A GGUF file.
+    /// The GGUF file cannot be read.
     #[error(transparent)]
     Gguf(#[from] CheckpointError),
-    /// The bytes are no message of the kind expected.
-    #[error("{place}: {problem}; this is no complete tokenizer.model, copy it again")]
+    /// The bytes are not the message expected.
+    #[error("{place}: {problem}; tokenizer.model is incomplete or damaged, copy it again")]
     Damaged {
-        /// Where in the file.
+        /// The place in the file.
         place: &'static str,
-        /// What is wrong.
+        /// What is wrong there.
         problem: String,
     },
-    /// More of something than any vocabulary has.
+    /// A count or length is larger than in any vocabulary.
     #[error("vocabulary: {what} {found} exceeds the limit of {limit}")]
     TooLarge {
-        /// Of what.
+        /// What is counted or measured.
         what: &'static str,
-        /// How much.
+        /// The number found.
         found: usize,
-        /// How much is accepted.
+        /// The largest number accepted.
         limit: usize,
     },
-    /// A token that stands twice.
-    #[error("vocabulary: token {0:?} stands twice; the file is damaged")]
+    /// A token occurs twice.
+    #[error("vocabulary: token {0:?} occurs twice; the file is damaged")]
     Twice(String),
-    /// A kind of vocabulary that is not known here.
+    /// The kind of vocabulary is not supported.
     #[error("vocabulary: {what} is not supported; {remedy}")]
     Unsupported {
-        /// What.
+        /// The feature that is not supported.
         what: String,
-        /// What would do.
+        /// What helps.
         remedy: &'static str,
     },
 }
@@ -133,7 +133,7 @@ fn check(what: &'static str, found: usize, limit: usize) -> Result<(), Vocabular
     if found > limit { Err(VocabularyError::TooLarge { what, found, limit }) } else { Ok(()) }
 }
 
-/// Sizes are sane and no token stands twice; returns the ids by text.
+/// Checks that sizes are sane and no token occurs twice; returns the ids by text.
 fn ids<'a>(pieces: &[Piece<'a>]) -> Result<HashMap<&'a str, u32>, VocabularyError> {
     check("tokens", pieces.len(), MAX_TOKENS)?;
     let mut ids = HashMap::with_capacity(pieces.len());

@@ -30,7 +30,7 @@ pub fn files_in(folder: &Path) -> Fallible<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file or a whole folder; nothing happens where there is none.
+/// A file or a whole folder; nothing happens when it does not exist.
 pub fn copy(from: &Path, to: &Path) -> Fallible<()> {
     if from.is_dir() {
         for file in files_in(from)? {

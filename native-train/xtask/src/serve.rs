@@ -19,7 +19,7 @@ pub fn serve(folder: &Path) -> Fallible<()> {
     println!("\nhttp://{address}/  (Ctrl-C ends)");
     for stream in listener.incoming().flatten() {
         let folder = folder.to_path_buf();
-        // A browser that goes away in the middle is no error of ours.
+        // A browser that closes the connection is not an error.
         std::thread::spawn(move || answer(&folder, stream).ok());
     }
     Ok(())

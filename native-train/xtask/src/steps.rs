@@ -168,7 +168,7 @@ fn browser(workspace: &Workspace) -> Fallible<Outcome> {
         Ok(Some(script)) => drop(command.env("REFVLM_AXE", script)),
         // The test says that it was skipped.
         Ok(None) => {}
-        Err(error) => println!("axe-core cannot be had: {error}"),
+        Err(error) => println!("axe-core cannot be installed: {error}"),
     }
     succeed(&mut command)?;
     Ok(Outcome::Passed)

@@ -102,7 +102,7 @@ pub fn own() -> Tokenizer {
     Tokenizer::from_json(&own_json()).unwrap()
 }
 
-/// A byte-level vocabulary as pretrained models have it: none of the fixed pieces, and brackets
+/// A byte-level vocabulary as pretrained models have it: no fixed pieces, and brackets
 /// that are joined to what follows them.
 pub fn bare() -> Tokenizer {
     let mut json: Value = serde_json::from_slice(&own_json()).unwrap();

@@ -4,12 +4,12 @@
 //! A message to the worker is a plain object, `postMessage({id, request}, ...)`; the picture's bytes
 //! travel in the same object beside it, as a transferred `ArrayBuffer` named `rgba`. Back comes
 //! `{id, last, reply}`, where `reply` is the JSON text of a [`Reply`]: the engine writes it, and
-//! whoever asked reads it, without objects in between. Beside it travel `rgba` and `depth` of a
+//! the page reads it, without objects in between. Beside it travel `rgba` and `depth` of a
 //! scene.
 //!
 //! **Ids** are chosen by the page and never used twice. Every reply to a request has its id, and
 //! each request but `abort` gets exactly one reply whose `last` is true. The worker says so, since
-//! it knows; nobody has to conclude it from the reply.
+//! it knows; the page need not work it out from the reply.
 //!
 //! **The model is lost** with a failure whose [`Failure::lost`] says so; the worker is of no use
 //! then. So is one that says nothing for [`SILENCE_S`] although it was asked something.

@@ -4,7 +4,7 @@
 ///
 /// `sizes` are the triplets' sizes, `cost(prediction, target)` is asked inside triplets of at
 /// least two only, with indices over the whole batch. The answer holds the target of each
-/// prediction. A triplet with a cost that is no number keeps its order: the loss then shows the
+/// prediction. A triplet with a cost that is not finite keeps its order: the loss then shows the
 /// fault, the matcher must not hide it.
 pub fn match_groups(sizes: &[usize], cost: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     let mut targets = Vec::with_capacity(sizes.iter().sum());

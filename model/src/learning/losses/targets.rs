@@ -88,10 +88,10 @@ pub struct DenseTargets<'a> {
     pub rows: &'a [Vec<DenseTarget>],
 }
 
-/// Why targets can't be used.
+/// Why targets cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TargetError {
-    /// A map has another number of cells than its size says.
+    /// The number of cells does not match the label size.
     #[error(
         "target {index} of picture {row}: {what} has {got} cells instead of {want}; rasterise it \
          at the label size"
@@ -101,7 +101,7 @@ pub enum TargetError {
         row: usize,
         /// Target of the picture.
         index: usize,
-        /// Which map.
+        /// Which map it is.
         what: &'static str,
         /// Cells it has.
         got: usize,

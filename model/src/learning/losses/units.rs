@@ -300,7 +300,7 @@ pub fn depth_loss(
     let (n, cells) = (maps.len(), targets.size[0] * targets.size[1]);
     let (_, weight) = validity(&maps, cells, &device);
     let weight = weight * n as f64;
-    // An unknown depth may be stored as the logarithm of 0, and 0 times infinity is no number.
+    // An unknown depth may be stored as the logarithm of 0, and 0 times infinity is NaN.
     let known = |&value: &f32| if value.is_finite() { value } else { 0.0 };
     let labels = maps.iter().flat_map(|map| map.values.iter().map(known)).collect();
     let labels = tensor(labels, [n, cells], &device);

@@ -82,60 +82,60 @@ pub struct ReferenceTurn {
 /// Why a record is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// The JSON has another shape.
+    /// The JSON does not have the form of a record.
     #[error("not a record of the original: {0}")]
     Json(String),
-    /// A message of nobody.
+    /// The speaker is not system, human or gpt.
     #[error("message from '{0}'; messages come from system, human and gpt")]
     Speaker(String),
     /// Questions and answers do not alternate.
-    #[error("message {message}: every human message needs one gpt message behind it")]
+    #[error("message {message}: every human message must be followed by one gpt message")]
     Order {
-        /// Its index.
+        /// Index of the message.
         message: usize,
     },
     /// Task entries and turns differ in number.
     #[error("{turns} turns but {tasks} task entries; the system message needs one per turn")]
     Turns {
-        /// Turns.
+        /// How many turns there are.
         turns: usize,
-        /// Task entries.
+        /// How many task entries there are.
         tasks: usize,
     },
-    /// A task with more than one unit.
+    /// A task declares more than one unit.
     #[error("task {0} declares several units; the original's tasks have one")]
     Units(String),
-    /// An unknown unit, element or placeholder.
+    /// A unit, element or placeholder is unknown.
     #[error("unknown {what} '{name}'")]
     Unknown {
-        /// What it should be.
+        /// What was expected: unit, element or placeholder.
         what: &'static str,
-        /// What it is.
+        /// The name found.
         name: String,
     },
-    /// Placeholders and targets differ in number.
+    /// The numbers of placeholders and targets differ.
     #[error("{found} {placeholder} in the text, {given} in {place}")]
     Count {
         /// The placeholder.
         placeholder: &'static str,
-        /// In the text.
+        /// How many the text has.
         found: usize,
-        /// In the sequence.
+        /// How many the sequence has.
         given: usize,
         /// Which sequence or group.
         place: String,
     },
-    /// An index that no target has.
+    /// An index points beyond the list of targets.
     #[error("{list}[{index}], but the record has {count}")]
     Index {
-        /// List of targets.
+        /// Name of the list.
         list: &'static str,
         /// The index.
         index: i64,
         /// How many there are.
         count: usize,
     },
-    /// A phrase mark without its partner.
+    /// A phrase mark is not closed or not opened.
     #[error("phrase mark without its partner near '{0}'")]
     Phrase(String),
     /// Placeholders that do not belong to exactly one phrase.
@@ -143,7 +143,7 @@ pub enum ReferenceError {
     Targets {
         /// Words of the phrase.
         phrase: String,
-        /// What is wrong.
+        /// What is wrong with its placeholders.
         problem: &'static str,
     },
 }
@@ -189,7 +189,7 @@ impl Message {
         match &self.value {
             Value::Null => Ok(""),
             Value::String(text) => Ok(text),
-            _ => Err(ReferenceError::Json(format!("the value from {} is no text", self.from))),
+            _ => Err(ReferenceError::Json(format!("the value from {} is not text", self.from))),
         }
     }
 

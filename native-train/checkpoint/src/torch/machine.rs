@@ -152,7 +152,7 @@ impl Machine<'_, '_> {
                             let (module, name) = (module.clone(), name.clone());
                             self.global(&module, &name)?;
                         }
-                        _ => return Err(self.wrong("a name that is no text")),
+                        _ => return Err(self.wrong("a name that is not text")),
                     }
                 }
                 op::BINPERSID => self.storage()?,
@@ -233,7 +233,7 @@ impl Machine<'_, '_> {
     }
 
     fn text(&mut self, length: u64) -> Result<(), CheckpointError> {
-        // Old pickles hold bytes that are no text; none of them is a name.
+        // Old pickles hold bytes that are not text; they are never names.
         let text = String::from_utf8(self.bytes(length)?);
         self.push(text.map_or(Value::Other, |text| Value::Text(text.into())))
     }
@@ -305,7 +305,7 @@ impl Machine<'_, '_> {
     fn extend(&mut self, more: &[Id]) -> Result<(), CheckpointError> {
         match self.top() {
             Some(Value::Sequence(items)) => items.extend(more),
-            _ => return Err(self.wrong("items for something that is no list")),
+            _ => return Err(self.wrong("items for something other than a list")),
         }
         Ok(())
     }
@@ -354,7 +354,8 @@ impl Machine<'_, '_> {
     fn storage(&mut self) -> Result<(), CheckpointError> {
         let id = self.pop()?;
         let storage = self.pickle.storage(id);
-        let storage = storage.ok_or_else(|| self.wrong("a reference that is no storage"))?;
+        let storage =
+            storage.ok_or_else(|| self.wrong("a reference to something other than a storage"))?;
         let whole = |&part: &Id| matches!(self.pickle.get(part), Value::Other);
         if let Value::Sequence(items) = self.pickle.get(id)
             && !items.iter().skip(5).all(whole)
@@ -381,7 +382,7 @@ impl Machine<'_, '_> {
             (Global::Namespace, _) => Value::Other,
             (Global::Size, &[sizes]) => match self.pickle.get(sizes) {
                 Value::Sequence(items) if items.len() <= MAX_AXES => Value::Sequence(items.clone()),
-                _ => return Err(self.wrong("a size that is no list of a few numbers")),
+                _ => return Err(self.wrong("a size that is not a short list of numbers")),
             },
             (Global::Rebuild, &[storage, first, shape, strides, ..]) => {
                 Value::Tensor([storage, first, shape, strides])
@@ -408,7 +409,8 @@ impl Machine<'_, '_> {
             _ => None,
         };
         let entries = pairs.and_then(|pairs| pairs.iter().map(pair).collect());
-        let entries = entries.ok_or_else(|| self.wrong("a dictionary of what is no list of pairs"));
+        let entries =
+            entries.ok_or_else(|| self.wrong("a dictionary made of something other than pairs"));
         Ok(Value::Dictionary(entries?))
     }
 

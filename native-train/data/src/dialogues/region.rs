@@ -48,7 +48,7 @@ pub(super) fn question(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> 
     Some(spoken(draft.ask(Family::RegionIs, &values, rng), answer.into()))
 }
 
-/// A noun that nobody would use for the thing, nor for what lies on it or behind it.
+/// A noun that does not fit the thing, nor what lies on it or behind it.
 fn other<'a>(draft: &Draft<'a>, index: usize, rng: &mut ChaCha8Rng) -> Option<&'a str> {
     let thing = draft.thing(index)?;
     let near: Vec<&Thing> =

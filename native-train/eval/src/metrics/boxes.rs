@@ -15,7 +15,7 @@ pub fn box_iou(a: [f32; 4], b: [f32; 4]) -> f32 {
 }
 
 /// One-to-one pairs `(found, true)` by descending similarity, none below `least`. Ties go to the
-/// earlier found, then the earlier true one. Pairs for which `similarity` is none never match.
+/// earlier found, then the earlier true one. Pairs without a `similarity` never match.
 pub fn match_greedily(
     found: usize,
     truth: usize,
@@ -83,7 +83,7 @@ impl Counts {
     }
 }
 
-/// A share; none of nothing.
+/// A share; `None` when the whole is 0.
 pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -28,7 +28,7 @@ impl PromptKind {
     pub const NO_BOX: [PromptKind; 3] = [PromptKind::Point, PromptKind::Scribble, PromptKind::Mask];
 }
 
-/// A prompt on the visible pixels of `object`; none when there are none.
+/// A prompt on the visible pixels of `object`; `None` when no pixel is visible.
 pub(super) fn draw(kind: PromptKind, object: &Object, rng: &mut ChaCha8Rng) -> Option<Prompt> {
     let mask = &object.mask;
     match kind {

@@ -89,7 +89,7 @@ impl Hub {
     /// `$HF_ENDPOINT`, else `huggingface.co`, and the user's cache.
     ///
     /// # Errors
-    /// When the first is no URL, or no cache folder is known.
+    /// When HF_ENDPOINT is not a URL, or no cache folder is known.
     pub fn from_env() -> Result<Self, FetchError> {
         let base = std::env::var("HF_ENDPOINT").unwrap_or_default();
         let base = if base.is_empty() { "https://huggingface.co".into() } else { base };
@@ -110,7 +110,7 @@ impl Hub {
     /// the cache doesn't have is fetched; large files are checked by their sha-256.
     ///
     /// # Errors
-    /// When something can't be had; a part that was fetched stays and is gone on with next time.
+    /// When something cannot be fetched; a partial download is kept and resumed next time.
     pub fn fetch(
         &self,
         snapshot: &Snapshot,

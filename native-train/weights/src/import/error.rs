@@ -10,30 +10,30 @@ use thiserror::Error;
 /// Why nothing was imported.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// A file of weights.
+    /// A file of weights cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The configuration of the model.
+    /// The model's configuration cannot be read.
     #[error(transparent)]
     Preset(#[from] PresetError),
-    /// Its parts do not belong together.
+    /// The parts of the configuration don't fit together.
     #[error("the configuration: {0}")]
     Config(#[from] ModelConfigError),
-    /// A value that can't be stored.
+    /// A value cannot be stored.
     #[error(transparent)]
     Package(#[from] PackageError),
-    /// A file.
-    #[error("{path}: {source}")]
+    /// A file cannot be read or written.
+    #[error("{path}: {source}; check the path, its permissions and the free space")]
     File {
-        /// Which.
+        /// The file's path.
         path: String,
-        /// Cause.
+        /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// Weights of something that is no part of the model.
+    /// The keys belong to no known part of the model.
     #[error(
-        "{place}: its keys are of no model that is known ({} and others); \
-         name the part it is as PART=PATH, such as llm=PATH", keys.join(", ")
+        "{place}: unknown keys ({} and others); \
+             say which part of the model they are with PART=PATH, such as llm=PATH", keys.join(", ")
     )]
     Layout {
         /// The file or folder.
@@ -41,33 +41,33 @@ pub enum ImportError {
         /// Some of the keys.
         keys: Vec<String>,
     },
-    /// A second adapter of the same weights.
+    /// Two adapters change the same weights.
     #[error(
-        "{place}: {first} changes the same weights; merge that one alone, \
-         `refvlm export --layout huggingface` the package, and import the result with this one"
+        "{place}: {first} changes the same weights; merge {first} alone, export the package with \
+             `refvlm export --layout huggingface`, and import the result with this adapter"
     )]
     Adapters {
-        /// The second.
+        /// Path of the second adapter.
         place: String,
-        /// The first.
+        /// Path of the first adapter.
         first: String,
     },
-    /// Keys that don't match; nothing is written then.
+    /// The keys don't match; nothing is written.
     #[error("{0}")]
     Keys(Ledger),
-    /// Settings that shapes can't show and that change what the weights mean.
+    /// A setting that changes the weights' meaning, but not their shapes, differs.
     #[error(
-        "{place}: {field} is {found}, in the model's configuration {expected}; \
-         correct the configuration or take other weights"
+        "{place}: {field} is {found}, but {expected} in the model's configuration; \
+             correct the configuration or take other weights"
     )]
     Setting {
-        /// Whose setting.
+        /// The file or folder with the setting.
         place: String,
-        /// Its name.
+        /// Name of the setting.
         field: &'static str,
-        /// There.
+        /// Its value in the file.
         found: String,
-        /// Here.
+        /// Its value in the model's configuration.
         expected: String,
     },
 }

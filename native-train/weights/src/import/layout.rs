@@ -146,7 +146,7 @@ impl Names {
         Self { style: Style::Adapter, strip: "", prefix: prefix.into() }
     }
 
-    /// By the keys; none when they are of nothing that is known.
+    /// Recognised by the keys; `None` when they are unknown.
     pub fn detect(checkpoint: &Checkpoint) -> Option<Self> {
         if is_llama(checkpoint) {
             let prefix = "llm.".into();

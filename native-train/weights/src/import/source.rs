@@ -32,7 +32,7 @@ pub struct Source {
 /// the reference's layout with a folder for each part.
 ///
 /// # Errors
-/// When a file can't be read, or its keys are of nothing that is known.
+/// When a file can't be read, or its keys are unknown.
 pub fn open(argument: &str) -> Result<Vec<Source>, ImportError> {
     let part = argument.split_once('=').filter(|(part, _)| is_part(part));
     if let Some((part, path)) = part {

@@ -16,7 +16,7 @@ pub(super) fn check(table: &[u8]) -> Result<(), &'static str> {
     let (length, rest) = table.split_first_chunk::<4>().ok_or("too short")?;
     let length = u32::from_le_bytes(*length) as usize;
     let (trie, texts) = rest.split_at_checked(length).ok_or("its trie is cut off")?;
-    let texts = std::str::from_utf8(texts).map_err(|_| "its replacements are no UTF-8")?;
+    let texts = std::str::from_utf8(texts).map_err(|_| "its replacements are not UTF-8")?;
     let (units, odd) = trie.as_chunks::<4>();
     if units.is_empty() || !odd.is_empty() {
         return Err("its trie is cut off");
@@ -30,11 +30,11 @@ pub(super) fn check(table: &[u8]) -> Result<(), &'static str> {
         let origin = place ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6)) as usize;
         // Whatever byte comes, the unit it leads to is looked at.
         if origin | 0xFF >= units.len() {
-            return Err("its trie leads out of itself");
+            return Err("its trie points outside itself");
         }
         let ends = place != 0 && unit >> 8 & 1 == 1;
         if ends && !texts.is_char_boundary((units[origin] & 0x7FFF_FFFF) as usize) {
-            return Err("a replacement lies outside of it");
+            return Err("a replacement lies outside the table");
         }
         for byte in 1..=0xFF {
             let child = origin ^ byte;

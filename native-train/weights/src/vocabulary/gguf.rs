@@ -56,10 +56,10 @@ fn pieces(metadata: &Metadata, scored: bool) -> Result<Vec<Piece<'_>>, Vocabular
     let mut pieces = Vec::with_capacity(tokens.len());
     for (id, text) in tokens.iter().enumerate() {
         let kind = kinds.get(id).map_or(Some(Kind::Normal), |&kind| Kind::from_number(kind));
-        let kind = kind.ok_or_else(|| damaged(KINDS, "names a kind that is not known"))?;
+        let kind = kind.ok_or_else(|| damaged(KINDS, "names an unknown kind"))?;
         let score = scores.get(id).copied().unwrap_or_default() as f32;
         if !score.is_finite() {
-            return Err(damaged(SCORES, "holds what is no number").into());
+            return Err(damaged(SCORES, "holds a value that is not a number").into());
         }
         pieces.push(Piece { text, score, kind });
     }
@@ -78,7 +78,7 @@ fn byte_level(metadata: &Metadata, pieces: &[Piece<'_>]) -> Result<Vec<u8>, Voca
         Some([*ids.get(left)?, *ids.get(right)?])
     };
     let merges: Option<Vec<[u32; 2]>> = listed.iter().map(merge).collect();
-    let merges = merges.ok_or_else(|| damaged(MERGES, "joins what is no token"))?;
+    let merges = merges.ok_or_else(|| damaged(MERGES, "joins something that is not a token"))?;
     drop(ids);
     let pre = match metadata.get("tokenizer.ggml.pre") {
         None => "gpt-2",

@@ -33,7 +33,7 @@ struct Model<'a> {
 /// the model puts one before a text; so do the fast tokenizers of Hugging Face for Llama.
 ///
 /// # Errors
-/// When the bytes are no such model, or it is of a kind other than unigram and BPE.
+/// When the bytes are not a SentencePiece model, or its kind is neither unigram nor BPE.
 pub fn from_sentencepiece(bytes: &[u8]) -> Result<Vec<u8>, VocabularyError> {
     check("file of bytes", bytes.len(), MAX_FILE_BYTES)?;
     let model = parse(bytes)?;
@@ -148,11 +148,11 @@ fn piece(message: &[u8]) -> Result<Piece<'_>, VocabularyError> {
             (1, wire) => piece.text = wire.text().ok_or_else(|| damaged("no text"))?,
             (2, wire) => {
                 let score = wire.float().filter(|score| score.is_finite());
-                piece.score = score.ok_or_else(|| damaged("its score is no number"))?;
+                piece.score = score.ok_or_else(|| damaged("its score is not a number"))?;
             }
             (3, wire) => {
                 let kind = wire.number().and_then(Kind::from_number);
-                piece.kind = kind.ok_or_else(|| damaged("its kind is not known"))?;
+                piece.kind = kind.ok_or_else(|| damaged("its kind is unknown"))?;
             }
             _ => {}
         }
@@ -164,6 +164,6 @@ fn piece(message: &[u8]) -> Result<Piece<'_>, VocabularyError> {
 }
 
 fn number(place: &'static str, wire: Wire<'_>) -> Result<i64, VocabularyError> {
-    let problem = || VocabularyError::Damaged { place, problem: "it is no number".into() };
+    let problem = || VocabularyError::Damaged { place, problem: "it is not a number".into() };
     wire.number().ok_or_else(problem)
 }

@@ -104,7 +104,7 @@ fn the_vocabulary_is_checked_too_and_packages_without_its_hash_still_load() {
     let older = manifest.to_string().into_bytes();
     server.plan("models/scenes/refvlm.json", Fault::Replace(older), usize::MAX);
     assert_eq!(browser.get(LOAD, json!(null))["cached"], false);
-    // It is kept all the same; with the newer manifest its hash is its key.
+    // It is kept; with the newer manifest its hash is its key.
     assert_eq!(browser.get(LOAD, json!(null))["cached"], true);
     assert_eq!(server.requests("tokenizer.json"), [0]);
     server.reset();

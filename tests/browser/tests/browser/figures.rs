@@ -4,8 +4,8 @@ use crate::{IMPORT, blank};
 use refvlm_browser_tests::Server;
 use serde_json::{Value, json};
 
-/// How many times the aim may pass: the test guards against what makes everything slow, on machines
-/// that are busy with other things.
+/// A median may be this many times its aim: the test catches what makes everything slow, and the
+/// machine may be busy with other work.
 const BUSY: f64 = 10.0;
 
 /// The longest that the median should be, in seconds.

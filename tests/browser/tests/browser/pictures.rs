@@ -1,4 +1,4 @@
-//! Files that are no pictures, huge, animated or turned: what a person sees of them.
+//! Damaged, huge, animated and turned pictures, and other files: what the page shows.
 
 use crate::hands::{Hand, Mouse};
 use crate::known::Known;
@@ -17,13 +17,13 @@ fn what_is_no_picture_is_told_and_the_page_goes_on() {
     page.browser.shot("fault-picture");
     page.browser.click(".notice .x");
     page.choose("words.jpg", b"these are words, whatever the name says");
-    assert!(page.notice().starts_with("words.jpg is no picture this browser can read."));
+    assert!(page.notice().starts_with("words.jpg is not a picture this browser can read."));
     page.browser.click(".notice .x");
     let known = Known::find();
     let mut cut = known.png();
     cut.truncate(cut.len() / 2);
     page.choose("cut.png", &cut);
-    assert!(page.notice().starts_with("cut.png is no picture this browser can read."));
+    assert!(page.notice().starts_with("cut.png is not a picture this browser can read."));
     page.show("scene.png", &known.png(), known.size);
     // The next one does not take the place of a picture that is open.
     page.choose("nothing.png", b"");

@@ -39,7 +39,7 @@ fn a_damaged_download_is_told_and_tried_again_by_a_button() {
         page.browser
             .get("for (const name of await caches.keys()) await caches.delete(name);", json!(null));
     }
-    // A connection that breaks and goes on is nobody's business.
+    // A connection that breaks and resumes is not shown.
     server.reset();
     server.plan(SHARD, Fault::Drop(1_000_000), 2);
     page.browser.go(&server.url("index.html"));

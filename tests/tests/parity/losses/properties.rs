@@ -142,7 +142,7 @@ fn values_known_by_hand() {
     close(&values(text), &[8f32.ln()], 1e-6).unwrap();
     let none = Tensor::<1, Int>::from_ints([-100, -100], &device);
     assert_eq!(scalar(&cross_entropy(Tensor::ones([2, 8], &device), none)), 0.0);
-    // A factor of 2 on the whole map is no error of scale-free depth.
+    // A factor of 2 on the whole map costs nothing in scale-free depth.
     let depth = row(&[0.1, 1.5, -0.3]);
     let weight = row(&[1.0 / 3.0; 3]);
     let doubled = depth.clone() + 2f64.ln();

@@ -1,4 +1,4 @@
-//! The engine's worker, seen from the page: requests go in, replies come back to whoever asked.
+//! The engine's worker, seen from the page: requests go in, replies come back to the caller.
 
 use js_sys::{Array, ArrayBuffer, JSON, Reflect};
 use leptos::prelude::{TimeoutHandle, queue_microtask, set_timeout_with_handle, window};

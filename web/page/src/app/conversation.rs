@@ -36,7 +36,7 @@ impl Store {
                 Some(prompt) => prompts.push(prompt),
                 None => {
                     return self
-                        .fault(format!("Nothing is left of prompt {number}. Draw it anew."));
+                        .fault(format!("Nothing is left of prompt {number}. Draw it again."));
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Store {
         match request {
             Some(request) if self.turn_goes_on(id) => self.talk.running.set(Some((request, id))),
             Some(_) => {}
-            None => self.hear(id, Message::failed(super::client::crashed("there is no engine"))),
+            None => self.hear(id, Message::failed(super::client::crashed("no engine is running"))),
         }
     }
 

@@ -118,10 +118,10 @@ impl Icon {
     }
 }
 
-/// An icon; what it means is said by the control that holds it.
+/// Draws an icon. The control that holds it says what it means.
 #[component]
 pub fn Glyph(
-    /// Which.
+    /// The icon.
     #[prop(into)]
     icon: Signal<Icon>,
 ) -> impl IntoView {

@@ -12,7 +12,7 @@ use web_sys::{Blob, CanvasRenderingContext2d, HtmlCanvasElement, ImageBitmap, Im
 /// Longer sides are scaled down to this many px when a picture is opened: more than any model
 /// here looks at, and masks of this size still fit a phone's memory.
 const MOST_SIDE_PX: u32 = 2048;
-/// Larger files are no pictures that a page should decode.
+/// Larger files are refused.
 const MOST_BYTES: f64 = 256e6;
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
@@ -35,7 +35,7 @@ impl Picture {
     /// Decodes a file, upright; of an animation the first frame.
     ///
     /// # Errors
-    /// A sentence for the person, when this is no picture.
+    /// A sentence for the person when the file is not a picture.
     pub async fn decode(blob: &Blob, name: &str) -> Result<Self, String> {
         if blob.size() == 0.0 {
             return Err(format!("{name} is empty. Open another file."));
@@ -44,7 +44,7 @@ impl Picture {
             return Err(format!("{name} is larger than 256 MB. Open a smaller copy."));
         }
         let no_picture = |_| {
-            format!("{name} is no picture this browser can read. Open a PNG, JPEG, WebP or GIF.")
+            format!("{name} is not a picture this browser can read. Open a PNG, JPEG, WebP or GIF.")
         };
         let window = web_sys::window().ok_or("There is no window.")?;
         let promise = window.create_image_bitmap_with_blob(blob).map_err(no_picture)?;

@@ -76,11 +76,11 @@ impl Store {
             _ => {}
         });
         if sent.is_none() {
-            self.fault("The engine is not there to draw a scene. Load it again.".into());
+            self.fault("The engine cannot draw a scene: it is not loaded. Load it.".into());
         }
     }
 
-    /// Opens the first picture of what was dropped or pasted; false when there is none.
+    /// Opens the first picture of what was dropped or pasted; false when it holds no picture.
     pub fn open_transfer(self, data: Option<DataTransfer>) -> bool {
         let Some(files) = data.and_then(|data| data.files()) else { return false };
         let all: Vec<File> = (0..files.length()).filter_map(|at| files.get(at)).collect();

@@ -39,14 +39,14 @@ impl<T: Clone + PartialEq> History<T> {
         *self = Self { past: Vec::new(), now, future: Vec::new() };
     }
 
-    /// Goes back a step; false when there is none.
+    /// Goes back a step; false at the first step.
     pub fn undo(&mut self) -> bool {
         let Some(before) = self.past.pop() else { return false };
         self.future.push(std::mem::replace(&mut self.now, before));
         true
     }
 
-    /// Takes an undo back; false when there is none.
+    /// Takes an undo back; false when nothing was undone.
     pub fn redo(&mut self) -> bool {
         let Some(after) = self.future.pop() else { return false };
         self.past.push(std::mem::replace(&mut self.now, after));
