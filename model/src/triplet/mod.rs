@@ -22,8 +22,9 @@ mod tables;
 mod trie;
 
 pub use encode::{Encoded, RefTarget};
-pub use grammar::{Grammar, GrammarError, Limits, Next};
+pub use grammar::{Grammar, GrammarError, Next};
 pub use parser::{Event, Stream, Triplet, parse};
+pub use rules::Limits;
 pub use template::{
     AnswerPiece, Command, Exchange, ImagePlace, Reference, Rendered, Segment, Template,
     TemplateError, UnitWord,

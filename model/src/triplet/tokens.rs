@@ -287,7 +287,8 @@ impl Tokenizer {
     }
 
     pub(super) fn tables(&self) -> &Tables {
-        self.inner.tables.get_or_init(|| Tables::new(self))
+        let tables = || Tables::new(&self.inner.bytes, |id| self.is_added(id));
+        self.inner.tables.get_or_init(tables)
     }
 }
 
