@@ -8,8 +8,9 @@ use crate::input::{regions, stroke_maps, stroke_tensor};
 use crate::language::Sampler;
 use crate::refvlm::Sight;
 use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
-use crate::triplet::{Exchange, Grammar, Limits, Next};
+use crate::triplet::{Grammar, Limits, Next};
 use burn::tensor::{Tensor, TensorData};
+use refvlm_record::exchange::Exchange;
 use refvlm_record::{AskError, Unit};
 use std::collections::{HashMap, VecDeque};
 

@@ -78,9 +78,6 @@ pub enum TokenError {
         /// Size of the vocabulary.
         size: usize,
     },
-    /// Training a vocabulary failed.
-    #[error("vocabulary: {0}")]
-    Train(String),
 }
 
 /// Ids of the tokens with a meaning of their own.
