@@ -17,6 +17,8 @@ mod check;
 pub mod coco;
 pub mod depth;
 pub mod event;
+pub mod exchange;
+pub mod mention;
 mod outline;
 pub mod reading;
 pub mod ready;

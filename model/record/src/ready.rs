@@ -4,7 +4,7 @@
 //! against its wordings, so one that training does not hold has to say so here.
 
 use crate::Task;
-use crate::ask::marker;
+use crate::mention::marker;
 
 /// A ready-made question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

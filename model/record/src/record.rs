@@ -1,6 +1,6 @@
 //! The record itself, as it stands in a JSON line.
 
-use crate::ask::marker;
+use crate::mention::marker;
 use crate::rle::Rle;
 use crate::task::{Task, Unit};
 use serde::{Deserialize, Serialize};

@@ -2,12 +2,15 @@
 
 use super::units::{Asked, Context};
 use super::{Ask, EngineError, Row, Session, host};
-use crate::decoding::QueryMask;
+use crate::decoding::{PromptMaps, QueryMask};
 use crate::event::{Event, Finish, Stage, Timings};
+use crate::input::{regions, stroke_maps, stroke_tensor};
 use crate::language::Sampler;
+use crate::refvlm::Sight;
 use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
-use crate::triplet::{Grammar, Next};
-use burn::tensor::Tensor;
+use crate::triplet::{Grammar, Limits, Next};
+use burn::tensor::{Tensor, TensorData};
+use refvlm_record::exchange::Exchange;
 use refvlm_record::{AskError, Unit};
 use std::collections::{HashMap, VecDeque};
 
@@ -35,6 +38,62 @@ pub struct Answer<'s> {
     timings: Timings,
     start: f64,
     over: bool,
+}
+
+impl Session {
+    /// Asks about the picture. The answer is written as its events are taken; dropping it aborts.
+    ///
+    /// # Errors
+    /// When no picture is set, or question or prompts cannot be used.
+    pub fn ask(&mut self, ask: &Ask) -> Result<Answer<'_>, EngineError> {
+        let start = (self.clock)();
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let exchange = Exchange::ask(ask.task, ask.parts()?, true);
+        let regions = regions(&self.config, &ask.prompts, &seen.frame)?;
+        let strokes = stroke_maps(&self.config, &ask.prompts, &seen.frame)?;
+        let template = &self.config.template;
+        let mut ids = template.encode_prefix(&self.tokenizer, true)?;
+        let prompt = template.encode_prompt(&self.tokenizer, &exchange, true)?;
+        ids.extend(&prompt.ids);
+        let regions: Vec<_> = prompt
+            .prompts
+            .iter()
+            .filter_map(|&prompt| regions.get(prompt))
+            .map(|region| std::sync::Arc::new(region.clone()))
+            .collect();
+        let strokes = prompt.prompts.iter().filter_map(|&prompt| strokes.get(prompt));
+        let context = Context {
+            prompts: self.prompt_maps(&seen.sight, &regions, strokes.flatten().copied().collect()),
+            ..Context::default()
+        };
+        let rows = self.rows(&ids, &regions)?;
+        self.cache.check_room(0)?;
+        let room = self.cache.capacity().saturating_sub(rows.len());
+        let budget = ask.budget.min(room);
+        let grammar = ask.constrained.then(|| {
+            let limits = Limits { budget, ..Limits::default() };
+            Grammar::new(&self.tokenizer, ask.task.units(), template.cot, limits)
+        });
+        let grammar = grammar.transpose()?;
+        Ok(Answer::new(self, ask, rows, context, (grammar, budget), start))
+    }
+
+    /// What decoders are told of a question's prompts; none where there are none or no decoder is
+    /// told.
+    fn prompt_maps(
+        &self,
+        sight: &Sight,
+        regions: &[std::sync::Arc<Vec<f32>>],
+        strokes: Vec<f32>,
+    ) -> Option<PromptMaps> {
+        let count = regions.len();
+        let maps = stroke_tensor(strokes, count, &self.config, &self.device)?;
+        let side = self.config.selected_side(&self.config.prompt_features);
+        let regions = regions.iter().flat_map(|region| region.iter().copied()).collect();
+        let regions = TensorData::new::<f32, _>(regions, [count, side, side]);
+        let regions = Tensor::<3>::from_data(regions, &self.device);
+        Some(self.model.prompt_maps(maps, self.model.prompt_rows(sight, regions, &vec![0; count])))
+    }
 }
 
 impl<'s> Answer<'s> {

@@ -5,7 +5,8 @@ use crate::config::ModelConfig;
 use crate::image::{Frame, ImageError, Picture, share_of_cells};
 use crate::input::{InputError, Pixels, regions, stroke_maps};
 use crate::learning::losses::{DenseTarget, PoseTarget};
-use crate::triplet::{Encoded, Exchange, TemplateError, Tokenizer};
+use crate::triplet::{Encoded, TemplateError, Tokenizer};
+use refvlm_record::exchange::Exchange;
 use refvlm_record::{Mask, Record, RleError, Target, Unit};
 use thiserror::Error;
 

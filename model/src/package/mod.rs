@@ -17,6 +17,6 @@ mod writer;
 pub use encode::encode;
 pub use error::PackageError;
 pub use manifest::{Description, FileEntry, Manifest, Quantisation};
-pub use plan::{Plan, PlannedShard};
+pub use plan::{INDEX_FILE, MANIFEST_FILE, Plan, PlannedShard, SHARD_BYTES, TOKENIZER_FILE};
 pub use reader::Loader;
-pub use writer::{INDEX_FILE, MANIFEST_FILE, SHARD_BYTES, TOKENIZER_FILE, Writer};
+pub use writer::Writer;

@@ -4,9 +4,17 @@
 use super::encode::{Part, parts};
 use super::error::PackageError;
 use super::manifest::{Description, FileEntry, Manifest, Quantisation};
-use super::writer::TOKENIZER_FILE;
 use serde_json::json;
 use std::collections::BTreeMap;
+
+/// Name of the manifest within a package.
+pub const MANIFEST_FILE: &str = "refvlm.json";
+/// Name of the vocabulary within a package.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// Name of the index that Hugging Face's readers follow.
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
+/// What static hosts and browser caches take without trouble.
+pub const SHARD_BYTES: usize = 32 << 20;
 
 /// A shard to be written: header, then the tensors in order.
 #[derive(Debug, Clone)]

@@ -3,18 +3,9 @@
 use super::encode::encode;
 use super::error::PackageError;
 use super::manifest::{Description, FileEntry, Quantisation};
-use super::plan::Plan;
+use super::plan::{INDEX_FILE, MANIFEST_FILE, Plan, SHARD_BYTES, TOKENIZER_FILE};
 use burn::tensor::TensorData;
 use std::collections::HashSet;
-
-/// Name of the manifest within a package.
-pub const MANIFEST_FILE: &str = "refvlm.json";
-/// Name of the vocabulary within a package.
-pub const TOKENIZER_FILE: &str = "tokenizer.json";
-/// Name of the index that Hugging Face's readers follow.
-pub const INDEX_FILE: &str = "model.safetensors.index.json";
-/// What static hosts and browser caches take without trouble.
-pub const SHARD_BYTES: usize = 32 << 20;
 
 /// Collects tensors into shards.
 ///

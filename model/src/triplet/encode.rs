@@ -1,9 +1,8 @@
 //! Prompts and answers as ids, with what is learned of them and the targets behind them.
 
-use super::template::{
-    AnswerPiece, Exchange, Reference, Segment, Template, TemplateError, UnitWord,
-};
+use super::template::{Reference, Segment, Template, TemplateError};
 use super::tokens::{IMAGE, TokenError, Tokenizer, VISUAL_PROMPT};
+use refvlm_record::exchange::{AnswerPiece, Exchange, UnitWord};
 use refvlm_record::{QuestionPart, Unit};
 
 /// The target behind one `<REF>` of an encoded turn.

@@ -5,7 +5,7 @@
 //! stand between. No text can contain a reserved token, and a token is allowed only while the rest
 //! of the answer still fits the budget: every path ends, within the budget, in a text that parses.
 
-use super::rules::{Leaf, Rules};
+use super::rules::{Leaf, Limits, Rules};
 use super::tables::{continue_utf8, is_name, missing_bytes};
 use super::token_set::TokenSet;
 use super::tokens::{TokenError, Tokenizer};
@@ -18,21 +18,6 @@ use std::sync::Arc;
 const MAX_CONCEPT_BYTES: usize = 128;
 /// Largest number of targets that [`Limits`] may allow.
 const MAX_TARGETS: usize = 100;
-
-/// How long an answer may get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Most tokens, the one that ends the answer included.
-    pub budget: usize,
-    /// Most targets of one triplet, 1..=100.
-    pub targets: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { budget: 256, targets: 20 }
-    }
-}
 
 /// What may follow.
 #[derive(Debug, Clone, PartialEq, Eq)]

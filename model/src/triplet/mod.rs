@@ -3,30 +3,23 @@
 //! names every triplet to come.
 //!
 //! [`template`] writes it, [`encode`] turns it into ids and labels, [`grammar`] lets a decoder emit
-//! nothing else, [`parser`] reads it back, [`tokens`] knows its vocabulary, `train` makes one, and
-//! [`mod@reference`] reads the records of the original implementation.
+//! nothing else, [`parser`] reads it back, and [`tokens`] knows its vocabulary.
 
 pub mod encode;
 pub mod grammar;
 pub mod parser;
-pub mod reference;
 pub mod template;
 pub mod token_set;
 pub mod tokens;
-// Training a vocabulary is threaded, which a browser is not.
-#[cfg(not(target_family = "wasm"))]
-pub mod train;
 
 mod rules;
 mod tables;
 mod trie;
 
 pub use encode::{Encoded, RefTarget};
-pub use grammar::{Grammar, GrammarError, Limits, Next};
+pub use grammar::{Grammar, GrammarError, Next};
 pub use parser::{Event, Stream, Triplet, parse};
-pub use template::{
-    AnswerPiece, Command, Exchange, ImagePlace, Reference, Rendered, Segment, Template,
-    TemplateError, UnitWord,
-};
+pub use rules::Limits;
+pub use template::{ImagePlace, Reference, Rendered, Segment, Template, TemplateError};
 pub use token_set::TokenSet;
 pub use tokens::{IMAGE, Specials, TRP_TOKENS, TokenError, Tokenizer, VISUAL_PROMPT};

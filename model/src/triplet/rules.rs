@@ -1,11 +1,25 @@
 //! What stays the same over an answer: the stretches the grammar is made of, as tokens.
 
-use super::grammar::Limits;
 use super::template::{PLAN_NAME, PLAN_WITH_UNITS, PLAN_WITHOUT_UNITS, plan_unit};
 use super::token_set::TokenSet;
 use super::tokens::{TokenError, Tokenizer};
 use super::trie::Trie;
 use refvlm_record::Unit;
+
+/// How long an answer may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most tokens, the one that ends the answer included.
+    pub budget: usize,
+    /// Most targets of one triplet, 1..=100.
+    pub targets: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { budget: 256, targets: 20 }
+    }
+}
 
 /// What a fixed sequence of tokens decides.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +56,17 @@ pub(super) struct Rules {
 fn triplet_text(concept: &str, unit: Unit, number: usize) -> String {
     let references: String = (0..number).map(|k| format!("[{k}]<REF>")).collect();
     format!("<Phrase>{concept}</Phrase>(<Unit>{unit}</Unit>{references})")
+}
+
+/// The ids a triplet can end with: all that begin with what `last`, the last id of the closing
+/// bracket, writes.
+fn closing(tokenizer: &Tokenizer, last: u32) -> TokenSet {
+    let mut set = TokenSet::empty(tokenizer.vocab_size());
+    let bracket = tokenizer.bytes(last).unwrap_or_default();
+    let opens = |id: &u32| tokenizer.bytes(*id).is_ok_and(|bytes| bytes.starts_with(bracket));
+    tokenizer.tables().text.iter().filter(opens).for_each(|id| set.insert(id));
+    set.insert(last);
+    set
 }
 
 impl Rules {
@@ -98,7 +123,7 @@ impl Rules {
             let problem = "')' behind <REF> is several tokens, which needs a plan".into();
             return Err(TokenError::Encode(problem));
         };
-        let closing = tokenizer.tables().closing(tokenizer, last);
+        let closing = closing(tokenizer, last);
         Ok(Self {
             tokenizer: tokenizer.clone(),
             limits,

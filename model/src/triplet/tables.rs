@@ -1,7 +1,6 @@
 //! What each token of a vocabulary may be used for in an answer.
 
 use super::token_set::TokenSet;
-use super::tokens::Tokenizer;
 
 /// Sets that depend on the vocabulary alone.
 pub(super) struct Tables {
@@ -20,15 +19,15 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new(tokenizer: &Tokenizer) -> Self {
-        let size = tokenizer.vocab_size();
-        let empty = || TokenSet::empty(size);
+    /// Of a vocabulary whose ids write these `bytes`; of them, `is_added` tells those that are cut
+    /// out of a text before it is encoded.
+    pub(super) fn new(bytes: &[Box<[u8]>], is_added: impl Fn(u32) -> bool) -> Self {
+        let empty = || TokenSet::empty(bytes.len());
         let (mut plain, mut text, mut partial) = (empty(), empty(), empty());
         let (mut name_spaced, mut name_joined) = (empty(), empty());
         let (mut longest, mut continuations) = (0, [false; 64]);
-        for id in 0..size as u32 {
-            let Ok(bytes) = tokenizer.bytes(id) else { continue };
-            if bytes.is_empty() || !is_text(bytes) || (tokenizer.is_added(id) && bytes != b")") {
+        for (id, bytes) in (0..).zip(bytes.iter().map(AsRef::as_ref)) {
+            if bytes.is_empty() || !is_text(bytes) || (is_added(id) && bytes != b")") {
                 continue;
             }
             plain.insert(id);
@@ -54,17 +53,6 @@ impl Tables {
             partial = empty();
         }
         Self { plain, text, partial, name_spaced, name_joined, longest }
-    }
-
-    /// The ids a triplet can end with: all that begin with what `last`, the last id of the
-    /// closing bracket, writes.
-    pub(super) fn closing(&self, tokenizer: &Tokenizer, last: u32) -> TokenSet {
-        let mut set = TokenSet::empty(tokenizer.vocab_size());
-        let bracket = tokenizer.bytes(last).unwrap_or_default();
-        let opens = |id: &u32| tokenizer.bytes(*id).is_ok_and(|bytes| bytes.starts_with(bracket));
-        self.text.iter().filter(opens).for_each(|id| set.insert(id));
-        set.insert(last);
-        set
     }
 }
 

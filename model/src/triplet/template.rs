@@ -5,15 +5,12 @@
 //! inference all come through here.
 
 use super::tokens::{TRP_TOKENS, TokenError};
-use refvlm_record::{
-    AnswerPart, Element, QuestionPart, Task, TaskCommand, Turn, Unit, UnknownName,
-};
+use refvlm_record::exchange::{AnswerPiece, Command, Exchange, UnitWord};
+use refvlm_record::{Element, QuestionPart, Task, Unit};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
-pub(super) const USER: &str = "\nUSER:";
-pub(super) const ASSISTANT: &str = " ASSISTANT:";
+const USER: &str = "\nUSER:";
+const ASSISTANT: &str = " ASSISTANT:";
 pub(super) const PLAN_WITHOUT_UNITS: &str = "\nUnit decode (False).\n";
 pub(super) const PLAN_WITH_UNITS: &str =
     "\nUnit decode (True). Class name, target unit and number:";
@@ -22,6 +19,27 @@ pub(super) const PLAN_NAME: &str = "\n- Name:";
 /// The part of a plan line between the concept and the number.
 pub(super) fn plan_unit(unit: &str) -> String {
     format!(" Unit: {unit} Num: ")
+}
+
+/// The stretches of text that are the same in all conversations, the closing bracket of a triplet
+/// among them. The grammar cuts the text at them, so a vocabulary does well to have a token for
+/// each.
+pub fn fixed_pieces() -> Vec<String> {
+    let heads = Task::ALL.map(|task| {
+        let text = command_text(&Command::from(task.command()));
+        text.split("<Unit>").next().unwrap_or_default().to_string()
+    });
+    let fixed = [
+        USER.to_string(),
+        format!("\n{USER}"),
+        ASSISTANT.to_string(),
+        PLAN_WITHOUT_UNITS.to_string(),
+        format!("{PLAN_WITH_UNITS}{PLAN_NAME}"),
+        PLAN_NAME.to_string(),
+        ")".to_string(),
+    ];
+    let units = Unit::ALL.map(|unit| plan_unit(unit.name()));
+    heads.into_iter().chain(fixed).chain(units).collect()
 }
 
 /// Where the picture stands in the prompt.
@@ -63,109 +81,6 @@ impl Template {
                       '<Phrase>phrase</Phrase>'.\n- Unit: what the named things are decoded to, \
                       as in '<Unit>unit name</Unit>[number]'.\n";
         Self { prefix: prefix.into(), image: ImagePlace::InUserTurn, cot: true }
-    }
-}
-
-/// A unit as a text may name it: `point` can be written but nothing decodes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UnitWord {
-    /// A unit with a decoder.
-    Unit(Unit),
-    /// Known to the original's text only.
-    Point,
-}
-
-impl UnitWord {
-    /// The word between `<Unit>` and `</Unit>`.
-    pub fn name(self) -> &'static str {
-        match self {
-            UnitWord::Unit(unit) => unit.name(),
-            UnitWord::Point => "point",
-        }
-    }
-}
-
-impl fmt::Display for UnitWord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for UnitWord {
-    type Err = UnknownName;
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        if name == "point" { Ok(UnitWord::Point) } else { name.parse().map(UnitWord::Unit) }
-    }
-}
-
-/// The Task Command of one turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// Task name.
-    pub name: String,
-    /// What the answer is made of, without the trailing `unit`.
-    pub elements: Vec<Element>,
-    /// Declared units; none means words only.
-    pub units: Vec<UnitWord>,
-}
-
-impl From<TaskCommand> for Command {
-    fn from(command: TaskCommand) -> Self {
-        let units = command.units.into_iter().map(UnitWord::Unit).collect();
-        Self { name: command.name, elements: command.elements, units }
-    }
-}
-
-/// A piece of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnswerPiece {
-    /// Words.
-    Text(String),
-    /// A concept tied to targets.
-    Triplet {
-        /// Words between `<Phrase>` and `</Phrase>`.
-        concept: String,
-        /// Words between the phrase and its bracket; empty but in records of the original.
-        gap: String,
-        /// How the targets are decoded.
-        unit: UnitWord,
-        /// Indices of the targets, at least one.
-        targets: Vec<usize>,
-    },
-}
-
-/// A question and its answer, ready for the template.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exchange {
-    /// The Task Command; none in the first training stage, whose answers are plain text.
-    pub command: Option<Command>,
-    /// Whether the picture belongs to this turn; see [`ImagePlace`].
-    pub image: bool,
-    /// Words and prompts in reading order.
-    pub question: Vec<QuestionPart>,
-    /// Words and triplets in reading order; empty when the answer is still to come.
-    pub answer: Vec<AnswerPiece>,
-}
-
-impl Exchange {
-    /// A question whose answer is still to come.
-    pub fn ask(task: Task, question: Vec<QuestionPart>, image: bool) -> Self {
-        Self { command: Some(task.command().into()), image, question, answer: Vec::new() }
-    }
-
-    /// A turn of a record; `image` where the picture belongs to it, which is the first turn.
-    pub fn from_turn(turn: &Turn, image: bool) -> Self {
-        let piece = |part: &AnswerPart| match part {
-            AnswerPart::Text(text) => AnswerPiece::Text(text.clone()),
-            AnswerPart::Triplet { concept, unit, targets } => AnswerPiece::Triplet {
-                concept: concept.clone(),
-                gap: String::new(),
-                unit: UnitWord::Unit(*unit),
-                targets: targets.clone(),
-            },
-        };
-        let answer = turn.answer.iter().map(piece).collect();
-        Self { answer, ..Self::ask(turn.task, turn.question.clone(), image) }
     }
 }
 
@@ -283,13 +198,6 @@ pub fn command_text(command: &Command) -> String {
         "Task Command:\n- task name: {}\n- answer element: {elements}\n- unit: {units}",
         command.name
     )
-}
-
-/// Coordinates as text, for answers of the first training stage: `[x,y;x,y]` in the padded unit
-/// square with three decimals.
-pub fn coordinates_text<const N: usize>(items: &[[f64; N]]) -> String {
-    let item = |item: &[f64; N]| item.map(|v| format!("{v:.3}")).join(",");
-    format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(";"))
 }
 
 impl Template {

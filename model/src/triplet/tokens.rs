@@ -78,9 +78,6 @@ pub enum TokenError {
         /// Size of the vocabulary.
         size: usize,
     },
-    /// Training a vocabulary failed.
-    #[error("vocabulary: {0}")]
-    Train(String),
 }
 
 /// Ids of the tokens with a meaning of their own.
@@ -287,7 +284,8 @@ impl Tokenizer {
     }
 
     pub(super) fn tables(&self) -> &Tables {
-        self.inner.tables.get_or_init(|| Tables::new(self))
+        let tables = || Tables::new(&self.inner.bytes, |id| self.is_added(id));
+        self.inner.tables.get_or_init(tables)
     }
 }
 

@@ -1,7 +1,6 @@
 //! CLIP's vision transformer, by the keys of a Hugging Face checkpoint (`vision_model.*`).
 
-use super::encoder::select_maps;
-use super::patch::PatchEmbed;
+use super::patch::{PatchEmbed, select_maps};
 use crate::layers::{
     Activation, Embedding, LayerLinears, LayerNorm, Linear, LoraConfig, attend, merge_heads,
     split_heads,

@@ -1,7 +1,6 @@
 //! DINOv2 with layer scale, by the keys of a Hugging Face checkpoint.
 
-use super::encoder::select_maps;
-use super::patch::PatchEmbed;
+use super::patch::{PatchEmbed, select_maps};
 use crate::layers::{
     Activation, LayerLinears, LayerNorm, Linear, LoraConfig, attend, merge_heads, split_heads,
 };

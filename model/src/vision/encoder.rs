@@ -1,8 +1,6 @@
 //! The tower that every model has: of one of three families, chosen by `model_type`.
 
-use super::{
-    ClipVit, ClipVitConfig, Dinov2, Dinov2Config, EfficientNet, EfficientNetConfig, tokens_to_map,
-};
+use super::{ClipVit, ClipVitConfig, Dinov2, Dinov2Config, EfficientNet, EfficientNetConfig};
 use crate::image::Preprocess;
 use crate::layers::{ConfigError, LoraConfig, require};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -224,15 +222,4 @@ fn is_frozen<M: Module>(module: &M) -> bool {
     let mut trained = Trained(false);
     module.visit(&mut trained);
     !trained.0
-}
-
-/// The hidden states that `layers` name, as maps.
-pub(super) fn select_maps(
-    states: &[Tensor<3>],
-    blocks: usize,
-    layers: &[isize],
-    grid: [usize; 2],
-) -> Vec<Tensor<4>> {
-    let state = |&layer: &isize| states.get(blocks.saturating_add_signed(layer + 1));
-    layers.iter().filter_map(state).map(|x| tokens_to_map(x.clone(), grid)).collect()
 }

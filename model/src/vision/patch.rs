@@ -108,3 +108,14 @@ pub fn tokens_to_map(tokens: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4
     let patches = tokens.narrow(1, length - rows * columns, rows * columns);
     patches.swap_dims(1, 2).reshape([b, dim, rows, columns])
 }
+
+/// The hidden states that `layers` name, as maps.
+pub(super) fn select_maps(
+    states: &[Tensor<3>],
+    blocks: usize,
+    layers: &[isize],
+    grid: [usize; 2],
+) -> Vec<Tensor<4>> {
+    let state = |&layer: &isize| states.get(blocks.saturating_add_signed(layer + 1));
+    layers.iter().filter_map(state).map(|x| tokens_to_map(x.clone(), grid)).collect()
+}

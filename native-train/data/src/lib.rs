@@ -3,7 +3,8 @@
 //!
 //! [`Collection`] reads a folder, [`split`] says which pictures are kept for validation, [`View`]
 //! and [`paste()`] vary a photo together with its labels, [`pointing()`] and [`dialogues()`] ask
-//! about it, and [`judge`] makes the fixed questions that an evaluation repeats.
+//! about it, and [`judge`] makes the fixed questions that an evaluation repeats. [`readers`] takes the
+//! records of other programs.
 //!
 //! Coordinates are px of the photo at hand: x to the right, y down, the pixel in column `c` covers
 //! `c..c+1`. What is known of a source (its terms, what is labelled completely, how its categories
@@ -22,6 +23,7 @@ mod mask;
 mod paste;
 mod photo;
 pub mod prompts;
+pub mod readers;
 mod sources;
 pub mod split;
 mod view;

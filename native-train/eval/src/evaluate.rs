@@ -6,7 +6,7 @@ use refvlm_files::picture::Picture;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;
-use refvlm_record::ask::marker;
+use refvlm_record::mention::marker;
 use refvlm_record::{Prompt, QuestionPart, Record, Task, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};

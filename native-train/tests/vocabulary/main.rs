@@ -8,9 +8,8 @@ mod files;
 
 use bounds::holding;
 use files::*;
-use refvlm_model::triplet::train::train;
 use refvlm_model::triplet::{TRP_TOKENS, Tokenizer};
-use refvlm_native::vocabulary::{VocabularyError, from_sentencepiece};
+use refvlm_native::vocabulary::{VocabularyError, from_sentencepiece, train};
 use std::collections::HashMap;
 
 const CORPUS: &str = include_str!("../../../ARCHITECTURE.md");

@@ -1,5 +1,6 @@
 //! Vocabularies of other programs as a `tokenizer.json`, the one form that everything here reads:
-//! SentencePiece's `tokenizer.model`, and what a GGUF file carries in its settings.
+//! SentencePiece's `tokenizer.model`, and what a GGUF file carries in its settings. And our own,
+//! trained on texts.
 //!
 //! The ten tokens of the referring language are not added here: `Tokenizer::from_json` puts them
 //! behind whatever vocabulary it reads.
@@ -10,9 +11,11 @@ mod gguf;
 mod protobuf;
 mod scored;
 mod sentencepiece;
+mod train;
 
 pub use gguf::from_gguf;
 pub use sentencepiece::from_sentencepiece;
+pub use train::train;
 
 use refvlm_checkpoint::{Checkpoint, CheckpointError};
 use refvlm_model::triplet::tokens::MAX_FILE_BYTES;
@@ -72,6 +75,9 @@ pub enum VocabularyError {
         /// What helps.
         remedy: &'static str,
     },
+    /// Training one failed.
+    #[error("vocabulary: {0}")]
+    Train(String),
 }
 
 /// What a token is for.

@@ -12,7 +12,8 @@ use refvlm_model::learning::batch::Batch;
 use refvlm_model::learning::example::{Example, Look};
 use refvlm_model::learning::training::Read;
 use refvlm_model::refvlm::RefVlm;
-use refvlm_model::triplet::{Encoded, Exchange};
+use refvlm_model::triplet::Encoded;
+use refvlm_record::exchange::Exchange;
 use refvlm_record::{Prompt, Task, Unit};
 use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer};
 

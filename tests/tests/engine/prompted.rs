@@ -12,7 +12,7 @@ use refvlm_model::learning::example::{Example, Look, Setup};
 use refvlm_model::learning::losses::LossConfig;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
-use refvlm_model::triplet::Exchange;
+use refvlm_record::exchange::Exchange;
 use refvlm_record::{Prompt, Record, Task, Unit};
 use refvlm_tests::{pocket_tokenizer, preset};
 

@@ -1,11 +1,12 @@
 //! The triplet language against the reference fixtures, and its way through a vocabulary.
 
 use crate::triplet_support::*;
+use refvlm_data::readers::reference::{Kind, Preparation, ReferenceTurn, read};
 use refvlm_model::triplet::parser::{Group, Mark, group};
-use refvlm_model::triplet::reference::{Kind, Preparation, ReferenceTurn, read};
-use refvlm_model::triplet::train::train;
 use refvlm_model::triplet::*;
+use refvlm_record::exchange::{AnswerPiece, Command, Exchange, UnitWord};
 use refvlm_record::{QuestionPart, Record, Task, Unit};
+use refvlm_weights::vocabulary::train;
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> Value {

@@ -2,6 +2,7 @@
 
 use crate::triplet_support::*;
 use refvlm_model::triplet::*;
+use refvlm_record::exchange::{AnswerPiece, UnitWord};
 use refvlm_record::{Task, Unit};
 
 /// Answers of the template are followed token by token; what the grammar forces is what stands

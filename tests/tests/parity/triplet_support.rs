@@ -2,8 +2,10 @@
 // Without the star, inference settles on `str`.
 #![allow(clippy::explicit_auto_deref)]
 
-use refvlm_model::triplet::{AnswerPiece, Exchange, Template, Tokenizer, UnitWord, train::train};
+use refvlm_model::triplet::{Template, Tokenizer};
+use refvlm_record::exchange::{AnswerPiece, Exchange, UnitWord};
 use refvlm_record::{QuestionPart, Task, Unit};
+use refvlm_weights::vocabulary::train;
 use serde_json::{Value, json};
 
 /// Small reproducible random numbers (splitmix64).

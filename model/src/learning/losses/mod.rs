@@ -13,6 +13,7 @@ mod matcher;
 mod proposals;
 mod targets;
 mod text;
+mod unit_loss;
 mod units;
 
 pub use boxes::{BoxOverlap, box_cost, giou, host_giou, l1};
@@ -22,4 +23,5 @@ pub use masks::{MaskCosts, dice, focal, hard_iou};
 pub use matcher::match_groups;
 pub use targets::{DenseTarget, DenseTargets, LossConfig, PoseTarget, TargetError, nearest};
 pub use text::{IGNORE, confidence, cross_entropy};
-pub use units::{UnitLoss, box_loss, depth_loss, mask_loss, pose_loss};
+pub use unit_loss::UnitLoss;
+pub use units::{box_loss, depth_loss, mask_loss, pose_loss};

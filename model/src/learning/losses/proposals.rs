@@ -1,9 +1,9 @@
 //! The loss of several masks for one target: the best of them is taught.
 
 use super::masks::hard_iou;
-use super::targets::{DenseTarget, LossConfig};
+use super::targets::{DenseTarget, LossConfig, tensor, validity};
 use super::text::confidence;
-use super::units::{UnitLoss, tensor, validity};
+use super::unit_loss::UnitLoss;
 use crate::decoding::Proposals;
 use crate::layers::resize_bilinear;
 use burn::tensor::{Tensor, activation};

@@ -1,5 +1,6 @@
 //! Targets as the host knows them, and the weights of their losses.
 
+use burn::tensor::{Device, Tensor, TensorData};
 use refvlm_record::coco::SIGMAS;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -161,4 +162,32 @@ pub fn nearest(values: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
         (0..to[1]).map(|x| row.get(x * from[1] / to[1]).copied().unwrap_or(0.0)).collect()
     };
     (0..to[0]).flat_map(|y| across(pick(y))).collect()
+}
+
+pub(super) fn tensor<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Validity of maps as weights: `(valid, weight)` with 1 on valid cells, and with each map's
+/// valid cells summing to 1 / n. Nothing is known of a map without valid cells: its weights are 0.
+pub(super) fn validity(
+    targets: &[&DenseTarget],
+    cells: usize,
+    device: &Device,
+) -> (Tensor<2>, Tensor<2>) {
+    let n = targets.len();
+    let mut valid = Vec::with_capacity(n * cells);
+    let mut weight = Vec::with_capacity(n * cells);
+    for target in targets {
+        let start = valid.len();
+        valid.extend(target.valid.iter().map(|&v| if v > 0.0 { 1.0f32 } else { 0.0 }));
+        valid.resize(start + cells, 1.0);
+        let known = valid[start..].iter().sum::<f32>().max(1.0);
+        weight.extend(valid[start..].iter().map(|v| v / (known * n as f32)));
+    }
+    (tensor(valid, [n, cells], device), tensor(weight, [n, cells], device))
 }

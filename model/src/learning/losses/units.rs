@@ -6,75 +6,13 @@ use super::keypoints::{keypoint_l1, oks, visibility_focal};
 use super::masks::{MaskCosts, dice, focal, hard_iou};
 use super::matcher::match_groups;
 use super::proposals::proposal_loss;
-use super::targets::{DenseTarget, DenseTargets, LossConfig, PoseTarget, TargetError, nearest};
-use super::text::confidence;
+use super::targets::{
+    DenseTargets, LossConfig, PoseTarget, TargetError, nearest, tensor, validity,
+};
+use super::unit_loss::UnitLoss;
 use crate::decoding::{BoxOutput, DepthOutput, MaskOutput, PoseOutput, QueryLayout};
 use crate::layers::resize_bilinear;
-use burn::tensor::{Device, Tensor, TensorData};
-
-/// The loss of one unit over a batch.
-#[derive(Debug, Clone)]
-pub struct UnitLoss {
-    /// The weighted sum of the terms, `[1]`. Without targets it is 0 but still depends on the
-    /// output, so that every device reduces the same parameters.
-    pub total: Tensor<1>,
-    /// Name and unweighted value of each term, without gradient; empty without targets.
-    pub terms: Vec<(&'static str, Tensor<1>)>,
-    /// Targets that count.
-    pub count: usize,
-    /// The target of each supervised reference, as an index into the supervised targets, both
-    /// picture after picture.
-    pub assignment: Vec<usize>,
-}
-
-impl UnitLoss {
-    /// Adds up (name, weight, value) of a unit's terms.
-    pub(super) fn sum<const N: usize>(
-        terms: [(&'static str, f64, Tensor<1>); N],
-        assignment: Vec<usize>,
-        device: &Device,
-    ) -> Self {
-        let mut loss = Self {
-            total: Tensor::zeros([1], device),
-            terms: Vec::with_capacity(N + 1),
-            count: assignment.len(),
-            assignment,
-        };
-        for (name, weight, value) in terms {
-            loss.add(name, weight, value);
-        }
-        loss
-    }
-
-    fn add(&mut self, name: &'static str, weight: f64, value: Tensor<1>) {
-        self.terms.push((name, value.clone().detach()));
-        self.total = self.total.clone() + value * weight;
-    }
-
-    /// Trains the confidence head, where there is one, to predict `quality` `[n]`.
-    fn with_confidence(
-        mut self,
-        logits: &Option<Tensor<2>>,
-        layout: &QueryLayout,
-        quality: impl FnOnce() -> Tensor<1>,
-        config: &LossConfig,
-    ) -> Self {
-        if let Some(logits) = logits {
-            let logits = layout.select::<2, 1>(logits.clone());
-            let value = confidence(logits, quality());
-            self.add("confidence", config.confidence_loss_coefficient, value);
-        }
-        self
-    }
-
-    fn nothing(outputs: Tensor<1>, confidence: &Option<Tensor<2>>) -> Self {
-        let mut total = outputs * 0.0;
-        if let Some(confidence) = confidence {
-            total = total + confidence.clone().sum() * 0.0;
-        }
-        Self { total, terms: Vec::new(), count: 0, assignment: Vec::new() }
-    }
-}
+use burn::tensor::Tensor;
 
 /// The references that have a query and a target: both lists are cut to the shorter, from the
 /// end, as a sequence that was cut loses its last references.
@@ -137,14 +75,6 @@ fn permuted<T: Clone>(targets: &[T], assignment: &[usize]) -> Vec<T> {
     assignment.iter().filter_map(|&target| targets.get(target).cloned()).collect()
 }
 
-pub(super) fn tensor<const D: usize>(
-    values: Vec<f32>,
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
 /// `weights · (L1, 1 - GIoU)`, each the mean over boxes, of targets given as centre x, centre y,
 /// width, height in the unit square; the confidence learns the IoU.
 ///
@@ -178,26 +108,6 @@ pub fn box_loss(
         || overlap.iou,
         config,
     )
-}
-
-/// Validity of maps as weights: `(valid, weight)` with 1 on valid cells, and with each map's
-/// valid cells summing to 1 / n. Nothing is known of a map without valid cells: its weights are 0.
-pub(super) fn validity(
-    targets: &[&DenseTarget],
-    cells: usize,
-    device: &Device,
-) -> (Tensor<2>, Tensor<2>) {
-    let n = targets.len();
-    let mut valid = Vec::with_capacity(n * cells);
-    let mut weight = Vec::with_capacity(n * cells);
-    for target in targets {
-        let start = valid.len();
-        valid.extend(target.valid.iter().map(|&v| if v > 0.0 { 1.0f32 } else { 0.0 }));
-        valid.resize(start + cells, 1.0);
-        let known = valid[start..].iter().sum::<f32>().max(1.0);
-        weight.extend(valid[start..].iter().map(|v| v / (known * n as f32)));
-    }
-    (tensor(valid, [n, cells], device), tensor(weight, [n, cells], device))
 }
 
 /// Selected maps at the label size, one row each.

@@ -1,5 +1,6 @@
 //! The form since PyTorch 1.6: an archive with a file for the pickle and one for each storage.
 
+use super::machine::read_pickle;
 use super::pickle::Pickle;
 use super::zip::Archive;
 use super::{Storages, big_endian};
@@ -29,7 +30,7 @@ pub(super) fn open(source: &Source) -> Result<(Pickle, Files<'_>), CheckpointErr
         return Err(big_endian(file));
     }
     let (at, length) = archive.place(name)?;
-    let pickle = Pickle::read(&mut Cursor::new(source, at, at + length))?;
+    let pickle = read_pickle(&mut Cursor::new(source, at, at + length))?;
     let folder = format!("{folder}data/");
     Ok((pickle, Files { archive, folder }))
 }

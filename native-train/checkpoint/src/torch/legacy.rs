@@ -2,6 +2,7 @@
 //! of the form, how the machine stores numbers, the tensors, and a list of storages; then the
 //! storages in this order, each a count of 64 bits and so many numbers.
 
+use super::machine::read_pickle;
 use super::pickle::{Pickle, Value};
 use super::{Storages, big_endian};
 use crate::source::Cursor;
@@ -21,8 +22,8 @@ pub(super) struct List<'a> {
 pub(super) fn open(source: &Source) -> Result<(Pickle, List<'_>), CheckpointError> {
     let mut cursor = Cursor::new(source, 0, source.length());
     front(&mut cursor)?;
-    let pickle = Pickle::read(&mut cursor)?;
-    let keys = Pickle::read(&mut cursor)?;
+    let pickle = read_pickle(&mut cursor)?;
+    let keys = read_pickle(&mut cursor)?;
     let places = places(source, cursor.at(), &pickle, &keys)?;
     Ok((pickle, List { source, places }))
 }
@@ -30,7 +31,7 @@ pub(super) fn open(source: &Source) -> Result<(Pickle, List<'_>), CheckpointErro
 /// What stands before the tensors.
 fn front(cursor: &mut Cursor<'_>) -> Result<(), CheckpointError> {
     let file = cursor.file().to_string();
-    let magic = Pickle::read(cursor)?;
+    let magic = read_pickle(cursor)?;
     if !matches!(magic.get(magic.root()), Value::Long(number) if **number == MAGIC) {
         return Err(CheckpointError::Unsupported {
             file,
@@ -38,7 +39,7 @@ fn front(cursor: &mut Cursor<'_>) -> Result<(), CheckpointError> {
             remedy: "save the state_dict of the model with torch.save",
         });
     }
-    let version = Pickle::read(cursor)?;
+    let version = read_pickle(cursor)?;
     if !matches!(version.get(version.root()), &Value::Integer(VERSION)) {
         return Err(CheckpointError::Unsupported {
             file,
@@ -46,7 +47,7 @@ fn front(cursor: &mut Cursor<'_>) -> Result<(), CheckpointError> {
             remedy: "load it and save it again with a newer torch.save",
         });
     }
-    let machine = Pickle::read(cursor)?;
+    let machine = read_pickle(cursor)?;
     let little = machine.entry(machine.root(), "little_endian").map(|id| machine.get(id));
     match little {
         Some(Value::Bool(true)) => Ok(()),

@@ -15,8 +15,8 @@ const MAX_PUSHES: usize = 2 * MAX_VALUES;
 /// A mark on the stack, in place of a value.
 const MARK: Id = Id::MAX;
 
-/// Runs the program that begins at the cursor, to its end.
-pub(super) fn run(cursor: &mut Cursor<'_>) -> Result<Pickle, CheckpointError> {
+/// Reads the pickle that begins at the cursor to its end, and leaves the cursor there.
+pub(super) fn read_pickle(cursor: &mut Cursor<'_>) -> Result<Pickle, CheckpointError> {
     let begin = cursor.at();
     let pickle = Pickle { values: vec![], root: 0 };
     let (stack, memo) = (vec![], HashMap::new());

@@ -3,9 +3,7 @@
 //! They live in one list and refer to each other by their place in it, since a pickle may come back
 //! to a dictionary before it is filled.
 
-use super::machine;
-use crate::source::Cursor;
-use crate::{CheckpointError, Encoding, MAX_AXES, MAX_NAME};
+use crate::{Encoding, MAX_AXES, MAX_NAME};
 
 /// Place of a value.
 pub(super) type Id = u32;
@@ -97,11 +95,6 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
-    /// Reads a pickle to its end and leaves the cursor there.
-    pub fn read(cursor: &mut Cursor<'_>) -> Result<Self, CheckpointError> {
-        machine::run(cursor)
-    }
-
     pub fn get(&self, id: Id) -> &Value {
         self.values.get(id as usize).unwrap_or(&Value::Other)
     }

@@ -1,12 +1,15 @@
 //! A file over HTTP, in as many pieces as the connection needs.
 
-use super::{FetchError, Progress, cache, shown};
+use super::error::{FetchError, cache, shown};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 use url::Url;
+
+/// Told the bytes that are there and the bytes there will be, where that is known.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, Option<u64>);
 
 /// Pieces after which no more is tried without a byte of progress.
 const TRIES: usize = 4;

@@ -1,6 +1,8 @@
 //! Repositories of the Hugging Face hub at one commit, kept in the cache.
 
-use super::{FetchError, agent, cache, cache_folder, download};
+use super::download::download;
+use super::error::{FetchError, cache};
+use super::{agent, cache_folder};
 use refvlm_files::files::sha256;
 use serde::Deserialize;
 use std::fs::{self, File};

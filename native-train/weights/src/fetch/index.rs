@@ -1,7 +1,8 @@
 //! Which index, and where it says that a wheel lies. Indices answer in JSON (PEP 691) or, older
 //! ones, in HTML (PEP 503).
 
-use super::{FetchError, Pinned, shown};
+use super::error::{FetchError, shown};
+use super::pinned::Pinned;
 use serde::Deserialize;
 use std::path::PathBuf;
 use ureq::Agent;

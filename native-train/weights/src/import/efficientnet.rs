@@ -4,11 +4,8 @@
 //! channel. What comes out is a checkpoint like any other, so all that follows knows nothing of it.
 
 use super::error::ImportError;
-use super::fill::fill;
-use super::source::open_part;
 use burn::tensor::TensorData;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
-use refvlm_model::refvlm::RefVlm;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::collections::BTreeMap;
@@ -42,17 +39,6 @@ pub fn load_efficientnet(path: &Path) -> Result<Named, ImportError> {
         return Err(ImportError::Layout { place: path.display().to_string(), keys });
     }
     Ok(fold(&checkpoint)?)
-}
-
-/// Fills the visual encoder of a model, which has to be an EfficientNet-Lite, from such a file, or
-/// from one in another format that has the model's own names.
-///
-/// # Errors
-/// When the file can't be read, or lists the keys that don't match.
-pub fn init_tower(mut model: RefVlm, path: &Path) -> Result<RefVlm, ImportError> {
-    let source = open_part("visual_encoder", path)?;
-    model.visual_encoder = fill(model.visual_encoder, "visual_encoder.", &[source], &[])?;
-    Ok(model)
 }
 
 /// The checkpoint itself, or what folding makes of it where it is an EfficientNet-Lite of PyTorch.

@@ -2,11 +2,13 @@
 
 use super::assign::assign;
 use super::error::{ImportError, Key};
-use super::source::Source;
+use super::source::{Source, open_part};
 use burn::module::Module;
 use burn::tensor::TensorData;
 use refvlm_model::package::by_name::{load_by_name, names};
+use refvlm_model::refvlm::RefVlm;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// Fills a module whose parameters stand below `prefix` in the whole model; `allow` are patterns of
 /// names that may be left over on either side. Parameters without a tensor keep their values.
@@ -45,4 +47,15 @@ pub fn fill<M: Module>(
         Some(error) => Err(error),
         None => Ok(module),
     }
+}
+
+/// Fills the visual encoder of a model, which has to be an EfficientNet-Lite, from such a file, or
+/// from one in another format that has the model's own names.
+///
+/// # Errors
+/// When the file can't be read, or lists the keys that don't match.
+pub fn init_tower(mut model: RefVlm, path: &Path) -> Result<RefVlm, ImportError> {
+    let source = open_part("visual_encoder", path)?;
+    model.visual_encoder = fill(model.visual_encoder, "visual_encoder.", &[source], &[])?;
+    Ok(model)
 }

@@ -11,7 +11,7 @@ use crate::take_home::transcript::{percent, seconds};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::Task;
-use refvlm_record::ask::{Piece, cut, marker};
+use refvlm_record::mention::{Piece, cut, marker};
 use web_sys::{HtmlTextAreaElement, KeyboardEvent};
 
 #[component]

@@ -11,7 +11,7 @@ use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::{Shape, Task, Unit};
 use refvlm_record::answer::Found;
-use refvlm_record::ask::{self, cut, marker};
+use refvlm_record::mention::{self, cut, marker};
 use refvlm_record::reading::{Piece, Reading};
 use wasm_bindgen::JsCast;
 
@@ -138,8 +138,8 @@ fn TurnView(id: u32) -> impl IntoView {
 /// The question with its chips.
 fn asked(turn: &Turn) -> impl IntoView + use<> {
     let parts = cut(&turn.ask.text).into_iter().map(|part| match part {
-        ask::Piece::Words(words) => view! { <span>{words}</span> }.into_any(),
-        ask::Piece::Prompt(k) => match turn.marks.get(k.wrapping_sub(1)) {
+        mention::Piece::Words(words) => view! { <span>{words}</span> }.into_any(),
+        mention::Piece::Prompt(k) => match turn.marks.get(k.wrapping_sub(1)) {
             Some((id, number)) => {
                 let class = format!("chip {}", prompt_class(*id));
                 view! { <span class=class><span class="sr">"prompt "</span>{*number}</span> }

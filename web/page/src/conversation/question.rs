@@ -2,7 +2,7 @@
 
 use crate::canvas::marks::Board;
 use refvlm_protocol::{Task, Unit};
-use refvlm_record::ask::{Piece, cut, marker};
+use refvlm_record::mention::{Piece, cut, marker};
 use refvlm_record::ready::{READY, Ready};
 
 /// What a task is called on the page.

@@ -4,7 +4,7 @@ use crate::conversation::answer::{Answer, Cut};
 use crate::conversation::question::{task_name, unit_name};
 use refvlm_protocol::{Ask, Failure, Finish};
 use refvlm_record::answer::Progress;
-use refvlm_record::ask::marker;
+use refvlm_record::mention::marker;
 
 /// One question with its answer.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,8 @@
 //! One turn of a record: each placeholder finds its target.
 
-use super::{Kind, Message, Preparation, ReferenceError, ReferenceTurn};
-use crate::triplet::template::{AnswerPiece, Command, Exchange, coordinates_text};
+use super::record::{Kind, Message, Preparation, ReferenceError, ReferenceTurn};
 use refvlm_record::QuestionPart;
+use refvlm_record::exchange::{AnswerPiece, Command, Exchange};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -278,4 +278,11 @@ fn phrase(pieces: &[Piece], how: Preparation) -> Result<(Phrase, usize), Referen
     let used = pieces.len() - rest.len() + run.len();
     let count = run.len() / pattern.len();
     Ok((Phrase { concept: (*concept).into(), gap: gap.into(), kind, count }, used))
+}
+
+/// Coordinates as text, for answers of the first training stage: `[x,y;x,y]` in the padded unit
+/// square with three decimals.
+fn coordinates_text<const N: usize>(items: &[[f64; N]]) -> String {
+    let item = |item: &[f64; N]| item.map(|v| format!("{v:.3}")).join(",");
+    format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(";"))
 }

@@ -1,8 +1,9 @@
 //! An own byte-level vocabulary, for models that are trained from scratch.
 
-use super::template::{self, Command};
-use super::tokens::{MAX_VOCABULARY, TRP_TOKENS, TokenError};
-use refvlm_record::{Task, Unit};
+use super::VocabularyError;
+use refvlm_model::triplet::TRP_TOKENS;
+use refvlm_model::triplet::template::fixed_pieces;
+use refvlm_model::triplet::tokens::MAX_VOCABULARY;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::{ModelWrapper, TrainerWrapper};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -14,26 +15,11 @@ use tokenizers::{AddedToken, NormalizerWrapper, OffsetReferential, OffsetType, T
 /// Targets of one triplet whose index is a single token.
 const INDEX_TOKENS: usize = 16;
 
-/// The fixed pieces of template and plan. As tokens they cost one id each while the text stays
-/// what it is, and they cut the text where the grammar does: a closing bracket, for one, is never
-/// joined to the full stop behind it.
-fn pieces() -> Vec<String> {
-    let heads = Task::ALL.map(|task| {
-        let text = template::command_text(&Command::from(task.command()));
-        text.split("<Unit>").next().unwrap_or_default().to_string()
-    });
-    let fixed = [
-        template::USER.to_string(),
-        format!("\n{}", template::USER),
-        template::ASSISTANT.to_string(),
-        template::PLAN_WITHOUT_UNITS.to_string(),
-        format!("{}{}", template::PLAN_WITH_UNITS, template::PLAN_NAME),
-        template::PLAN_NAME.to_string(),
-        ")".to_string(),
-    ];
-    let units = Unit::ALL.map(|unit| template::plan_unit(unit.name()));
-    let indices = (0..INDEX_TOKENS).map(|k| format!("[{k}]"));
-    heads.into_iter().chain(fixed).chain(units).chain(indices).collect()
+/// The fixed pieces of the text and the indices of targets. As tokens they cost one id each while
+/// the text stays what it is, and they cut the text where the grammar does: a closing bracket, for
+/// one, is never joined to the full stop behind it.
+fn pieces() -> impl Iterator<Item = String> {
+    fixed_pieces().into_iter().chain((0..INDEX_TOKENS).map(|k| format!("[{k}]")))
 }
 
 /// Trains a vocabulary of exactly `size` tokens, if the texts hold that many, and returns its
@@ -42,20 +28,23 @@ fn pieces() -> Vec<String> {
 ///
 /// # Errors
 /// When `size` leaves no room behind the fixed tokens, or the texts cannot be used.
-pub fn train<S>(texts: impl Iterator<Item = S> + Send, size: usize) -> Result<Vec<u8>, TokenError>
+pub fn train<S>(
+    texts: impl Iterator<Item = S> + Send,
+    size: usize,
+) -> Result<Vec<u8>, VocabularyError>
 where
     S: AsRef<str> + Send,
 {
     let special = ["<unk>", "<s>", "</s>"].into_iter().chain(TRP_TOKENS);
     let mut added: Vec<AddedToken> = special.map(|t| AddedToken::from(t, true)).collect();
-    added.extend(pieces().into_iter().map(|p| AddedToken::from(p, false).normalized(false)));
+    added.extend(pieces().map(|p| AddedToken::from(p, false).normalized(false)));
     let fixed = added.len() + 256;
     if !(fixed + 1..=MAX_VOCABULARY).contains(&size) {
         let problem = format!("size {size}; it must be {}..={MAX_VOCABULARY}", fixed + 1);
-        return Err(TokenError::Train(problem));
+        return Err(VocabularyError::Train(problem));
     }
 
-    let fail = |e: tokenizers::Error| TokenError::Train(e.to_string());
+    let fail = |e: tokenizers::Error| VocabularyError::Train(e.to_string());
     let mut tokenizer = Tokenizer::new(ModelWrapper::BPE(BPE::default()));
     let split: Vec<PreTokenizerWrapper> =
         vec![Digits::new(true).into(), ByteLevel::new(false, false, true).into()];

@@ -1,12 +1,6 @@
-//! Records of the original implementation, whose answers are strings with placeholders.
-//!
-//! They become [`Exchange`]s once it is sure that each placeholder has its target and each target
-//! its placeholder; what the original accepts without a meaning is refused here.
+//! A record as it stands in the original's files, and what it becomes.
 
-mod reader;
-
-use super::template::{Command, Exchange, UnitWord};
-use reader::Reader;
+use refvlm_record::exchange::{Command, Exchange, UnitWord};
 use refvlm_record::{Element, UnknownName};
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,7 +31,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Box, Kind::Mask, Kind::Point, Kind::Keypoint];
+    pub(super) const ALL: [Kind; 4] = [Kind::Box, Kind::Mask, Kind::Point, Kind::Keypoint];
 
     /// The word for one of them, which is also its unit.
     pub fn name(self) -> &'static str {
@@ -49,7 +43,7 @@ impl Kind {
         }
     }
 
-    fn list(self) -> &'static str {
+    pub(super) fn list(self) -> &'static str {
         match self {
             Kind::Box => "boxes",
             Kind::Mask => "masks",
@@ -58,7 +52,7 @@ impl Kind {
         }
     }
 
-    fn placeholder(self) -> &'static str {
+    pub(super) fn placeholder(self) -> &'static str {
         match self {
             Kind::Box => "<boxes>",
             Kind::Mask => "<masks>",
@@ -155,29 +149,29 @@ impl From<UnknownName> for ReferenceError {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct Raw {
     #[serde(default)]
-    target: HashMap<String, Vec<Value>>,
-    conversations: Vec<Message>,
+    pub(super) target: HashMap<String, Vec<Value>>,
+    pub(super) conversations: Vec<Message>,
     #[serde(default)]
-    map_placeholders: Placeholders,
+    pub(super) map_placeholders: Placeholders,
 }
 
 #[derive(Deserialize, Default)]
-struct Placeholders {
+pub(super) struct Placeholders {
     #[serde(default)]
-    input: Vec<String>,
+    pub(super) input: Vec<String>,
     #[serde(default)]
-    output: Vec<String>,
+    pub(super) output: Vec<String>,
 }
 
 type Sequence = Option<Vec<Vec<i64>>>;
 
 #[derive(Deserialize)]
-struct Message {
-    from: String,
+pub(super) struct Message {
+    pub(super) from: String,
     #[serde(default)]
-    value: Value,
+    pub(super) value: Value,
     boxes_seq: Sequence,
     masks_seq: Sequence,
     points_seq: Sequence,
@@ -185,7 +179,7 @@ struct Message {
 }
 
 impl Message {
-    fn text(&self) -> Result<&str, ReferenceError> {
+    pub(super) fn text(&self) -> Result<&str, ReferenceError> {
         match &self.value {
             Value::Null => Ok(""),
             Value::String(text) => Ok(text),
@@ -193,7 +187,7 @@ impl Message {
         }
     }
 
-    fn sequence(&self, kind: Kind) -> &[Vec<i64>] {
+    pub(super) fn sequence(&self, kind: Kind) -> &[Vec<i64>] {
         let sequence = match kind {
             Kind::Box => &self.boxes_seq,
             Kind::Mask => &self.masks_seq,
@@ -205,7 +199,7 @@ impl Message {
 }
 
 #[derive(Deserialize)]
-struct TaskEntry {
+pub(super) struct TaskEntry {
     task: TaskRaw,
     #[serde(default)]
     unit: Vec<String>,
@@ -220,7 +214,7 @@ struct TaskRaw {
 }
 
 impl TaskEntry {
-    fn command(self) -> Result<Command, ReferenceError> {
+    pub(super) fn command(self) -> Result<Command, ReferenceError> {
         let TaskRaw { task_name: name, element: elements, use_unit } = self.task;
         if self.unit.len() > 1 {
             return Err(ReferenceError::Units(name));
@@ -229,56 +223,4 @@ impl TaskEntry {
         let units = units.map(|unit| Ok(unit.parse::<UnitWord>()?));
         Ok(Command { name, elements, units: units.collect::<Result<_, ReferenceError>>()? })
     }
-}
-
-/// Reads a record.
-///
-/// # Errors
-/// The first thing that keeps it from having one meaning.
-pub fn read(record: &Value, how: Preparation) -> Result<Vec<ReferenceTurn>, ReferenceError> {
-    let raw = Raw::deserialize(record).map_err(|e| ReferenceError::Json(e.to_string()))?;
-    let reader = Reader {
-        how,
-        input: kinds(&raw.map_placeholders.input)?,
-        output: kinds(&raw.map_placeholders.output)?,
-        targets: &raw.target,
-    };
-    let (mut tasks, mut turns) = (Vec::new(), Vec::new());
-    let mut messages = raw.conversations.iter().enumerate().peekable();
-    while let Some((at, message)) = messages.next() {
-        match message.from.as_str() {
-            "system" => {
-                let entries = Vec::<TaskEntry>::deserialize(&message.value);
-                let entries = entries.map_err(|e| ReferenceError::Json(e.to_string()))?;
-                tasks.extend(entries.into_iter().map(TaskEntry::command));
-            }
-            "human" => match messages.next() {
-                Some((_, answer)) if answer.from == "gpt" => turns.push((message, answer)),
-                Some((_, other)) if !matches!(other.from.as_str(), "human" | "system") => {
-                    return Err(ReferenceError::Speaker(other.from.clone()));
-                }
-                _ => return Err(ReferenceError::Order { message: at }),
-            },
-            // A greeting before the first question belongs to no turn.
-            "gpt" if turns.is_empty() => {}
-            "gpt" => return Err(ReferenceError::Order { message: at }),
-            other => return Err(ReferenceError::Speaker(other.into())),
-        }
-    }
-    let commands: Vec<Option<Command>> = match how {
-        Preparation::Stage1 => turns.iter().map(|_| None).collect(),
-        _ if tasks.len() != turns.len() => {
-            return Err(ReferenceError::Turns { turns: turns.len(), tasks: tasks.len() });
-        }
-        _ => tasks.into_iter().map(|task| task.map(Some)).collect::<Result<_, _>>()?,
-    };
-    let turns = turns.into_iter().zip(commands);
-    turns.map(|((question, answer), command)| reader.turn(question, answer, command)).collect()
-}
-
-fn kinds(placeholders: &[String]) -> Result<Vec<Kind>, ReferenceError> {
-    let find = |name: &String| Kind::ALL.into_iter().find(|kind| kind.placeholder() == name);
-    let unknown =
-        |name: &String| ReferenceError::Unknown { what: "placeholder", name: name.clone() };
-    placeholders.iter().map(|name| find(name).ok_or_else(|| unknown(name))).collect()
 }

@@ -1,0 +1,3 @@
+//! Records that other programs wrote.
+
+pub mod reference;
