@@ -11,8 +11,9 @@ struct Folder(PathBuf);
 
 impl Folder {
     /// Twenty photos of a square, some on each side of the border.
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("refvlm-data-build-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let name = format!("refvlm-data-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(path.join("squares/images")).unwrap();
         let (mut images, mut annotations) = (Vec::new(), Vec::new());
@@ -65,7 +66,7 @@ impl Drop for Folder {
 
 #[test]
 fn photos_become_records_and_records_a_page() {
-    let folder = Folder::new();
+    let folder = Folder::new("built");
     folder.done("data build --data squares --out train --per-picture 3");
     folder.done("data build --data squares --out judged --split validation --recipe judge");
     folder.done("data build --data squares --out again --per-picture 3");
@@ -88,7 +89,7 @@ fn photos_become_records_and_records_a_page() {
 
 #[test]
 fn what_cannot_be_built_is_said() {
-    let folder = Folder::new();
+    let folder = Folder::new("refused");
     let message = |output: Output| String::from_utf8_lossy(&output.stderr).to_string();
     assert!(message(folder.run("data build --data train --out out")).contains("train"));
     fs::write(folder.0.join("squares/instances.json"), "[").unwrap();

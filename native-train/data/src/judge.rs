@@ -78,6 +78,7 @@ fn record(
     };
     let (kind, turn) = match question {
         Question::Segment(kind) => {
+            shape.mask?;
             let unit = Unit::Mask;
             let concept = thing.noun().into();
             let triplet = AnswerPart::Triplet { concept, unit, targets: vec![0] };

@@ -269,6 +269,14 @@ fn the_judge_asks_by_its_rule() {
             Question::Segment(_) => assert_eq!(said, "Segment [prompt 1]."),
         }
     }
+    let mut boxed = photo.clone();
+    boxed.things.iter_mut().for_each(|thing| thing.mask = None);
+    let records = judge::records(&boxed, &mut rng(0));
+    assert_eq!(records.len(), boxed.things.len());
+    for (question, record) in records {
+        record.check().unwrap();
+        assert_eq!(question, Question::Name, "there is no mask to hold an answer against");
+    }
     let mut crowd = photo.clone();
     crowd.things.iter_mut().for_each(|thing| thing.crowd = true);
     assert!(judge::records(&crowd, &mut rng(0)).is_empty());
