@@ -84,10 +84,10 @@ fn quantised_as_the_writer_of_packages_does() {
 #[test]
 fn the_last_rows_of_a_large_matrix_are_packed_like_the_others() {
     let folder = Folder::new("last-rows");
-    let parameters = [("x.weight".to_string(), vec![65_537, 64])];
+    let parameters = [64, 40].map(|width| (format!("x{width}.weight"), vec![65_537, width]));
     for quantisation in [Quantisation::Q8, Quantisation::Q4] {
         let plan = Plan::new(quantisation, &parameters, usize::MAX);
-        let values = |_| Ok(Values::whole(vec![0.5; 65_537 * 64]));
+        let values = |k: usize| Ok(Values::whole(vec![0.5; parameters[k].1.iter().product()]));
         let files = write_shards(&plan, &parameters, &folder.0, values, |_| ()).unwrap();
         assert_eq!(files.iter().map(|file| file.bytes).sum::<u64>(), plan.bytes());
     }

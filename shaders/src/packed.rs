@@ -1,6 +1,6 @@
 //! Block-quantised matrices.
 //!
-//! A row is cut into blocks of 32 along the input. In `q8` a weight is `q * scale` with `q` in
+//! A row is cut into blocks of 32 along the input, the last filled up with zeros. In `q8` a weight is `q * scale` with `q` in
 //! -127..=127 (8.5 bits per weight), in `q4` it is `q * scale + minimum` with `q` in 0..=15 (5 bits
 //! per weight). Each block has its own scale and minimum, rounded to f16.
 //!
@@ -8,8 +8,8 @@
 //! counted from the low bits, holds element `j * W + w` of the block. So the same field of
 //! neighbouring words are neighbouring elements: a kernel loads the words as a vector, shifts all
 //! of them alike, and multiplies with a plain run of the input, on a GPU (`vec4<u32>` against
-//! `vec4<f32>`) as with SIMD. Bytes are two's complement. Scales are stored `[out, in / 32]` for
-//! q8 and `[out, in / 32, 2]` for q4, the scale before the minimum.
+//! `vec4<f32>`) as with SIMD. Bytes are two's complement. Scales are stored `[out, blocks]` for q8
+//! and `[out, blocks, 2]` for q4, the scale before the minimum; `blocks` is those of a row.
 //!
 //! **Scales.** q8 takes the largest magnitude over 127 (relative error of normal weights 0.54 %).
 //! q4 tries scales, fits scale and minimum to the levels of each by least squares, and keeps the
@@ -57,9 +57,9 @@ impl Format {
 /// Why weights can't be packed or a packed matrix can't be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PackError {
-    /// Rows are no whole number of blocks.
-    #[error("rows of {0} weights are no whole number of blocks of 32; keep this matrix unpacked")]
-    Width(usize),
+    /// Rows hold no weight.
+    #[error("the matrix has rows without weights; keep it unpacked")]
+    Empty,
     /// Weights, words or scales don't fit the shape.
     #[error("{what}: {found} given, {expected} expected for the shape")]
     Length {
@@ -94,7 +94,7 @@ impl Packed {
     /// Quantises a row-major matrix.
     ///
     /// # Errors
-    /// When `in` is no multiple of 32, lengths don't agree, or a weight can't be represented.
+    /// When `in` is 0, lengths don't agree, or a weight can't be represented.
     pub fn pack(format: Format, weights: &[f32], shape: [usize; 2]) -> Result<Self, PackError> {
         let [out, width] = shape;
         let blocks = blocks(shape)?;
@@ -104,23 +104,28 @@ impl Packed {
         }
         let mut words = Vec::with_capacity(blocks * format.words_per_block());
         let mut scales = Vec::with_capacity(blocks * format.scales_per_block());
-        for (i, block) in weights.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let (found, levels) = match format {
-                Format::Q8 => quantise_q8(block),
-                Format::Q4 => quantise_q4(block),
-            };
-            let found = &found[..format.scales_per_block()];
-            if found.iter().chain(block).any(|value| !value.is_finite()) {
-                return Err(PackError::NotFinite { row: i * BLOCK / width });
+        for (row, weights) in weights.chunks_exact(width).enumerate() {
+            for weights in weights.chunks(BLOCK) {
+                let mut block = [0.0; BLOCK];
+                block[..weights.len()].copy_from_slice(weights);
+                let (found, levels) = match format {
+                    Format::Q8 => quantise_q8(&block),
+                    Format::Q4 => quantise_q4(&block),
+                };
+                let found = &found[..format.scales_per_block()];
+                if found.iter().chain(&block).any(|value| !value.is_finite()) {
+                    return Err(PackError::NotFinite { row });
+                }
+                scales.extend(found);
+                push_words(format, &levels, &mut words);
             }
-            scales.extend(found);
-            push_words(format, &levels, &mut words);
         }
         Ok(Self::joined(format, shape, words, scales))
     }
 
-    /// A matrix from its stored parts: `words` `[out, in / (4 or 8)]` and `scales` `[out, in / 32]`,
-    /// or `[out, in / 32, 2]` where there are minima.
+    /// A matrix from its stored parts: `words` `[out, blocks * (8 or 4)]` and `scales`
+    /// `[out, blocks]`, or `[out, blocks, 2]` where there are minima. `in` is the width without the
+    /// zeros that fill up the last block.
     ///
     /// # Errors
     /// When lengths don't agree with the shape or a scale is not finite.
@@ -144,7 +149,7 @@ impl Packed {
             }
         }
         if let Some(i) = scales.iter().position(|s| !s.is_finite()) {
-            let row = i / format.scales_per_block() * BLOCK / shape[1];
+            let row = i / format.scales_per_block() / shape[1].div_ceil(BLOCK);
             return Err(PackError::NotFinite { row });
         }
         let scales = scales.iter().map(|s| s.to_f32()).collect();
@@ -171,17 +176,29 @@ impl Packed {
         self.shape
     }
 
-    /// The packed weights, `[out, in / (4 or 8)]`.
+    /// Blocks of a row, the last one filled up.
+    pub fn row_blocks(&self) -> usize {
+        self.shape[1].div_ceil(BLOCK)
+    }
+
+    /// The same matrix with rows of another width; none where that takes another number of blocks.
+    /// Stored parts tell blocks only, so who knows the width says it.
+    pub fn with_width(self, width: usize) -> Option<Self> {
+        let shape = [self.shape[0], width];
+        (width.div_ceil(BLOCK) == self.row_blocks()).then(|| Self { shape, ..self })
+    }
+
+    /// The packed weights, `[out, blocks * (8 or 4)]`.
     pub fn words(&self) -> &[u32] {
         &self.words
     }
 
-    /// The scales, `[out, in / 32]`; all are exact in f16.
+    /// The scales, `[out, blocks]`; all are exact in f16.
     pub fn scales(&self) -> &[f32] {
         &self.scales
     }
 
-    /// The minima of q4, `[out, in / 32]`, exact in f16; empty for q8.
+    /// The minima of q4, `[out, blocks]`, exact in f16; empty for q8.
     pub fn minima(&self) -> &[f32] {
         &self.minima
     }
@@ -200,8 +217,11 @@ impl Packed {
 
     /// The matrix in f32, row-major.
     pub fn unpack(&self) -> Vec<f32> {
-        let mut weights = vec![0.0; self.scales.len() * BLOCK];
-        self.unpack_blocks(0, &mut weights);
+        let [out, width] = self.shape;
+        let mut weights = vec![0.0; out * width];
+        for (row, weights) in weights.chunks_exact_mut(width).enumerate() {
+            self.unpack_into(row, weights);
+        }
         weights
     }
 
@@ -212,17 +232,18 @@ impl Packed {
             return None;
         }
         let mut weights = vec![0.0; width];
-        self.unpack_blocks(row * (width / BLOCK), &mut weights);
+        self.unpack_into(row, &mut weights);
         Some(weights)
     }
 
-    fn unpack_blocks(&self, first: usize, weights: &mut [f32]) {
+    fn unpack_into(&self, row: usize, weights: &mut [f32]) {
+        let first = row * self.row_blocks();
         let per_block = self.format.words_per_block();
         let bits = 32 / self.format.per_word();
         let words = self.words.chunks_exact(per_block).skip(first);
-        for (b, (block, words)) in weights.chunks_exact_mut(BLOCK).zip(words).enumerate() {
+        for (b, (block, words)) in weights.chunks_mut(BLOCK).zip(words).enumerate() {
             let scale = self.scales[first + b];
-            for (j, run) in block.chunks_exact_mut(per_block).enumerate() {
+            for (j, run) in block.chunks_mut(per_block).enumerate() {
                 for (weight, &word) in run.iter_mut().zip(words) {
                     let field = word >> (j * bits);
                     *weight = match self.format {
@@ -237,12 +258,13 @@ impl Packed {
 }
 
 fn blocks([out, width]: [usize; 2]) -> Result<usize, PackError> {
-    if width == 0 || width % BLOCK != 0 {
-        return Err(PackError::Width(width));
+    if width == 0 {
+        return Err(PackError::Empty);
     }
     let expected = usize::MAX;
     let too_large = PackError::Length { what: "rows", found: out, expected };
-    out.checked_mul(width).map(|weights| weights / BLOCK).ok_or(too_large)
+    // Blocks are fewer than weights, so their number can't overflow where that of weights doesn't.
+    out.checked_mul(width).map(|_| out * width.div_ceil(BLOCK)).ok_or(too_large)
 }
 
 fn push_words(format: Format, levels: &[i8; BLOCK], words: &mut Vec<u32>) {

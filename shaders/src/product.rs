@@ -10,7 +10,7 @@ mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 
-use crate::packed::{Format, Packed};
+use crate::packed::{BLOCK, Format, Packed};
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 use portable::{tile, unpack_q4, unpack_q8};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -30,6 +30,13 @@ impl Packed {
     pub fn matmul(&self, x: &[f32]) -> Vec<f32> {
         let [out, width] = self.shape();
         let mut y = vec![0.0; x.len() / width * out];
+        let padded;
+        let x = if width.is_multiple_of(BLOCK) {
+            x
+        } else {
+            padded = in_whole_blocks(x, width);
+            &padded
+        };
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the CPU has the features the function is compiled for.
@@ -41,15 +48,26 @@ impl Packed {
     }
 }
 
+/// Rows filled up with zeros, so that the last block of each is whole.
+fn in_whole_blocks(x: &[f32], width: usize) -> Vec<f32> {
+    let whole = width.next_multiple_of(BLOCK);
+    let mut padded = vec![0.0; x.len() / width * whole];
+    for (to, from) in padded.chunks_exact_mut(whole).zip(x.chunks_exact(width)) {
+        to[..width].copy_from_slice(from);
+    }
+    padded
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn all_rows_avx2(packed: &Packed, x: &[f32], y: &mut [f32]) {
     all_rows::<true>(packed, x, y);
 }
 
+/// `x` has rows of whole blocks.
 #[inline(always)]
 fn all_rows<const FMA: bool>(packed: &Packed, x: &[f32], y: &mut [f32]) {
-    let [out, width] = packed.shape();
+    let ([out, _], width) = (packed.shape(), packed.row_blocks() * BLOCK);
     let tiled = x.len() / (TILE * width) * TILE;
     let (x_tiles, x_rest) = x.split_at(tiled * width);
     let (y_tiles, y_rest) = y.split_at_mut(tiled * out);

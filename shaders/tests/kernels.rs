@@ -98,8 +98,21 @@ fn close(found: &[f32], expected: &[f32], what: &str) {
 async fn product(device: &Device) {
     assert!(runs_on(device) && !runs_on(&Device::flex()));
     let mut numbers = Numbers(1);
-    let shapes =
-        [[1, 32], [2, 64], [33, 96], [7, 160], [65, 1056], [129, 544], [70_001, 32], [576, 1536]];
+    let shapes = [
+        [1, 32],
+        [2, 64],
+        [33, 96],
+        [7, 160],
+        [65, 1056],
+        [129, 544],
+        [70_001, 32],
+        [576, 1536],
+        [5, 33],
+        [66, 88],
+        [3, 120],
+        [70, 472],
+        [2, 1000],
+    ];
     for format in FORMATS {
         for rows in [1, 2, 3, 4, 5, 31, 33, 70] {
             for [out, width] in shapes {
@@ -129,11 +142,14 @@ async fn product(device: &Device) {
 async fn parts(device: &Device) {
     let mut numbers = Numbers(2);
     for format in FORMATS {
-        let [out, width] = [37, 96];
-        let weights = numbers.normal(out * width, 0.1);
-        let packed = Packed::pack(format, &weights, [out, width]).unwrap();
-        let row = width / 32 * format.words_per_block() * 4;
-        for (limit, expected) in [(row * 1000, 1), (row * 8, 5), (row * 3, 19), (1, 19)] {
+        let limits = |row| [(row * 1000, 1), (row * 8, 5), (row * 3, 19), (1, 19)];
+        for (width, (limit, expected)) in [96, 88].into_iter().flat_map(|width: usize| {
+            let row = width.div_ceil(32) * format.words_per_block() * 4;
+            limits(row).map(|parts| (width, parts))
+        }) {
+            let out = 37;
+            let weights = numbers.normal(out * width, 0.1);
+            let packed = Packed::pack(format, &weights, [out, width]).unwrap();
             let there = PackedMatrix::upload_in_parts(&packed, device, limit);
             assert_eq!(there.parts(), expected);
             let x = numbers.normal(5 * width, 1.0);
@@ -151,7 +167,7 @@ async fn parts(device: &Device) {
 async fn rows(device: &Device) {
     let mut numbers = Numbers(3);
     for format in FORMATS {
-        for [out, width] in [[1, 32], [9, 96], [301, 576]] {
+        for [out, width] in [[1, 32], [9, 96], [301, 576], [9, 33], [40, 472]] {
             let weights = numbers.normal(out * width, 0.1);
             let packed = Packed::pack(format, &weights, [out, width]).unwrap();
             let there = PackedMatrix::upload(&packed, device);

@@ -37,11 +37,12 @@ fn words_hold_the_levels_where_the_layout_says() {
 fn parts_make_the_same_matrix_and_packing_again_changes_nothing() {
     let mut numbers = Numbers(1);
     for format in FORMATS {
-        for shape in [[1, 32], [3, 96], [17, 64], [5, 416]] {
+        for shape in [[1, 32], [3, 96], [17, 64], [5, 416], [2, 1], [3, 33], [7, 88], [3, 1000]] {
             let weights = numbers.normal(shape[0] * shape[1], 0.02);
             let packed = Packed::pack(format, &weights, shape).unwrap();
             let scales = packed.stored_scales();
             assert_eq!(scales.len(), packed.scales().len() * format.scales_per_block());
+            assert_eq!(packed.scales().len(), shape[0] * shape[1].div_ceil(BLOCK));
             let same = Packed::from_parts(format, shape, packed.words().to_vec(), &scales).unwrap();
             assert_eq!(same, packed);
             let unpacked = packed.unpack();
@@ -104,13 +105,28 @@ fn the_product_is_that_of_the_unpacked_weights() {
     let mut numbers = Numbers(3);
     for format in FORMATS {
         for rows in [0, 1, 2, 3, 4, 5, 7, 8, 13] {
-            for [out, width] in [[1, 32], [2, 64], [3, 32], [33, 96], [7, 160], [65, 1056]] {
+            for [out, width] in [
+                [1, 32],
+                [2, 64],
+                [3, 32],
+                [33, 96],
+                [7, 160],
+                [65, 1056],
+                [3, 1],
+                [5, 33],
+                [66, 88],
+                [3, 120],
+                [7, 472],
+                [2, 1000],
+            ] {
                 let weights = numbers.normal(out * width, 0.1);
                 let x = numbers.normal(rows * width, 1.0);
                 let packed = Packed::pack(format, &weights, [out, width]).unwrap();
                 let dense = packed.unpack();
                 let y = packed.matmul(&x);
+                assert_eq!(dense.len(), out * width);
                 assert_eq!(y.len(), rows * out);
+                assert_eq!(packed.matmul(&[&x[..], &vec![1.0; width - 1]].concat()), y);
                 for (i, &found) in y.iter().enumerate() {
                     let x = &x[i / out * width..][..width];
                     let w = &dense[i % out * width..][..width];
@@ -128,13 +144,14 @@ fn the_product_is_that_of_the_unpacked_weights() {
 fn what_cannot_be_packed_is_an_error() {
     for format in FORMATS {
         let pack = |weights: &[f32], shape| Packed::pack(format, weights, shape).map(|_| ());
-        assert_eq!(pack(&[0.0; 48], [1, 48]), Err(PackError::Width(48)));
-        assert_eq!(pack(&[], [1, 0]), Err(PackError::Width(0)));
+        assert_eq!(pack(&[], [1, 0]), Err(PackError::Empty));
+        assert!(matches!(pack(&[0.0; 64], [usize::MAX, 33]), Err(PackError::Length { .. })));
         assert!(matches!(pack(&[0.0; 64], [3, 32]), Err(PackError::Length { found: 64, .. })));
         for bad in [f32::NAN, f32::INFINITY, 3e38] {
             let mut weights = [0.5; 96];
             weights[70] = bad;
             assert_eq!(pack(&weights, [3, 32]), Err(PackError::NotFinite { row: 2 }), "{bad}");
+            assert_eq!(pack(&weights, [2, 48]), Err(PackError::NotFinite { row: 1 }), "{bad}");
         }
         assert_eq!(Packed::pack(format, &[0.0; 64], [2, 32]).unwrap().unpack(), [0.0; 64]);
         let parts = |shape, words: usize, scales: &[f16]| {
@@ -148,5 +165,26 @@ fn what_cannot_be_packed_is_an_error() {
         assert!(parts([usize::MAX, 32], words, &ones).is_err());
         let nan = [ones.clone(), vec![f16::NAN; count]].concat();
         assert_eq!(parts([2, 32], 2 * words, &nan), Err(PackError::NotFinite { row: 1 }));
+        assert_eq!(parts([1, 33], 2 * words, &nan), Err(PackError::NotFinite { row: 0 }));
+        assert_eq!(parts([1, 1], words, &ones), Ok(()));
+        assert!(parts([1, 33], words, &ones).is_err());
+        assert!(parts([1, usize::MAX], words, &ones).is_err());
+    }
+}
+
+#[test]
+fn the_width_is_said_by_who_knows_it() {
+    let weights = Numbers(5).normal(3 * 88, 0.1);
+    for format in FORMATS {
+        let packed = Packed::pack(format, &weights, [3, 88]).unwrap();
+        let (words, scales) = (packed.words().to_vec(), packed.stored_scales());
+        let stored = Packed::from_parts(format, [3, 96], words, &scales).unwrap();
+        for (row, unpacked) in stored.unpack().chunks(96).enumerate() {
+            assert_eq!(unpacked[..88], packed.unpack_row(row).unwrap());
+        }
+        for width in [0, 1, 64, 97, usize::MAX] {
+            assert_eq!(stored.clone().with_width(width), None, "{width}");
+        }
+        assert_eq!(stored.with_width(88), Some(packed));
     }
 }

@@ -79,8 +79,11 @@ fn pack(model: Llama, format: Format) -> Llama {
         ];
         for linear in linears {
             let shape: [usize; 2] = linear.weight.lazy_shape().dims();
+            // What is narrower than a block stays dense, as in a package.
+            if shape[1] < BLOCK {
+                continue;
+            }
             let weights = vec![0.01; shape[0] * shape[1]];
-            // What has no whole blocks stays dense, as in a package.
             if let Ok(matrix) = Packed::pack(format, &weights, shape) {
                 packed.insert(linear.weight.id, matrix);
             }

@@ -25,12 +25,14 @@ pub fn parts(quantisation: Quantisation, name: &str, shape: &[usize]) -> Vec<Par
         Part { name, dtype, shape, bytes }
     };
     if let Some((format, [out, width])) = quantisation.packing(name, shape) {
+        let blocks = width.div_ceil(BLOCK);
         let scales = match format.scales_per_block() {
-            1 => vec![out, width / BLOCK],
-            several => vec![out, width / BLOCK, several],
+            1 => vec![out, blocks],
+            several => vec![out, blocks, several],
         };
+        let words = vec![out, blocks * format.words_per_block()];
         return vec![
-            part(format!("{name}.qweight"), "U32", 4, vec![out, width / format.per_word()]),
+            part(format!("{name}.qweight"), "U32", 4, words),
             part(format!("{name}.scales"), "F16", 2, scales),
         ];
     }

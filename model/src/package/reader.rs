@@ -35,10 +35,19 @@ enum Weight {
 }
 
 impl Weight {
-    fn shape(&self) -> Vec<usize> {
-        match self {
+    /// The same as a parameter of this shape, or the shape that it has instead. The last block of a
+    /// packed row may be filled up.
+    fn shaped(self, shape: &[usize]) -> Result<Self, Vec<usize>> {
+        let found = match &self {
             Weight::Dense(data) => data.shape().to_vec(),
             Weight::Packed(packed) => packed.shape().to_vec(),
+        };
+        match (self, shape) {
+            (Weight::Packed(packed), &[out, width]) if packed.shape()[0] == out => {
+                packed.with_width(width).map(Weight::Packed).ok_or(found)
+            }
+            (weight, shape) if found == shape => Ok(weight),
+            _ => Err(found),
         }
     }
 }
@@ -77,7 +86,7 @@ impl<M: Module> Loader<M> {
         let tensors =
             entries(bytes).map_err(|reason| PackageError::Header { file: file.into(), reason })?;
         let weights = decode(file, tensors, self.manifest.quantisation.format())?;
-        self.check(file, &weights)?;
+        let weights = self.shaped(file, weights)?;
         self.place(weights);
         self.shards.swap_remove(position);
         Ok(())
@@ -99,22 +108,28 @@ impl<M: Module> Loader<M> {
         Ok(self.module)
     }
 
-    /// Whether each of these is a parameter that is still to be loaded.
-    fn check(&self, file: &str, weights: &BTreeMap<String, Weight>) -> Result<(), PackageError> {
-        let mut unexpected = vec![];
+    /// These in the shapes of the parameters, each of which must still be to be loaded.
+    fn shaped(
+        &self,
+        file: &str,
+        weights: BTreeMap<String, Weight>,
+    ) -> Result<BTreeMap<String, Weight>, PackageError> {
+        let (mut shaped, mut unexpected) = (BTreeMap::new(), vec![]);
         for (name, weight) in weights {
-            let Some(slot) = self.open.get(name) else {
-                unexpected.push(name.clone());
+            let Some(slot) = self.open.get(&name) else {
+                unexpected.push(name);
                 continue;
             };
-            let found = weight.shape();
-            if found != slot.shape {
-                let (file, expected) = (file.to_string(), slot.shape.clone());
-                return Err(PackageError::Shape { file, tensor: name.clone(), found, expected });
+            match weight.shaped(&slot.shape) {
+                Ok(weight) => drop(shaped.insert(name, weight)),
+                Err(found) => {
+                    let (file, expected) = (file.to_string(), slot.shape.clone());
+                    return Err(PackageError::Shape { file, tensor: name, found, expected });
+                }
             }
         }
         if unexpected.is_empty() {
-            return Ok(());
+            return Ok(shaped);
         }
         Err(PackageError::Unexpected { file: file.into(), tensors: unexpected })
     }

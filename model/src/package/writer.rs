@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 /// Collects tensors into shards.
 ///
-/// In the quantised forms every matrix whose rows are whole blocks is packed, linear maps and
-/// tables, but the smallest. Everything else (norms, biases, convolutions, adapters) is rounded to
+/// In the quantised forms every matrix but the smallest is packed, linear maps and tables.
+/// Everything else (norms, biases, convolutions, adapters) is rounded to
 /// f16.
 #[derive(Debug)]
 pub struct Writer {

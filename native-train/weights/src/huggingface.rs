@@ -62,7 +62,8 @@ impl Stored {
         Self { config, weights: Weights::Model(Box::new(model)), tokenizer }
     }
 
-    fn values(&self, name: &str) -> Result<Values<'_>, ImportError> {
+    /// A parameter of this shape.
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Values<'_>, ImportError> {
         let (checkpoint, quantisation) = match &self.weights {
             Weights::Model(model) => {
                 let data = value_of(&**model, name).map(|data| data.convert::<f32>());
@@ -79,13 +80,12 @@ impl Stored {
         let scales = checkpoint.require(&format!("{name}.scales"))?;
         let wrong =
             |reason: &str| PackageError::Unwritable { tensor: name.into(), reason: reason.into() };
-        let &[out, width] = &*words.shape else { return Err(wrong("no matrix").into()) };
+        let &[out, width] = shape else { return Err(wrong("no matrix").into()) };
         let numbers = |tensor: &Tensor| checkpoint.read_bytes(tensor);
         let words = numbers(words)?.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
         let scales: Vec<f16> =
             numbers(scales)?.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect();
-        let shape = [out, width.saturating_mul(format.per_word())];
-        let packed = Packed::from_parts(format, shape, words, &scales)
+        let packed = Packed::from_parts(format, [out, width], words, &scales)
             .map_err(|error| wrong(&error.to_string()))?;
         Ok(Values::whole(packed.unpack()))
     }
@@ -121,7 +121,7 @@ impl Stored {
                 let (name, shape) = &parameters[k];
                 match name.as_str() {
                     UNUSED_TABLE => Ok(Values::whole(vec![0.0; shape.iter().product()])),
-                    name => self.values(&format!("{prefix}{name}")),
+                    name => self.values(&format!("{prefix}{name}"), shape),
                 }
             };
             write_shards(&plan, &parameters, &place, values, |_| ())?;
@@ -140,7 +140,10 @@ impl Stored {
             for shard in &mut plan.shards {
                 shard.file = lora::WEIGHTS_FILE.into();
             }
-            let values = |k: usize| self.values(&format!("{prefix}{}", parameters[k].0));
+            let values = |k: usize| {
+                let (name, shape) = &parameters[k];
+                self.values(&format!("{prefix}{name}"), shape)
+            };
             write_shards(&plan, &keys, &place, values, |_| ())?;
             write_json(&place.join(lora::CONFIG_FILE), &adapter_settings(part, settings))?;
         }

@@ -51,6 +51,8 @@ pub struct Inspection {
     pub settings: Vec<(String, String)>,
     /// The language model, where its sizes are known.
     pub language: Option<LlamaConfig>,
+    /// Of the model's parameters, where a configuration is known: packed rows may be filled up.
+    pub shapes: BTreeMap<String, Vec<usize>>,
 }
 
 /// Parameters, kinds and bytes of a module.
@@ -126,8 +128,12 @@ impl Inspection {
             ("licence".into(), description.licence.clone()),
             ("made by".into(), description.training_command.clone()),
         ];
-        let config = serde_json::from_value::<ModelConfig>(description.config.clone());
-        found.language = config.ok().map(|config| config.llm);
+        if let Ok(config) = serde_json::from_value::<ModelConfig>(description.config.clone()) {
+            if let Ok(model) = RefVlm::new(&config, &Device::flex()) {
+                found.shapes = names(&model).into_iter().collect();
+            }
+            found.language = Some(config.llm);
+        }
         Ok(found)
     }
 
@@ -148,11 +154,12 @@ impl Inspection {
             entries: checkpoint.tensors().iter().map(entry).collect(),
             files: checkpoint.files().iter().map(file).collect(),
             settings: checkpoint.metadata.iter().map(|(k, v)| (k.into(), in_words(v))).collect(),
-            language: None,
+            ..Self::default()
         }
     }
 
-    /// Parameters with the shapes they have once unpacked.
+    /// Parameters with the shapes they have once unpacked; where no configuration is known, with what
+    /// fills up their rows.
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let unpacked = |entry: &Entry| {
             let mut shape = entry.shape.clone();
@@ -162,12 +169,19 @@ impl Inspection {
             let Some(name) = entry.name.strip_suffix(".qweight") else {
                 return Some((entry.name.clone(), shape));
             };
-            // 32 weights have one scale, whatever the words hold.
+            // A block has one scale, whatever the words hold.
             let scales = self.entries.iter().find(|e| e.name == format!("{name}.scales"))?;
             if let (Some(width), Some(&blocks)) = (shape.last_mut(), scales.shape.get(1)) {
-                *width = blocks * 32;
+                *width = blocks * BLOCK;
             }
-            Some((name.to_string(), shape))
+            let fits = |known: &&Vec<usize>| match (known.as_slice(), shape.as_slice()) {
+                (&[out, width], &[rows, whole]) => {
+                    out == rows && width.next_multiple_of(BLOCK) == whole
+                }
+                _ => false,
+            };
+            let known = self.shapes.get(name).filter(fits).cloned();
+            Some((name.to_string(), known.unwrap_or(shape)))
         };
         self.entries.iter().filter_map(unpacked).collect()
     }
@@ -201,13 +215,12 @@ impl Inspection {
         let of = |quantisation: Quantisation| {
             let held = |bytes_of_scale: usize| {
                 let bytes = parameters.iter().map(|(name, shape)| {
-                    let count = shape.iter().product::<usize>();
                     match quantisation.packing(name, shape) {
-                        Some((format, _)) => {
+                        Some((format, [out, width])) => {
                             let scales = format.scales_per_block() * bytes_of_scale;
-                            count / BLOCK * (format.words_per_block() * 4 + scales)
+                            out * width.div_ceil(BLOCK) * (format.words_per_block() * 4 + scales)
                         }
-                        None => count * 4,
+                        None => shape.iter().product::<usize>() * 4,
                     }
                 });
                 bytes.sum::<usize>() as u64
@@ -305,10 +318,18 @@ mod tests {
             entry("a.y.weight.scales", &[4, 3, 2], "f16"),
             entry("a.scales", &[3], "f16"),
         ];
-        let found = Inspection { entries, ..Inspection::default() };
+        let mut found = Inspection { entries, ..Inspection::default() };
         assert_eq!(found.parameters()[0], ("a.x.weight".into(), vec![4, 64]));
         assert_eq!(found.parameters()[1], ("a.y.weight".into(), vec![4, 96]));
         let module = &found.modules()["a"];
         assert_eq!((module.parameters, module.tensors), (4 * 64 + 4 * 96 + 3, 5));
+        // Where the model is known, what fills up a row is no weight; a shape that doesn't belong to
+        // the blocks says nothing.
+        found.shapes = BTreeMap::from([
+            ("a.x.weight".into(), vec![4, 40]),
+            ("a.y.weight".into(), vec![4, 64]),
+        ]);
+        assert_eq!(found.parameters()[0].1, [4, 40]);
+        assert_eq!(found.parameters()[1].1, [4, 96]);
     }
 }

@@ -36,8 +36,8 @@ impl PackedMatrix {
 
     /// The same with a given limit to the bytes of a part.
     pub fn upload_in_parts(packed: &Packed, device: &Device, limit: usize) -> Self {
-        let shape @ [out, width] = packed.shape();
-        let (format, blocks) = (packed.format(), width / BLOCK);
+        let shape @ [out, _] = packed.shape();
+        let (format, blocks) = (packed.format(), packed.row_blocks());
         let row_words = blocks * format.words_per_block();
         let row_scales = blocks * format.scales_per_block();
         let stored = packed.stored_scales();
@@ -80,7 +80,7 @@ impl PackedMatrix {
         let mut shape = x.dims();
         let rows = shape[..D - 1].iter().product::<usize>();
         shape[D - 1] = self.shape[0];
-        let x = x.reshape([rows, self.shape[1]]);
+        let x = in_whole_blocks(x.reshape([rows, self.shape[1]]));
         let product = |part: &Part| {
             let Part { form, words, scales } = part.clone();
             let (words, scales) = (words.into_dispatch(), scales.into_dispatch());
@@ -108,7 +108,10 @@ impl PackedMatrix {
                 None => rows,
             });
         }
-        found.unwrap_or_else(|| Tensor::empty([0, self.shape[1]], &ids.device()))
+        match found {
+            Some(rows) => self.cut(rows),
+            None => Tensor::empty([0, self.shape[1]], &ids.device()),
+        }
     }
 
     /// The matrix in f32.
@@ -116,7 +119,13 @@ impl PackedMatrix {
         let rows = |part: &Part| {
             part.rows(Tensor::arange(0..part.form.outputs as i64, &part.words.device()))
         };
-        concatenate(self.parts.iter().map(rows), 0)
+        self.cut(concatenate(self.parts.iter().map(rows), 0))
+    }
+
+    /// Rows without what fills up their last block.
+    fn cut(&self, rows: Tensor<2>) -> Tensor<2> {
+        let width = self.shape[1];
+        if width.is_multiple_of(BLOCK) { rows } else { rows.narrow(1, 0, width) }
     }
 }
 
@@ -125,6 +134,18 @@ impl Part {
         let Part { form, words, scales } = self.clone();
         let (words, scales) = (words.into_dispatch(), scales.into_dispatch());
         Tensor::from_dispatch(Dispatch::packed_rows(ids.into_dispatch(), words, scales, form))
+    }
+}
+
+/// Rows filled up with zeros, so that the last block of each is whole.
+fn in_whole_blocks(x: Tensor<2>) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    match width.next_multiple_of(BLOCK) - width {
+        0 => x,
+        missing => {
+            let zeros = Tensor::zeros([rows, missing], (&x.device(), x.dtype()));
+            Tensor::cat(vec![x, zeros], 1)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::packed::{BLOCK, Packed};
 
 const LANES: usize = 8;
 
-/// `x` `[ROWS, in]`, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or without.
+/// `x` `[ROWS, in]` in whole blocks, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or without.
 #[inline(always)]
 pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool, const MINIMA: bool>(
     packed: &Packed,
@@ -12,8 +12,7 @@ pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool, const
     y: &mut [f32],
     unpack: impl Fn(&[u32; WORDS]) -> [f32; BLOCK],
 ) {
-    let [out, width] = packed.shape();
-    let blocks = width / BLOCK;
+    let ([out, _], blocks) = (packed.shape(), packed.row_blocks());
     let (inputs, _) = x.as_chunks::<BLOCK>();
     let rows =
         packed.words().chunks_exact(blocks * WORDS).zip(packed.scales().chunks_exact(blocks));

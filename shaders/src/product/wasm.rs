@@ -10,8 +10,8 @@ use core::arch::wasm32::{
 /// Vectors in a block.
 const VECTORS: usize = BLOCK / 4;
 
-/// `x` `[ROWS, in]`, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or without; there is
-/// no fused instruction that rounds alike everywhere, so `FMA` changes nothing.
+/// `x` `[ROWS, in]` in whole blocks, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or
+/// without; there is no fused instruction that rounds alike everywhere, so `FMA` changes nothing.
 #[inline(always)]
 pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool, const MINIMA: bool>(
     packed: &Packed,
@@ -19,8 +19,7 @@ pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool, const
     y: &mut [f32],
     unpack: impl Fn(&[u32; WORDS]) -> [v128; VECTORS],
 ) {
-    let [out, width] = packed.shape();
-    let blocks = width / BLOCK;
+    let ([out, _], blocks) = (packed.shape(), packed.row_blocks());
     let (inputs, _) = x.as_chunks::<BLOCK>();
     let rows =
         packed.words().chunks_exact(blocks * WORDS).zip(packed.scales().chunks_exact(blocks));

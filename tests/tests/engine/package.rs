@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use refvlm_model::language::{Llama, LlamaConfig, Positions};
+use refvlm_model::layers::{Linear, PackedWeight};
 use refvlm_model::package::by_name::{names, visit_named};
 use refvlm_model::package::{
     Description, FileEntry, INDEX_FILE, Loader, MANIFEST_FILE, Manifest, PackageError,
@@ -114,6 +115,83 @@ fn quantised_packages_hold_a_model_that_computes_alike() {
             refused |= Writer::new(Quantisation::F32).add(name, &data).is_err();
         });
         assert!(refused);
+    }
+}
+
+/// A map of 88 to 64 as the only module, and a reader of its files by a map of other sizes.
+fn odd(quantisation: Quantisation) -> (Linear, Manifest, Vec<u8>) {
+    let saved = Linear::new(88, 64, true, &Device::flex());
+    let mut writer = Writer::new(quantisation);
+    visit_named(&saved, &mut |name, data| writer.add(name, &data).unwrap());
+    let mut files: Files = writer.finish(description()).unwrap().into_iter().collect();
+    let listed = manifest(&files);
+    let bytes = files.remove(&listed.shards[0].file).unwrap();
+    (saved, listed, bytes)
+}
+
+fn read_odd(
+    manifest: &Manifest,
+    bytes: &[u8],
+    [out, width]: [usize; 2],
+) -> Result<Linear, PackageError> {
+    let mut listed = manifest.clone();
+    listed.shards = vec![FileEntry::new("odd.safetensors", bytes)];
+    let mut loader = Loader::new(listed, Linear::new(width, out, true, &Device::flex()));
+    loader.shard("odd.safetensors", bytes)?;
+    loader.finish()
+}
+
+#[test]
+fn rows_of_any_width_are_filled_up_and_read_back() {
+    let device = Device::flex();
+    let x = (0..3 * 88).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect::<Vec<_>>();
+    let x = Tensor::<2>::from_data(TensorData::new(x, [3, 88]), &device);
+    let numbers = |map: &Linear| map.forward(x.clone()).into_data().try_to_vec::<f32>().unwrap();
+    for (quantisation, words, bound) in [(Quantisation::Q8, 24, 0.01), (Quantisation::Q4, 12, 0.2)]
+    {
+        let (saved, listed, bytes) = odd(quantisation);
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(tensors.tensor("weight.qweight").unwrap().shape(), [64, words]);
+        let loaded = read_odd(&listed, &bytes, [64, 88]).unwrap();
+        assert!(loaded.weight.reparameterization::<PackedWeight>().is_some());
+        assert_eq!(loaded.weight.val().dims(), [64, 88]);
+        let (found, expected) = (numbers(&loaded), numbers(&saved));
+        let error: f32 = found.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum();
+        let relative = (error / expected.iter().map(|b| b * b).sum::<f32>()).sqrt();
+        assert!(relative > 1e-4 && relative < bound, "{quantisation:?}: {relative}");
+
+        // Another number of blocks, or of rows, is another matrix.
+        for shape @ [out, width] in [[64, 64], [64, 97], [63, 88], [65, 88], [88, 64]] {
+            let error = read_odd(&listed, &bytes, shape).unwrap_err();
+            assert!(
+                matches!(&error, PackageError::Shape { .. }),
+                "{out} x {width} of {quantisation:?}: {error}"
+            );
+        }
+        // Words for a part of a block.
+        let header = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+        let text = std::str::from_utf8(&bytes[8..8 + header]).unwrap();
+        let shape = format!("[64,{words}]");
+        assert!(text.contains(&shape));
+        let other = text.replace(&shape, &format!("[{},{}]", 64 * 4, words / 4));
+        let mut cut = (other.len() as u64).to_le_bytes().to_vec();
+        cut.extend(other.into_bytes());
+        cut.extend(&bytes[8 + header..]);
+        let error = read_odd(&listed, &cut, [64, 88]).unwrap_err();
+        assert!(
+            matches!(&error, PackageError::Tensor { tensor, .. }
+            if tensor == "weight.qweight"),
+            "{error}"
+        );
+    }
+    // Before rows were filled up, such matrices were stored in f16 among packed ones.
+    let (_, mut listed, bytes) = odd(Quantisation::F16);
+    let expected = numbers(&read_odd(&listed, &bytes, [64, 88]).unwrap());
+    for quantisation in [Quantisation::Q8, Quantisation::Q4] {
+        listed.quantisation = quantisation;
+        let loaded = read_odd(&listed, &bytes, [64, 88]).unwrap();
+        assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
+        assert_eq!(numbers(&loaded), expected);
     }
 }
 

@@ -18,9 +18,15 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 fn packed_maps_equal_dequantised_ones() {
     let device = Device::flex();
     for quantisation in [Quantisation::Q8, Quantisation::Q4] {
-        for (width, out, bias) in
-            [(32, 64, true), (64, 97, false), (416, 71, true), (96, 130, true)]
-        {
+        for (width, out, bias) in [
+            (32, 64, true),
+            (64, 97, false),
+            (416, 71, true),
+            (96, 130, true),
+            (33, 64, true),
+            (88, 528, false),
+            (1000, 65, true),
+        ] {
             let fresh = || Linear::new(width, out, bias, &device);
             let packed = packaged(&fresh(), fresh(), quantisation);
             assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
@@ -45,22 +51,24 @@ fn packed_maps_equal_dequantised_ones() {
 fn packed_tables_equal_dequantised_ones() {
     let device = Device::flex();
     for quantisation in [Quantisation::Q8, Quantisation::Q4] {
-        let fresh = || Embedding::new(70, 64, 1.0, &device);
-        let packed = packaged(&fresh(), fresh(), quantisation);
-        assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
-        let dense = Embedding { weight: Param::from_tensor(packed.weight.val()) };
-        let ids = TensorData::new(vec![0i64, 69, 7, 7, 31, 2], [2, 3]);
-        let ids = Tensor::<2, Int>::from_data(ids, &device);
-        assert_eq!(floats(packed.forward(ids.clone())), floats(dense.forward(ids)));
-        let x = random([1, 4, 64], &device);
-        close(&floats(packed.project(x.clone())), &floats(dense.project(x)), 1e-5).unwrap();
+        for width in [64, 88] {
+            let fresh = || Embedding::new(70, width, 1.0, &device);
+            let packed = packaged(&fresh(), fresh(), quantisation);
+            assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
+            let dense = Embedding { weight: Param::from_tensor(packed.weight.val()) };
+            let ids = TensorData::new(vec![0i64, 69, 7, 7, 31, 2], [2, 3]);
+            let ids = Tensor::<2, Int>::from_data(ids, &device);
+            assert_eq!(floats(packed.forward(ids.clone())), floats(dense.forward(ids)));
+            let x = random([1, 4, width], &device);
+            close(&floats(packed.project(x.clone())), &floats(dense.project(x)), 1e-5).unwrap();
+        }
     }
 }
 
 #[test]
-fn rows_that_are_no_whole_blocks_and_small_heads_stay_dense() {
+fn rows_shorter_than_a_block_and_small_heads_stay_dense() {
     let device = Device::flex();
-    for (width, out) in [(33, 64), (64, 63)] {
+    for (width, out) in [(31, 64), (64, 63)] {
         let fresh = || Linear::new(width, out, true, &device);
         let loaded = packaged(&fresh(), fresh(), Quantisation::Q4);
         assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
@@ -70,13 +78,15 @@ fn rows_that_are_no_whole_blocks_and_small_heads_stay_dense() {
 #[test]
 fn gradients_flow_through_a_packed_map() {
     let device = Device::flex().autodiff();
-    let fresh = || Linear::new(32, 64, true, &device);
-    let packed = packaged(&fresh(), fresh(), Quantisation::Q8);
-    assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
-    let x = random([2, 32], &device).require_grad();
-    let gradients = packed.forward(x.clone()).sum().backward();
-    let expected = packed.weight.val().sum_dim(0).repeat_dim(0, 2);
-    close(&floats(x.grad(&gradients).unwrap()), &floats(expected), 1e-5).unwrap();
+    for width in [32, 40] {
+        let fresh = || Linear::new(width, 64, true, &device);
+        let packed = packaged(&fresh(), fresh(), Quantisation::Q8);
+        assert!(packed.weight.reparameterization::<PackedWeight>().is_some());
+        let x = random([2, width], &device).require_grad();
+        let gradients = packed.forward(x.clone()).sum().backward();
+        let expected = packed.weight.val().sum_dim(0).repeat_dim(0, 2);
+        close(&floats(x.grad(&gradients).unwrap()), &floats(expected), 1e-5).unwrap();
+    }
 }
 
 #[test]
