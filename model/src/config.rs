@@ -247,16 +247,8 @@ impl ModelConfig {
 
     /// Side of the maps that tell the mask decoder where prompts lie; none where it is not told.
     pub fn prompt_map_side(&self) -> Option<usize> {
-        self.prompted_decoder.as_ref().map(|_| self.decoder_side(Unit::Mask))
-    }
-
-    /// Side of the map that a unit's decoder works at.
-    pub fn decoder_side(&self, unit: Unit) -> usize {
-        if let (Unit::Mask, Some(unit)) = (unit, &self.sam_decoder) {
-            return unit.sam.image_encoder.grid();
-        }
-        let first = self.decoder_index(unit).first().copied();
-        first.and_then(|i| self.pyramid_sides().get(i).copied()).unwrap_or(0)
+        let decoder = self.prompted_decoder.as_ref()?;
+        Some(self.selected_side(&decoder.encoder_input_index))
     }
 
     /// Checks that the parts fit together.

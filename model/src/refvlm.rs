@@ -189,7 +189,7 @@ impl RefVlm {
     /// # Shapes
     /// maps and `sam` as in [`Sight`]
     pub fn sight(&self, pyramid: Pyramid, sam: Option<Tensor<4>>) -> Sight {
-        let map = concat(&pyramid, &self.wiring.image);
+        let map = pyramid.joined(&self.wiring.image);
         let [_, _, height, width] = map.dims();
         let mut rows = self.projector.forward(tokens(map));
         if let Some(position) = &self.row_position {
@@ -223,7 +223,7 @@ impl RefVlm {
     /// - `sample[i]` is the picture of prompt `i`
     /// - returns `[prompts, tokens, hidden]`
     pub fn prompt_rows(&self, sight: &Sight, regions: Tensor<3>, sample: &[usize]) -> Tensor<3> {
-        let features = concat(&sight.pyramid, &self.wiring.prompt);
+        let features = sight.pyramid.joined(&self.wiring.prompt);
         let pooled = self.vpt_encoder.forward(features, regions.clone(), sample);
         let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
         let Some(features) = &sight.class_features else { return rows };
@@ -243,8 +243,7 @@ impl RefVlm {
         if let (Unit::Mask, Some(embedding)) = (unit, &sight.sam) {
             return vec![embedding.clone()];
         }
-        let index = &self.wiring.decoders[unit as usize];
-        index.iter().filter_map(|&i| sight.pyramid.maps.get(i).cloned()).collect()
+        sight.pyramid.select(&self.wiring.decoders[unit as usize])
     }
 }
 
@@ -285,16 +284,4 @@ fn pool(features: Tensor<3>, regions: Tensor<3>, sample: &[usize]) -> Tensor<2> 
     let index: Vec<i64> = sample.iter().map(|&s| s as i64).collect();
     let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &features.device());
     weights.matmul(features.select(0, index)).squeeze_dim::<2>(1)
-}
-
-/// Maps resized to the first one's size, channels side by side. The configuration was checked to
-/// name maps that exist, at least one.
-fn concat(pyramid: &Pyramid, index: &[usize]) -> Tensor<4> {
-    let chosen: Vec<&Tensor<4>> = index.iter().filter_map(|&i| pyramid.maps.get(i)).collect();
-    let size = chosen.first().map_or([1, 1], |map| {
-        let [_, _, h, w] = map.dims();
-        [h, w]
-    });
-    let resized = chosen.into_iter().map(|map| resize_bilinear(map.clone(), size)).collect();
-    Tensor::cat(resized, 1)
 }

@@ -2,7 +2,7 @@
 
 use super::{ImageError, MAX_SIDE_PX};
 use refvlm_record::Mask;
-use refvlm_shaders::{Window, resize_bicubic};
+use refvlm_shaders::Window;
 
 /// The picture inside its padded square.
 ///
@@ -99,20 +99,6 @@ impl Frame {
             [x, y, v]
         };
         points.iter().map(map).collect()
-    }
-
-    /// The mask in its square at the frame's size, by the bicubic resize of 0/1 bytes that the
-    /// published labels went through.
-    ///
-    /// # Shapes
-    /// returns `[size, size]` bytes, each 0 or 1
-    ///
-    /// # Errors
-    /// When the mask has not the picture's size.
-    pub fn mask_to_square(&self, mask: &Mask) -> Result<Vec<u8>, ImageError> {
-        self.check_mask(mask)?;
-        let (side, size) = (self.side as usize, self.size as usize);
-        Ok(resize_bicubic::<1>([side; 2], [size; 2], |y, row| self.mask_row(mask, y, row)))
     }
 
     /// One row of the square that holds the mask.

@@ -1,6 +1,6 @@
 //! Scaled dot-product attention over explicit heads.
 
-use burn::tensor::{Bool, Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 
 /// `[batch, length, heads * dim] -> [batch, heads, length, dim]`
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
@@ -28,12 +28,4 @@ pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>)
         scores = scores + bias;
     }
     activation::softmax(scores, 3).matmul(v)
-}
-
-/// True where a query must not look: keys later than the query, with the queries at the end.
-///
-/// # Shapes
-/// returns `[queries, keys]`
-pub fn causal_mask(queries: usize, keys: usize, device: &Device) -> Tensor<2, Bool> {
-    Tensor::<2, Bool>::tril_mask([queries, keys], (keys - queries) as i64, device)
 }

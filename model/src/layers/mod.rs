@@ -13,7 +13,7 @@ mod packed;
 mod position;
 mod resize;
 
-pub use attention::{attend, causal_mask, merge_heads, split_heads};
+pub use attention::{attend, merge_heads, split_heads};
 pub use check::ConfigError;
 pub(crate) use check::{require, require_lora, require_vit};
 pub use conv::Pointwise;

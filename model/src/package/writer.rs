@@ -15,7 +15,6 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub struct Writer {
     quantisation: Quantisation,
-    limit: usize,
     tokenizer: Option<Vec<u8>>,
     names: HashSet<String>,
     parameters: Vec<(String, Vec<usize>)>,
@@ -28,18 +27,11 @@ impl Writer {
     pub fn new(quantisation: Quantisation) -> Self {
         Self {
             quantisation,
-            limit: SHARD_BYTES,
             tokenizer: None,
             names: HashSet::new(),
             parameters: vec![],
             data: vec![],
         }
-    }
-
-    /// Another largest size of a shard; a tensor larger than that gets a shard of its own.
-    pub fn with_shard_bytes(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
     }
 
     /// The vocabulary of the package, as `tokenizer.json` has it.
@@ -75,7 +67,7 @@ impl Writer {
         if self.parameters.is_empty() {
             return Err(PackageError::Missing(vec!["any tensor".into()]));
         }
-        let plan = Plan::new(self.quantisation, &self.parameters, self.limit);
+        let plan = Plan::new(self.quantisation, &self.parameters, SHARD_BYTES);
         let (mut files, mut entries) = (vec![], vec![]);
         for shard in &plan.shards {
             let data = shard.parameters.iter().map(|&place| &self.data[place]);

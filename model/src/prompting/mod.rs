@@ -6,5 +6,5 @@
 pub mod region;
 pub mod vpt;
 
-pub use region::{PromptError, Radius, RegionConfig, RegionMode, Shape, regions_to_tensor};
+pub use region::{PromptError, Radius, RegionConfig, RegionMode, Shape};
 pub use vpt::{Layout, MaskToken, Strategy, VptConfig, VptEncoder};

@@ -1,7 +1,6 @@
 //! From a visual prompt to a region: a weight for each cell of a grid over the padded square.
 
 use crate::image::{Frame, ImageError, resize_bicubic, share_of_cells};
-use burn::tensor::{DType, Device, Tensor, TensorData};
 use refvlm_record::{Mask, Prompt, RecordError, RleError};
 use serde::{Deserialize, Serialize};
 
@@ -318,13 +317,4 @@ pub fn set_cells(mask: &[u8], size: usize, [rows, columns]: [usize; 2]) -> Vec<f
         }
     }
     cells
-}
-
-/// Regions of one grid as a tensor.
-///
-/// # Shapes
-/// `regions` of `grid[0] * grid[1]` weights each -> `[regions, grid[0], grid[1]]`
-pub fn regions_to_tensor(regions: &[Vec<f32>], grid: [usize; 2], device: &Device) -> Tensor<3> {
-    let shape = [regions.len(), grid[0], grid[1]];
-    Tensor::from_data(TensorData::new(regions.concat(), shape), (device, DType::F32))
 }

@@ -16,4 +16,4 @@ pub use efficientnet::{EfficientNet, EfficientNetConfig, EfficientNetStage};
 pub use encoder::{VisualEncoder, VisualEncoderConfig};
 pub use patch::{PatchEmbed, PatchSpread, tokens_to_map};
 pub use projector::{Projector, ProjectorConfig};
-pub use pyramid::{FeatureSelect, Pyramid, Transform};
+pub use pyramid::Pyramid;

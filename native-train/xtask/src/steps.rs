@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use crate::tools::{Fallible, Outcome, WASM, Workspace, present, succeed};
-use crate::{advisories, files, install, licences, site, size, wasm, wasm_scenes};
+use crate::{advisories, arrows, files, install, licences, site, size, wasm, wasm_scenes};
 
 /// Turns on what no program here has by default: CUDA, and the kernels that natively nothing needs.
 const DEVICES: [&str; 2] = ["--features", "native-train/cuda,refvlm-tests/wgpu"];
@@ -21,6 +21,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "files", what: "length, paths, sizes and sources of files", run: files::check },
     Step { name: "format", what: "rustfmt", run: format },
+    Step { name: "arrows", what: "no arrow points back", run: arrows::check },
     Step { name: "licences", what: "licences of all dependencies", run: check_licences },
     Step { name: "advisories", what: "yanked and vulnerable dependencies", run: advisories::check },
     Step { name: "clippy", what: "clippy over all targets and devices, also CUDA", run: clippy },
@@ -43,7 +44,6 @@ const STEPS: &[Step] = &[
         what: "page, engine and packages keep to their budgets",
         run: size::check,
     },
-    // Step { name: "arrows", what: "no arrow points back", run: crate::arrows::check },
 ];
 
 /// Prints the steps.

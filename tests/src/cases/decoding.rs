@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, activation};
 use refvlm_model::decoding::{
     BoxDecoder, DecoderConfig, MaskDecoder, PoseDecoder, QueryLayout, QueryMask, sine_position,
 };
-use refvlm_model::vision::{FeatureSelect, Pyramid, Transform, tokens_to_map};
+use refvlm_model::vision::{Pyramid, tokens_to_map};
 
 /// The decoders of the reference.
 pub const DECODERS: [Case; 3] =
@@ -23,11 +23,6 @@ fn pyramid(fixture: &Fixture, device: &Device) -> Pyramid {
         }
     };
     Pyramid { maps: maps.iter().enumerate().map(view).collect() }
-}
-
-/// The maps a decoder reads.
-fn select(pyramid: &Pyramid, index: &[usize], transform: Transform) -> Vec<Tensor<4>> {
-    FeatureSelect { index: index.to_vec(), transform }.select(pyramid).unwrap()
 }
 
 /// The references that the reference decodes.
@@ -69,13 +64,13 @@ fn box_decoder(fixture: &Fixture, device: &Device) {
     let decoder = load_weights(BoxDecoder::new(&config, device).unwrap(), fixture);
     let pyramid = pyramid(fixture, device);
     let index = &config.encoder_input_index;
-    let maps = select(&pyramid, index, Transform::MultipleSelect);
+    let maps = pyramid.select(index);
     let layout = surviving(fixture);
 
     // Every seventh token is stored.
     let every = |tokens: Tensor<3>| tokens.slice_dim(1, burn::tensor::s![..;7]);
-    let joined = select(&pyramid, index, Transform::ResizeConcat);
-    let tokens = joined[0].clone().flatten::<3>(2, 3).swap_dims(1, 2);
+    let joined = pyramid.joined(index);
+    let tokens = joined.clone().flatten::<3>(2, 3).swap_dims(1, 2);
     fixture.assert_close("out.visual_tokens", every(tokens));
     let [_, _, h, w] = maps[0].dims();
     let positions = sine_position([h, w], config.d_model, device).unsqueeze();
@@ -102,7 +97,7 @@ fn box_decoder(fixture: &Fixture, device: &Device) {
     fixture.assert_close("out.short.decoder_output", short.states);
     fixture.assert_close("out.short.boxes", short.boxes);
 
-    let one = decoder.forward(&joined, fixture.tensor("in.ref_hidden_states", device), &layout);
+    let one = decoder.forward(&[joined], fixture.tensor("in.ref_hidden_states", device), &layout);
     fixture.assert_close("out.boxes", one.boxes);
 }
 
@@ -111,7 +106,7 @@ fn mask_decoder(fixture: &Fixture, device: &Device) {
     let config = reference(fixture.config());
     let decoder = load_weights(MaskDecoder::new(&config, device).unwrap(), fixture);
     let pyramid = pyramid(fixture, device);
-    let maps = select(&pyramid, &config.encoder_input_index, Transform::MultipleSelect);
+    let maps = pyramid.select(&config.encoder_input_index);
     let layout = surviving(fixture);
 
     for (i, map) in decoder.pixel_decoder.fpn.forward(&maps).into_iter().skip(1).enumerate() {
@@ -136,7 +131,7 @@ fn pose_decoder(fixture: &Fixture, device: &Device) {
     let config = pose_config(fixture);
     let decoder = load_weights(PoseDecoder::new(&config, device).unwrap(), fixture);
     let pyramid = pyramid(fixture, device);
-    let maps = select(&pyramid, &config.encoder_input_index, Transform::MultipleSelect);
+    let maps = pyramid.select(&config.encoder_input_index);
     let layout = surviving(fixture);
     let out = decoder.forward(&maps, fixture.tensor("in.ref_hidden_states", device), &layout);
     fixture.assert_close("out.stage1.boxes", out.stage1.boxes);

@@ -1,10 +1,10 @@
 //! The visual prompt encoder.
 
 use crate::{Fixture, load_weights};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use refvlm_model::prompting::region::set_cells;
 use refvlm_model::prompting::vpt::normalise;
-use refvlm_model::prompting::{VptConfig, VptEncoder, regions_to_tensor};
+use refvlm_model::prompting::{VptConfig, VptEncoder};
 use refvlm_model::vision::tokens_to_map;
 
 /// Pooling with and without mask token, and the two older strategies.
@@ -48,7 +48,8 @@ pub fn vpt_encoder(fixture: &Fixture, device: &Device) -> (VptEncoder, [Tensor<3
     }
     let flat: Vec<u8> = regions.concat().into_iter().map(|v| v as u8).collect();
     assert_eq!(flat, fixture.bytes("out.masks01"));
-    let regions = regions_to_tensor(&regions, grid, device);
+    let regions = TensorData::new(regions.concat(), [regions.len(), grid[0], grid[1]]);
+    let regions = Tensor::<3>::from_data(regions, (device, DType::F32));
     let weights = normalise(regions.clone());
     fixture.assert_close("out.masks_norm", weights.clone());
 

@@ -5,8 +5,8 @@ use refvlm_model::language::{Llama, LlamaConfig, Positions};
 use refvlm_model::layers::{Linear, PackedWeight};
 use refvlm_model::package::by_name::{names, visit_named};
 use refvlm_model::package::{
-    Description, FileEntry, INDEX_FILE, Loader, MANIFEST_FILE, Manifest, PackageError,
-    Quantisation, TOKENIZER_FILE, Writer,
+    Description, FileEntry, INDEX_FILE, Loader, MANIFEST_FILE, Manifest, PackageError, Plan,
+    Quantisation, SHARD_BYTES, TOKENIZER_FILE, Writer, encode,
 };
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -36,10 +36,26 @@ fn description() -> Description {
     }
 }
 
+/// The files of a package whose shards may be small, tensor by tensor as an import writes them.
 fn write(model: &Llama, quantisation: Quantisation, shard_bytes: usize) -> Files {
-    let mut writer = Writer::new(quantisation).with_shard_bytes(shard_bytes);
-    visit_named(model, &mut |name, data| writer.add(name, &data).unwrap());
-    writer.finish(description()).unwrap().into_iter().collect()
+    let (mut parameters, mut stored) = (vec![], vec![]);
+    visit_named(model, &mut |name, data| {
+        let shape = data.shape().to_vec();
+        let values = data.try_to_vec::<f32>().unwrap();
+        stored.push(encode(quantisation, name, &shape, &values).unwrap().concat());
+        parameters.push((name.to_string(), shape));
+    });
+    let plan = Plan::new(quantisation, &parameters, shard_bytes);
+    let (mut files, mut entries) = (Files::new(), vec![]);
+    for shard in &plan.shards {
+        let data: Vec<u8> = shard.parameters.iter().flat_map(|&at| stored[at].clone()).collect();
+        let bytes = [shard.header.clone(), data].concat();
+        entries.push(FileEntry::new(shard.file.clone(), &bytes));
+        files.insert(shard.file.clone(), bytes);
+    }
+    files.insert(INDEX_FILE.into(), plan.index());
+    files.insert(MANIFEST_FILE.into(), plan.manifest(description(), None, entries).unwrap());
+    files
 }
 
 fn manifest(files: &Files) -> Manifest {
@@ -88,7 +104,11 @@ fn f32_is_exact_and_f16_is_rounded() {
     }
     assert_eq!(weights(&read(listed, &files).unwrap()), weights(&saved));
 
-    let files = write(&saved, Quantisation::F16, usize::MAX);
+    let files = write(&saved, Quantisation::F16, SHARD_BYTES);
+    let mut writer = Writer::new(Quantisation::F16);
+    visit_named(&saved, &mut |name, data| writer.add(name, &data).unwrap());
+    let written: Files = writer.finish(description()).unwrap().into_iter().collect();
+    assert_eq!(written, files, "a writer and an import store alike");
     let loaded = weights(&read(manifest(&files), &files).unwrap());
     for (name, expected) in weights(&saved) {
         for (a, b) in loaded[&name].iter().zip(&expected) {

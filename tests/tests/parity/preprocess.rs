@@ -4,6 +4,7 @@ use refvlm_model::image::{
     resize_square, share_of_cells,
 };
 use refvlm_model::prompting::Shape;
+use refvlm_model::sam::SamFrame;
 use refvlm_record::{MAX_SIDE_PX, Mask};
 use refvlm_tests::{Fixture, close};
 
@@ -24,8 +25,8 @@ fn check(name: &str) {
     assert_eq!((square.side, square.pad_x.max(square.pad_y)), (side, offset));
     assert_eq!(resize_square(picture, &square), fixture.bytes("out.padded"));
 
-    let mask = Mask { width, height, pixels: fixture.bytes("in.mask") };
-    assert_eq!(square.mask_to_square(&mask).unwrap(), fixture.bytes("out.mask_square"));
+    let mask = Shape::Mask(Mask { width, height, pixels: fixture.bytes("in.mask") });
+    assert_eq!(mask.to_input(&square), fixture.bytes("out.mask_square"));
     for crop in fixture.setting::<Vec<u32>>("crops") {
         let frame = Frame::new(width, height, crop).unwrap();
         let resized = resize_square(picture, &frame);
@@ -38,7 +39,7 @@ fn check(name: &str) {
         // The bytes are equal, so only the rounding of the normalisation is left.
         close(&values, &fixture.floats(&format!("out.pixel_values.{crop}")), 1e-6).unwrap();
         assert_eq!(frame.valid(), fixture.bytes(&format!("out.pixel_mask.{crop}")), "crop {crop}");
-        let label = frame.mask_to_square(&mask).unwrap();
+        let label = mask.to_input(&frame);
         assert_eq!(label, fixture.bytes(&format!("out.mask_label.{crop}")), "crop {crop}");
     }
     check_geometry(&fixture, &square);
@@ -246,14 +247,13 @@ fn masks_come_back_through_the_square() {
             *pixel = u8::from(x > width / 4 && y < height / 2);
         }
         let frame = Frame::new(width, height, width.max(height)).unwrap();
-        let map: Vec<f32> =
-            frame.mask_to_square(&mask).unwrap().into_iter().map(f32::from).collect();
+        let drawn = Shape::Mask(mask.clone());
+        let map: Vec<f32> = drawn.to_input(&frame).into_iter().map(f32::from).collect();
         let side = frame.side as usize;
         assert_eq!(frame.mask_to_px(&map, [side, side], 0.5).unwrap(), mask);
         // From a square of half the side, only pixels at the border may differ.
         let small = Frame::new(width, height, width.max(height) / 2).unwrap();
-        let map: Vec<f32> =
-            small.mask_to_square(&mask).unwrap().into_iter().map(f32::from).collect();
+        let map: Vec<f32> = drawn.to_input(&small).into_iter().map(f32::from).collect();
         let size = small.size as usize;
         let back = small.mask_to_px(&map, [size, size], 0.5).unwrap();
         let wrong = back.pixels.iter().zip(&mask.pixels).filter(|(a, b)| a != b).count() as u32;
@@ -316,12 +316,13 @@ fn bad_input_is_named() {
     assert!(matches!(nan.apply(picture).unwrap_err(), ImageError::Normalisation { .. }));
 
     let frame = Frame::new(4, 3, 8).unwrap();
+    let sam = SamFrame::new(4, 3, 8).unwrap();
     assert!(matches!(
-        frame.mask_to_square(&Mask::zeros(3, 4)).unwrap_err(),
+        sam.mask_logits(&Mask::zeros(3, 4), 2).unwrap_err(),
         ImageError::Mask { width: 3, expected_width: 4, .. }
     ));
     let short = Mask { width: 4, height: 3, pixels: vec![1; 5] };
-    assert!(matches!(frame.mask_to_square(&short).unwrap_err(), ImageError::Length { .. }));
+    assert!(matches!(sam.mask_logits(&short, 2).unwrap_err(), ImageError::Length { .. }));
     for (map, shape) in [(vec![], [0, 5]), (vec![1.0], [0, 5]), (vec![1.0; 5], [2, 3])] {
         assert!(matches!(frame.map_to_px(&map, shape).unwrap_err(), ImageError::Length { .. }));
     }

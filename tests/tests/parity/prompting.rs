@@ -1,11 +1,11 @@
 //! Regions and the visual prompt encoder, against reference tensors and by their identities.
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use refvlm_model::image::Frame;
 use refvlm_model::prompting::region::MAX_SCRIBBLE_POINTS;
 use refvlm_model::prompting::vpt::normalise;
 use refvlm_model::prompting::{
     Layout, MaskToken, PromptError, Radius, RegionConfig, RegionMode, Strategy, VptConfig,
-    VptEncoder, regions_to_tensor,
+    VptEncoder,
 };
 use refvlm_record::{Counts, Mask, Prompt, Rle};
 use refvlm_tests::{Fixture, cases, close, probe_loss};
@@ -72,7 +72,8 @@ fn layouts_put_a_cell_where_they_say() {
     let token = |layout, grid: usize, row: usize, column: usize| {
         let mut region = vec![0.0; grid * grid];
         region[row * grid + column] = 1.0;
-        let region = regions_to_tensor(&[region], [grid, grid], &device);
+        let region = TensorData::new(region, [1, grid, grid]);
+        let region = Tensor::<3>::from_data(region, &device);
         let map = Tensor::ones([1, 6, grid, grid], &device);
         let tokens = values(encoder(layout, grid, &device).content(map, region, &[0]));
         tokens.chunks(6).position(|token| token[0] == 1.0).unwrap()

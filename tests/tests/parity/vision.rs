@@ -1,10 +1,9 @@
 //! The vision towers, the projector and the pyramid against reference tensors.
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use refvlm_model::config::ModelConfigError;
 use refvlm_model::layers::resize_bilinear;
-use refvlm_model::vision::{
-    ClipVitConfig, ConvNextConfig, Dinov2Config, FeatureSelect, Pyramid, Transform, tokens_to_map,
-};
-use refvlm_tests::{Fixture, cases, probe_loss};
+use refvlm_model::vision::{ClipVitConfig, ConvNextConfig, Dinov2Config, Pyramid, tokens_to_map};
+use refvlm_tests::{Fixture, cases, preset, probe_loss};
 
 #[test]
 fn projector_outputs_and_gradients() {
@@ -82,27 +81,31 @@ fn maps_are_selected_resized_and_joined() {
     let map =
         |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let pyramid = Pyramid { maps: vec![map([2, 3, 8, 8]), map([2, 5, 4, 4]), map([2, 4, 6, 6])] };
-    let choose = |index: &[usize], transform| FeatureSelect { index: index.to_vec(), transform };
-
-    let joined = choose(&[1, 0], Transform::ResizeConcat).select(&pyramid).unwrap();
-    assert_eq!(joined.len(), 1);
-    assert_eq!(joined[0].dims(), [2, 8, 4, 4]);
-    let first = joined[0].clone().narrow(1, 0, 5).into_data();
+    let joined = pyramid.joined(&[1, 0]);
+    assert_eq!(joined.dims(), [2, 8, 4, 4]);
+    let first = joined.clone().narrow(1, 0, 5).into_data();
     assert_eq!(first, pyramid.maps[1].clone().into_data());
-    let second = joined[0].clone().narrow(1, 5, 3).into_data();
+    let second = joined.narrow(1, 5, 3).into_data();
     assert_eq!(second, resize_bilinear(pyramid.maps[0].clone(), [4, 4]).into_data());
 
-    let several = choose(&[2, 0], Transform::MultipleSelect).select(&pyramid).unwrap();
+    let several = pyramid.select(&[2, 0]);
     assert_eq!(several[0].clone().into_data(), pyramid.maps[2].clone().into_data());
     assert_eq!(several[1].clone().into_data(), pyramid.maps[0].clone().into_data());
+}
 
-    let channels = [3, 5, 4];
-    assert_eq!(choose(&[1, 0], Transform::ResizeConcat).channels(&channels), Ok(vec![8]));
-    assert_eq!(choose(&[1, 2], Transform::MultipleSelect).channels(&channels), Ok(vec![5, 4]));
-    for bad in [choose(&[3], Transform::MultipleSelect), choose(&[], Transform::ResizeConcat)] {
-        assert_eq!(bad.select(&pyramid).unwrap_err().field, "index");
-        assert_eq!(bad.channels(&channels).unwrap_err().field, "index");
-    }
+#[test]
+fn maps_that_no_tower_makes_are_named() {
+    let good = preset("scenes");
+    good.check().unwrap();
+    let count = good.pyramid_channels().len();
+    let mut config = good.clone();
+    config.image_features = vec![0, count];
+    let expected = ModelConfigError::Map { field: "image_features", index: count, last: count - 1 };
+    assert_eq!(config.check(), Err(expected));
+    let mut config = good;
+    config.prompt_features = vec![];
+    let error = config.check().unwrap_err();
+    assert!(matches!(error, ModelConfigError::Other { field: "prompt_features", .. }), "{error}");
 }
 
 #[test]
