@@ -103,7 +103,10 @@ fn without_a_model_for_photos_the_page_says_so_once_and_goes_on() {
     photo.write_to(&mut png, image::ImageFormat::Png).unwrap();
     page.show("own.png", png.get_ref(), [64, 48]);
     assert_eq!(server.requests(PHOTOS), [0]);
-    assert_eq!(page.browser.get("return document.querySelectorAll('.notice').length;", json!(null)), 0);
+    assert_eq!(
+        page.browser.get("return document.querySelectorAll('.notice').length;", json!(null)),
+        0
+    );
     Mouse.draw(&page, &[[30.0, 20.0]]);
     page.expect_prompts(&["point"]);
     Mouse.press(&page, ".go");
@@ -121,7 +124,8 @@ fn a_load_is_stopped_and_taken_up_again() {
     page.browser.click(CAT);
     page.browser.until("document.querySelector('.loading')?.textContent.includes('MB of')");
     // Not by WebDriver, which waits until an element stays where it is.
-    page.browser.get("document.querySelector(\"[aria-label='Stop loading']\").click();", json!(null));
+    page.browser
+        .get("document.querySelector(\"[aria-label='Stop loading']\").click();", json!(null));
     page.browser.until("document.querySelector('.engine .button')");
     server.reset();
     page.browser.click(".engine .button");
