@@ -52,6 +52,38 @@ fn a_damaged_shard_can_be_given_again() {
 }
 
 #[test]
+fn a_second_package_takes_the_place_of_the_first() {
+    let (mut engine, wanted) = begun();
+    let ask = Ask::new(Task::Vqa, "Describe the picture.", vec![]);
+    let picture = |engine: &mut Engine| {
+        let drawn = engine.scene(7, 64).unwrap();
+        let [width, height] = [drawn.scene.width, drawn.scene.height];
+        pollster::block_on(engine.set_image(width, height, &drawn.rgba)).unwrap();
+        let (ended, events) = pollster::block_on(answer(engine, &ask, usize::MAX));
+        assert!(ended);
+        events.len()
+    };
+    let mut lengths = Vec::new();
+    // As a page does it, one model at a time; and while the one before still answers.
+    for unload in [false, true, false] {
+        if unload {
+            engine.unload();
+        }
+        engine.begin(&read("refvlm.json"), Device::flex()).unwrap();
+        engine.tokenizer(&read("tokenizer.json")).unwrap();
+        for WantedShard { file, .. } in &wanted {
+            engine.shard(file, &read(file)).unwrap();
+        }
+        engine.finish().unwrap();
+        // It has not seen the picture of the one before.
+        let early = pollster::block_on(engine.ask(&ask, async |_: Event| true));
+        assert_eq!(kind(early.unwrap_err()), FailureKind::NoPicture);
+        lengths.push(picture(&mut engine));
+    }
+    assert_eq!(lengths, [lengths[0]; 3]);
+}
+
+#[test]
 fn steps_out_of_order_are_refused() {
     let mut engine = Engine::new(|| 0.0);
     assert_eq!(kind(engine.shard("a", &[]).unwrap_err()), FailureKind::BadRequest);

@@ -24,6 +24,8 @@ pub enum Fault {
     Replace(Vec<u8>),
     /// The connection is closed without an answer.
     Silence,
+    /// There is no such file.
+    Missing,
 }
 
 /// A fault, and how many requests it still befalls.
@@ -34,6 +36,8 @@ struct State {
     folder: PathBuf,
     /// By the end of the path.
     faults: BTreeMap<String, Planned>,
+    /// A folder of the site, and the one that stands in for it.
+    stand_in: Option<(String, String)>,
     /// `path range-start` of each request.
     log: Vec<(String, usize)>,
     stopped: bool,
@@ -80,6 +84,14 @@ impl Server {
     /// Breaks the next `times` requests for files whose path ends so.
     pub fn plan(&self, ending: &str, fault: Fault, times: usize) {
         self.state().faults.insert(ending.into(), (fault, times));
+    }
+
+    /// Serves the files of another folder of the site as those of `folder`, where it has none.
+    pub fn stand_in(&self, folder: &str, other: &str) {
+        let mut state = self.state();
+        if !state.folder.join(folder).is_dir() {
+            state.stand_in = Some((folder.into(), other.into()));
+        }
     }
 
     /// Nothing is broken any more, and the log is empty.
@@ -178,8 +190,11 @@ fn prepare(state: &mut State, path: &str, from: usize) -> (Option<Vec<u8>>, Opti
     let mut bytes = match name {
         "" => std::fs::read(state.folder.join("index.html")).ok(),
         "blank.html" => Some(page.to_vec()),
-        _ => std::fs::read(state.folder.join(name)).ok(),
+        _ => std::fs::read(state.folder.join(file_of(state, name))).ok(),
     };
+    if matches!(fault, Some(Fault::Missing)) {
+        bytes = None;
+    }
     if let Some(bytes) = &mut bytes {
         match &fault {
             Some(Fault::Flip(at)) => bytes[*at] ^= 1,
@@ -190,6 +205,14 @@ fn prepare(state: &mut State, path: &str, from: usize) -> (Option<Vec<u8>>, Opti
         }
     }
     (bytes, fault)
+}
+
+/// Where a file of the site lies.
+fn file_of(state: &State, name: &str) -> String {
+    let other = state.stand_in.as_ref().and_then(|(folder, other)| {
+        name.strip_prefix(folder.as_str()).map(|rest| format!("{other}{rest}"))
+    });
+    other.unwrap_or_else(|| name.into())
 }
 
 fn kind_of(path: &Path) -> &'static str {

@@ -6,6 +6,7 @@ mod faults;
 mod figures;
 mod hands;
 mod known;
+mod models;
 mod page;
 mod pictures;
 mod states;

@@ -16,6 +16,9 @@ const LISTEN: &str = "
         return post.call(this, message, transfer);
     };";
 
+/// Has the model for drawn scenes answer whatever is opened: what it finds is known.
+const SCENES: &str = "try { sessionStorage.setItem('refvlm-model', 'scenes'); } catch {}";
+
 /// What is drawn where the picture lies on the canvas, `[height, width, 4]` of `args.size`, beside
 /// where that is.
 const LOOK: &str = "
@@ -59,8 +62,20 @@ impl Page {
         page
     }
 
-    /// Goes nowhere yet.
+    /// Goes nowhere yet. The model for drawn scenes will answer.
     pub fn of(browser: Browser) -> Self {
+        let page = Self::automatic(browser);
+        page.scenes();
+        page
+    }
+
+    /// Has the model for drawn scenes answer on every page of this tab.
+    pub fn scenes(&self) {
+        self.browser.before_each_page(SCENES);
+    }
+
+    /// Goes nowhere yet. The picture will decide which model answers.
+    pub fn automatic(browser: Browser) -> Self {
         browser.before_each_page(LISTEN);
         Self {
             browser,
@@ -92,6 +107,7 @@ impl Page {
         let label = format!("{stem}, {} by {} px", size[0], size[1]);
         self.browser.until(&format!(
             "document.querySelector('canvas.canvas').ariaLabel.startsWith({label:?})
+             && document.querySelector('.stage').ariaBusy === 'false'
              && document.querySelector('.go')?.disabled === false"
         ));
         self.size.set(size);

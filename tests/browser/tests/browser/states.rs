@@ -45,6 +45,10 @@ fn nothing_keeps_people_out() {
             }
         };
         look("start");
+        hand.press(&page, ".chooser .toggle");
+        page.browser.until("document.querySelector('.chooser .sheet')");
+        look("models");
+        page.browser.keys(&[refvlm_browser_tests::input::ESCAPE]);
         page.show("scene.png", &known.png(), known.size);
         look("open");
         hand.take(&page, "Point");

@@ -99,6 +99,8 @@ fn two_tabs_load_and_answer_at_once() {
     // Nothing is kept, and both begin to load before either is done.
     let kept = json!({"origin": server.origin(), "storageTypes": "all"});
     page.browser.devtools("Storage.clearDataForOrigin", kept);
+    there(&second);
+    page.scenes();
     for tab in [&first, &second] {
         there(tab);
         page.browser.go(&server.url("index.html?again"));

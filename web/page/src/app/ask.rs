@@ -19,7 +19,7 @@ pub fn Composer() -> impl IntoView {
     let store = expect_context::<Store>();
     let field = NodeRef::<html::Textarea>::new();
     let settings = RwSignal::new(false);
-    let running = move || store.talk.running.with(Option::is_some);
+    let running = move || store.talk.busy();
     let empty = move || store.draft.text.with(|text| text.trim().is_empty());
     let task_index = move || {
         let task = store.draft.task.get();
@@ -85,7 +85,7 @@ pub fn Composer() -> impl IntoView {
                     <button type="submit" class="go"
                         title=move || if running() { "Stop (Esc)" } else { "Ask (Enter)" }
                         aria-label=move || if running() { "Stop" } else { "Ask" }
-                        disabled=move || !running() && (!store.can_ask() || empty())>
+                        disabled=move || !running() && (!store.may_ask() || empty())>
                         <Glyph icon=Signal::derive(move || if running() { Icon::Stop } else { Icon::Send })/>
                     </button>
                 </div>

@@ -14,7 +14,7 @@ use refvlm_record::ready::pointed_question;
 impl Store {
     /// Asks what stands in the field.
     pub fn ask(self) {
-        if !untrack(|| self.can_ask()) || self.talk.running.get_untracked().is_some() {
+        if !untrack(|| self.may_ask()) || untrack(|| self.talk.busy()) {
             return;
         }
         let Some(size) = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
@@ -77,6 +77,31 @@ impl Store {
         self.link.notice.set(None);
         // What waits in live mode would only be in the way.
         self.talk.live_queue.update_value(crate::conversation::live::Latest::forget);
+        if untrack(|| self.can_ask()) {
+            self.send_ask(id, ask);
+        } else {
+            self.talk.waiting.set(Some((id, ask)));
+        }
+    }
+
+    /// Asks the question that waited for a model.
+    pub fn ask_waiting(self) {
+        if let Some((id, ask)) = self.talk.waiting.try_update(Option::take).flatten() {
+            self.send_ask(id, ask);
+        }
+    }
+
+    /// Ends the turn that waits for a model, if one does.
+    pub fn give_up(self, cut: Cut) {
+        let Some((id, _)) = self.talk.waiting.try_update(Option::take).flatten() else { return };
+        self.talk.turns.update(|turns| {
+            if let Some(turn) = turns.iter_mut().find(|turn| turn.id == id) {
+                turn.answer.cut = Some(cut);
+            }
+        });
+    }
+
+    fn send_ask(self, id: u32, ask: Ask) {
         let request = self.send(Request::Ask { ask }, None, move |message| {
             self.hear(id, message);
         });
@@ -111,8 +136,9 @@ impl Store {
         }
     }
 
-    /// Stops the answer under way.
+    /// Stops the answer under way, or the question that waits.
     pub fn stop(self) {
+        self.give_up(Cut::Aborted);
         if let Some((request, _)) = self.talk.running.get_untracked() {
             self.abort(request);
         }

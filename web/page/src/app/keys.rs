@@ -24,7 +24,7 @@ fn matches(target: Option<EventTarget>, selector: &str) -> bool {
 
 /// Keys that work wherever no field has them.
 pub fn anywhere(store: Store, ev: &KeyboardEvent) {
-    let stops = ev.key() == "Escape" && store.talk.running.with_untracked(Option::is_some);
+    let stops = ev.key() == "Escape" && untrack(|| store.talk.busy());
     if stops && !ev.default_prevented() {
         store.stop();
         ev.prevent_default();

@@ -1,12 +1,14 @@
 //! The application: signals, DOM and canvas.
 
 mod ask;
+mod chooser;
 mod client;
 mod conversation;
 mod export;
 mod icons;
 mod keys;
 mod layers;
+mod models;
 mod paint;
 mod picture;
 mod rail;
@@ -37,7 +39,7 @@ fn App() -> impl IntoView {
     let store = Store::new();
     provide_context(store);
     store.suggest();
-    store.load();
+    store.follow();
     conversation::follow_live(store);
     window_event_listener(leptos::ev::keydown, move |ev| keys::anywhere(store, &ev));
     window_event_listener(leptos::ev::paste, move |ev: ClipboardEvent| {
@@ -66,7 +68,9 @@ fn App() -> impl IntoView {
             <Top/>
             <Failed/>
             <main class="work">
-                <section class="stage" aria-label="Picture">
+                <section class="stage" aria-label="Picture" aria-busy=move || {
+                    (open() && !store.link.seen.get()).to_string()
+                }>
                     <Stage/>
                     <Show when=open fallback=|| view! { <Start/> }>
                         <Rail/>

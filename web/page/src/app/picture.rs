@@ -1,6 +1,7 @@
 //! Pictures: decoded by the browser, kept as a canvas.
 
 use crate::conversation::truth::Truth;
+use crate::models::Kind;
 use js_sys::{ArrayBuffer, Uint8ClampedArray};
 use leptos::prelude::document;
 use std::sync::Arc;
@@ -17,6 +18,13 @@ const MOST_BYTES: f64 = 256e6;
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 
+/// Whom to thank for a photo that comes with the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Credit {
+    /// Number of the photo at Flickr, where its author is named.
+    pub flickr: &'static str,
+}
+
 /// A picture that is open.
 #[derive(Clone)]
 pub struct Picture {
@@ -27,6 +35,10 @@ pub struct Picture {
     pub canvas: HtmlCanvasElement,
     /// What a generated scene knows about itself.
     pub truth: Option<Arc<Truth>>,
+    /// What took or drew it.
+    pub kind: Kind,
+    /// Whom to thank for it.
+    pub credit: Option<Credit>,
     /// Different for every picture.
     pub serial: u32,
 }
@@ -98,7 +110,9 @@ impl Picture {
 
     fn new(name: &str, size: [u32; 2], canvas: HtmlCanvasElement, truth: Option<Truth>) -> Self {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Self { name: name.into(), size, canvas, truth: truth.map(Arc::new), serial }
+        let kind = if truth.is_some() { Kind::Scene } else { Kind::Photo };
+        let truth = truth.map(Arc::new);
+        Self { name: name.into(), size, canvas, truth, kind, credit: None, serial }
     }
 
     fn draw(

@@ -2,9 +2,10 @@
 
 use super::client::lends;
 use super::icons::{Glyph, Icon};
-use super::picture::Picture;
+use super::picture::{Credit, Picture};
 use super::rail::IconButton;
 use super::store::Store;
+use crate::models::{Kind, Models};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::{Reply, Request};
@@ -15,14 +16,39 @@ use web_sys::{
     MediaStreamConstraints, Response,
 };
 
-/// Example pictures: file name and what it shows.
-pub const EXAMPLES: [(&str, &str); 6] = [
-    ("horse", "A yellow car and a horse before mountains"),
-    ("room", "A jumping person and a red umbrella in a room"),
-    ("kitchen", "A person, cats and a guitar in a kitchen"),
-    ("lake", "Three cars at a lake"),
-    ("mountains", "A bicycle, a cake, a guitar and a palm"),
-    ("forest", "Two people and a green car in a forest"),
+/// A picture that comes with the page.
+#[derive(Clone, Copy)]
+pub struct Example {
+    /// Its file in `examples`, without `.webp`.
+    file: &'static str,
+    shows: &'static str,
+    kind: Kind,
+    credit: Option<Credit>,
+}
+
+const fn photo(file: &'static str, shows: &'static str, flickr: &'static str) -> Example {
+    Example { file, shows, kind: Kind::Photo, credit: Some(Credit { flickr }) }
+}
+
+const fn scene(file: &'static str, shows: &'static str) -> Example {
+    Example { file, shows, kind: Kind::Scene, credit: None }
+}
+
+/// Free photos that no training has seen; `THIRD_PARTY.md` says where they are from.
+const PHOTOS: [Example; 4] = [
+    photo("photos/cat", "A cat and its image in a mirror", "2102573498"),
+    photo("photos/bus", "A yellow bus in a car park", "124140140"),
+    photo("photos/pizza", "A pizza on a table", "5569738713"),
+    photo("photos/tennis", "A woman playing tennis", "3179857355"),
+];
+
+const SCENES: [Example; 6] = [
+    scene("horse", "A yellow car and a horse before mountains"),
+    scene("room", "A jumping person and a red umbrella in a room"),
+    scene("kitchen", "A person, cats and a guitar in a kitchen"),
+    scene("lake", "Three cars at a lake"),
+    scene("mountains", "A bicycle, a cake, a guitar and a palm"),
+    scene("forest", "Two people and a green car in a forest"),
 ];
 
 /// Longest side of a generated scene, px.
@@ -40,23 +66,20 @@ impl Store {
     }
 
     /// Opens an example.
-    pub fn open_example(self, name: &'static str) {
+    pub fn open_example(self, example: Example) {
         spawn_local(async move {
-            let fetched = async {
-                let response =
-                    JsFuture::from(window().fetch_with_str(&format!("examples/{name}.webp")))
-                        .await?;
-                let response: Response = response.dyn_into()?;
-                if !response.ok() {
-                    return Err(JsValue::NULL);
-                }
-                JsFuture::from(response.blob()?).await?.dyn_into::<Blob>()
-            };
-            match fetched.await {
-                Ok(blob) => self.open_blob(blob, format!("{name}.webp")),
-                Err(_) => self.fault(
+            let name = example.file.rsplit('/').next().unwrap_or(example.file);
+            let Ok(blob) = fetched(&address_of(example)).await else {
+                return self.fault(
                     "The example could not be fetched. Check the connection and try again.".into(),
-                ),
+                );
+            };
+            match Picture::decode(&blob, &format!("{name}.webp")).await {
+                Ok(picture) => {
+                    let Example { kind, credit, .. } = example;
+                    self.open(Picture { kind, credit, ..picture });
+                }
+                Err(message) => self.fault(message),
             }
         });
     }
@@ -65,6 +88,9 @@ impl Store {
     pub fn generate(self) {
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
         let request = Request::Generate { seed, side: SCENE_SIDE_PX };
+        if let Err(failure) = self.start_worker() {
+            return self.failed(&failure);
+        }
         let sent = self.send(request, None, move |message| match message.reply {
             Reply::Scene(scene) => {
                 match Picture::scene(&scene, message.rgba.as_ref(), message.depth.as_ref()) {
@@ -132,26 +158,76 @@ pub fn Sources() -> impl IntoView {
     }
 }
 
+fn address_of(example: Example) -> String {
+    format!("examples/{}.webp", example.file)
+}
+
+async fn fetched(url: &str) -> Result<Blob, JsValue> {
+    let response = JsFuture::from(window().fetch_with_str(url)).await?;
+    let response: Response = response.dyn_into()?;
+    if !response.ok() {
+        return Err(JsValue::NULL);
+    }
+    JsFuture::from(response.blob()?).await?.dyn_into::<Blob>()
+}
+
 /// What there is before any picture: the examples, and a place to drop one.
 #[component]
 pub fn Start() -> impl IntoView {
     let store = expect_context::<Store>();
-    let examples = EXAMPLES.into_iter().map(|(name, words)| {
-        view! {
-            <li>
-                <button type="button" class="example" aria-label=words title=words
-                    on:click=move |_| store.open_example(name)>
-                    <img src=format!("examples/{name}.webp") alt="" width="320" height="240"/>
-                </button>
-            </li>
-        }
-    });
+    let photos = move || !store.link.models.with(Models::photos_absent);
     view! {
         <div class="start">
             <p class="slogan">"Point at a picture."<br/>"Ask."</p>
             <Sources/>
-            <ul class="examples" aria-label="Examples">{examples.collect_view()}</ul>
+            <Show when=photos>
+                <section class="shelf">
+                    <h2>"Try a photo"</h2>
+                    <Examples name="Photos" examples=&PHOTOS/>
+                    <p class="credits">
+                        "Photos, each by its author: "
+                        {PHOTOS.iter().filter_map(|photo| photo.credit).map(|credit| view! {
+                            <CreditLink credit=credit/>" "
+                        }).collect_view()}
+                    </p>
+                </section>
+            </Show>
+            <section class="shelf">
+                <h2>"Try a drawn scene"</h2>
+                <Examples name="Drawn scenes" examples=&SCENES/>
+            </section>
         </div>
+    }
+}
+
+#[component]
+fn Examples(name: &'static str, examples: &'static [Example]) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let items = examples.iter().map(|&example| {
+        let words = example.shows;
+        view! {
+            <li>
+                <button type="button" class="example" aria-label=words title=words
+                    on:click=move |_| store.open_example(example)>
+                    <img src=address_of(example) alt="" width="320" height="240"/>
+                </button>
+            </li>
+        }
+    });
+    view! { <ul class="examples" aria-label=name>{items.collect_view()}</ul> }
+}
+
+/// The way to a photo's author, and its licence.
+#[component]
+pub fn CreditLink(credit: Credit) -> impl IntoView {
+    let Credit { flickr } = credit;
+    view! {
+        <a href=format!("https://www.flickr.com/photo.gne?id={flickr}") target="_blank" rel="noopener">
+            {format!("Flickr {flickr}")}
+        </a>
+        " ("
+        <a href="https://creativecommons.org/licenses/by/2.0/" target="_blank" rel="noopener">"CC BY 2.0"</a>
+        ", scaled down)"
     }
 }
 

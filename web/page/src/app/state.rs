@@ -1,12 +1,14 @@
 //! What the page knows, as signals in four groups. Copies share them.
 
 use super::client::{Client, crashed};
+use super::models::stored_choice;
 use super::picture::Picture;
 use crate::canvas::geometry::{Place, View};
 use crate::canvas::history::History;
 use crate::canvas::marks::{Board, Mark};
 use crate::canvas::tools::{Gesture, Tool};
 use crate::conversation::live::Latest;
+use crate::models::Models;
 use crate::take_home::transcript::Turn;
 use leptos::prelude::*;
 use refvlm_protocol::{Ask, Failure, Phase, Ready, Sampling, Task};
@@ -16,6 +18,8 @@ use std::collections::HashMap;
 /// How the engine is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Engine {
+    /// No model is needed yet, or the person stopped its load.
+    Idle,
     /// The model is on its way.
     Loading { phase: Phase, bytes: u64, total: u64, eta_s: Option<f64> },
     /// It can be asked.
@@ -145,6 +149,8 @@ pub struct Talk {
     pub shown_turn: RwSignal<Option<u32>>,
     /// Request of the answer under way, and its turn.
     pub running: RwSignal<Option<(u32, u32)>>,
+    /// The turn that waits for a model, and its question.
+    pub waiting: RwSignal<Option<(u32, Ask)>>,
     pub focus: RwSignal<Option<Focus>>,
     pub results: RwSignal<bool>,
     pub truth: RwSignal<bool>,
@@ -160,6 +166,7 @@ impl Talk {
             turns: RwSignal::new(Vec::new()),
             shown_turn: RwSignal::new(None),
             running: RwSignal::new(None),
+            waiting: RwSignal::new(None),
             focus: RwSignal::new(None),
             results: RwSignal::new(true),
             truth: RwSignal::new(false),
@@ -173,11 +180,17 @@ impl Talk {
     /// As for a picture that was just opened.
     pub fn reset(self) {
         self.turns.set(Vec::new());
+        self.waiting.set(None);
         self.shown_turn.set(None);
         self.focus.set(None);
         self.truth.set(false);
         self.results.set(true);
         self.live_masks.set(HashMap::new());
+    }
+
+    /// Whether a question of the person is being answered, or waits for a model.
+    pub fn busy(self) -> bool {
+        self.running.with(Option::is_some) || self.waiting.with(Option::is_some)
     }
 
     /// A number for a new turn.
@@ -195,6 +208,10 @@ impl Talk {
 #[derive(Clone, Copy)]
 pub struct Link {
     pub engine: RwSignal<Engine>,
+    /// Which model is wanted, and which one is there.
+    pub models: RwSignal<Models>,
+    /// Request of the load under way.
+    pub loading: StoredValue<Option<u32>>,
     /// Whether the engine looked at the picture.
     pub seen: RwSignal<bool>,
     pub client: StoredValue<Option<Client>, LocalStorage>,
@@ -206,7 +223,9 @@ pub struct Link {
 impl Link {
     pub fn new() -> Self {
         Self {
-            engine: RwSignal::new(Engine::starting()),
+            engine: RwSignal::new(Engine::Idle),
+            models: RwSignal::new(Models::new(stored_choice())),
+            loading: StoredValue::new(None),
             seen: RwSignal::new(false),
             client: StoredValue::new_local(None),
             notice: RwSignal::new(None),

@@ -1,16 +1,18 @@
 //! What the page's parts share, and what they do with it.
 
-use super::client::{Client, Message, words};
+use super::client::{Message, words};
 use super::picture::Picture;
-use super::state::{Canvas, Draft, Engine, Link, Notice, Talk, address};
+use super::state::{Canvas, Draft, Engine, Link, Notice, Talk};
 use crate::canvas::history::History;
 use crate::canvas::marks::Board;
 use crate::canvas::tools::Gesture;
+use crate::conversation::answer::Cut;
 use crate::conversation::live::Latest;
 use crate::conversation::question;
+use crate::models::Models;
 use crate::take_home::transcript::sentences;
 use leptos::prelude::*;
-use refvlm_protocol::{BackendChoice, Failure, Reply, Request};
+use refvlm_protocol::{Failure, Reply, Request};
 
 /// The page's state. Copies share it.
 #[derive(Clone, Copy)]
@@ -24,35 +26,6 @@ pub struct Store {
 impl Store {
     pub fn new() -> Self {
         Self { canvas: Canvas::new(), draft: Draft::new(), talk: Talk::new(), link: Link::new() }
-    }
-
-    /// Starts the worker and loads the model; a worker that is there already is ended.
-    pub fn load(self) {
-        self.stop_all();
-        self.link.client.set_value(None);
-        // What was under way will never be answered.
-        self.talk.running.set(None);
-        self.talk.live_queue.set_value(Latest::default());
-        self.link.seen.set(false);
-        self.link.engine.set(Engine::starting());
-        let client = address("refvlm-worker").and_then(|url| Client::start(&url));
-        let (client, url) = match client.and_then(|c| Ok((c, address("refvlm-model")?))) {
-            Ok(both) => both,
-            Err(failure) => return self.link.engine.set(Engine::Failed(failure)),
-        };
-        self.link.client.set_value(Some(client));
-        let request = Request::Load { url, backend: BackendChoice::Auto };
-        self.send(request, None, move |message| match message.reply {
-            Reply::Progress { phase, bytes, total, eta_s } => {
-                self.link.engine.set(Engine::Loading { phase, bytes, total, eta_s });
-            }
-            Reply::Ready(ready) => {
-                self.link.engine.set(Engine::Ready(ready));
-                self.show_engine_the_picture();
-            }
-            Reply::Failed(failure) => self.link.engine.set(Engine::Failed(failure)),
-            _ => {}
-        });
     }
 
     /// Sends a request to the worker; none when there is no worker.
@@ -82,6 +55,7 @@ impl Store {
     pub fn failed(self, failure: &Failure) {
         if failure.lost {
             self.link.seen.set(false);
+            self.link.models.update(Models::lost);
             self.link.engine.set(Engine::Failed(failure.clone()));
         } else {
             self.fault(sentences(failure).join(" "));
@@ -98,18 +72,23 @@ impl Store {
         self.link.notice.set(Some(Notice { message: message.into(), fault: false }));
     }
 
-    /// Opens a picture: a new conversation begins.
+    /// Opens a picture: a new conversation begins, with the model that knows such pictures.
     pub fn open(self, picture: Picture) {
         self.stop_all();
         self.canvas.reset();
         self.talk.reset();
         self.link.notice.set(None);
         self.suggest();
+        self.link.models.update(|models| models.opened(picture.kind));
         self.canvas.picture.set(Some(picture));
-        self.show_engine_the_picture();
+        self.link.seen.set(false);
+        if !self.follow() {
+            self.show_engine_the_picture();
+        }
     }
 
-    fn show_engine_the_picture(self) {
+    /// Has a model that is there look at the picture; then a question that waits is asked.
+    pub fn show_engine_the_picture(self) {
         self.link.seen.set(false);
         let Some(picture) = self.canvas.picture.get_untracked() else { return };
         if !matches!(self.link.engine.get_untracked(), Engine::Ready(_)) {
@@ -118,19 +97,28 @@ impl Store {
         let rgba = match picture.rgba() {
             Ok(rgba) => rgba,
             Err(e) => {
+                self.give_up(Cut::Aborted);
                 return self.fault(format!("The picture's pixels can't be read: {}.", words(&e)));
             }
         };
         let [width, height] = picture.size;
         let serial = picture.serial;
+        let load = self.link.models.with_untracked(Models::serial);
         self.send(Request::SetImage { width, height }, Some(&rgba), move |message| {
             let current = self
                 .canvas
                 .picture
                 .with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
+            let current = current && load == self.link.models.with_untracked(Models::serial);
             match message.reply {
-                Reply::ImageSet { .. } if current => self.link.seen.set(true),
-                Reply::Failed(failure) if current => self.failed(&failure),
+                Reply::ImageSet { .. } if current => {
+                    self.link.seen.set(true);
+                    self.ask_waiting();
+                }
+                Reply::Failed(failure) if current => {
+                    self.give_up(Cut::Failed(failure.clone()));
+                    self.failed(&failure);
+                }
                 _ => {}
             }
         });
@@ -139,6 +127,11 @@ impl Store {
     /// Whether a question can be asked now.
     pub fn can_ask(self) -> bool {
         self.link.seen.get() && matches!(self.link.engine.get(), Engine::Ready(_))
+    }
+
+    /// Whether a question can be asked now, or as soon as the model is there.
+    pub fn may_ask(self) -> bool {
+        self.can_ask() || matches!(self.link.engine.get(), Engine::Loading { .. })
     }
 
     /// Ends the answer under way and what live mode waits for.

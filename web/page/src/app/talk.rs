@@ -2,10 +2,12 @@
 
 use super::icons::{Glyph, Icon};
 use super::rail::IconButton;
+use super::source::CreditLink;
 use super::state::Focus;
 use super::store::Store;
 use crate::canvas::palette::{prompt_class, result_class};
 use crate::conversation::question::{self, task_name, unit_name};
+use crate::models::{Held, knows_about};
 use crate::take_home::transcript::{Turn, percent, state};
 use leptos::html;
 use leptos::prelude::*;
@@ -43,10 +45,31 @@ pub fn Talk() -> impl IntoView {
         move || store.talk.turns.with(|turns| turns.iter().map(|turn| turn.id).collect::<Vec<_>>());
     view! {
         <div class="scroll" node_ref=scroll role="region" aria-label="Conversation" tabindex="0">
+            <About/>
             <Show when=move || store.talk.turns.with(Vec::is_empty)><Starters/></Show>
             <ol class="turns">
                 <For each=ids key=|id| *id children=move |id| view! { <TurnView id=id/> }/>
             </ol>
+        </div>
+    }
+}
+
+/// What the model knows, and who took the picture.
+#[component]
+fn About() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let knows = move || {
+        let models = store.link.models.get();
+        match models.held() {
+            Held::Loading(kind) | Held::Ready(kind) => Some(knows_about(kind, models.picture())),
+            Held::Nothing | Held::Failed(_) => None,
+        }
+    };
+    let credit = move || store.canvas.picture.with(|p| p.as_ref().and_then(|p| p.credit));
+    view! {
+        <div class="about">
+            <p class="knows">{knows}</p>
+            {move || credit().map(|credit| view! { <p>"Photo: "<CreditLink credit=credit/></p> })}
         </div>
     }
 }
@@ -68,7 +91,7 @@ fn Starters() -> impl IntoView {
                 let shown = super::ask::chipped(store, &words);
                 view! {
                     <li>
-                        <button type="button" disabled=move || !store.can_ask()
+                        <button type="button" disabled=move || !store.may_ask()
                             on:click=move |_| store.ask_ready(task, words.clone())>
                             <Glyph icon=icon/><span>{shown}</span>
                         </button>
@@ -95,6 +118,8 @@ fn TurnView(id: u32) -> impl IntoView {
     let over = Memo::new(move |_| turn.with(|t| t.as_ref().is_none_or(|t| t.answer.over())));
     let shows = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.shows())));
     let failed = Memo::new(move |_| turn.with(|t| t.as_ref().is_some_and(|t| t.answer.failed())));
+    let waits =
+        move || store.talk.waiting.with(|w| w.as_ref().is_some_and(|(turn, _)| *turn == id));
     let current = move || store.talk.shown_turn.get() == Some(id);
     let question = turn.with_untracked(|t| t.as_ref().map(asked));
     let task = turn.with_untracked(|t| t.as_ref().map(|t| task_name(t.ask.task)));
@@ -125,7 +150,7 @@ fn TurnView(id: u32) -> impl IntoView {
             </Show>
             <footer class="foot">
                 <p class="state" class:fault=move || failed.get() role=move || failed.get().then_some("alert")>
-                    {move || with(|turn| state(&turn.answer))}
+                    {move || if waits() { "Waits for the model.".into() } else { with(|turn| state(&turn.answer)) }}
                 </p>
                 <Show when=move || over.get() && !failed.get()>
                     <Actions id=id turn=turn/>

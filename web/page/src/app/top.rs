@@ -1,10 +1,12 @@
 //! The bar at the top: where pictures come from, how the engine is, light and dark.
 
+use super::chooser::Chooser;
 use super::icons::{Glyph, Icon};
 use super::source::Sources;
 use super::state::Engine;
 use super::store::Store;
 use super::theme;
+use crate::models::Models;
 use crate::take_home::transcript::{bytes, count, seconds, sentences};
 use leptos::prelude::*;
 use refvlm_protocol::{Backend, Phase, Ready};
@@ -24,6 +26,7 @@ pub fn Top() -> impl IntoView {
             <Show when=move || store.canvas.picture.with(Option::is_some)><Sources/></Show>
             <span class="gap"></span>
             <EngineState/>
+            <Chooser/>
             <theme::Switch/>
         </header>
     }
@@ -37,6 +40,7 @@ fn EngineState() -> impl IntoView {
             matches!(store.link.engine.get(), Engine::Loading { .. }).to_string()
         }>
             {move || match store.link.engine.get() {
+                Engine::Idle => view! { <Idle/> }.into_any(),
                 Engine::Loading { phase, bytes, total, eta_s } => view! {
                     <Loading phase=phase bytes=bytes total=total eta_s=eta_s/>
                 }.into_any(),
@@ -45,6 +49,13 @@ fn EngineState() -> impl IntoView {
                     <span class="loaded"><span class="led off" aria-hidden="true"></span>"No engine"</span>
                 }.into_any(),
             }}
+            // Not part of what changes with each progress, or it could not be pressed.
+            <Show when=move || matches!(store.link.engine.get(), Engine::Loading { .. })>
+                <button type="button" class="x" title="Stop loading" aria-label="Stop loading"
+                    on:click=move |_| store.stop_loading()>
+                    <Glyph icon=Icon::Close/>
+                </button>
+            </Show>
         </div>
     }
 }
@@ -61,7 +72,7 @@ pub fn Failed() -> impl IntoView {
         <div class="failed" role="alert">
             {move || failure().map(|failure| sentences(&failure)).map(|[message, remedy]| view! {
                 <p><strong>{message}</strong>" "{remedy}</p>
-                <button type="button" class="button" on:click=move |_| store.load()>
+                <button type="button" class="button" on:click=move |_| store.retry()>
                     <Glyph icon=Icon::Retry/><span>"Retry"</span>
                 </button>
             })}
@@ -92,6 +103,22 @@ fn Loading(phase: Phase, bytes: u64, total: u64, eta_s: Option<f64>) -> impl Int
     }
 }
 
+/// No model is there, and none is on its way.
+#[component]
+fn Idle() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let paused = move || store.link.models.with(Models::paused);
+    view! {
+        <Show when=paused fallback=|| view! {
+            <span class="idle">"The model loads with the first picture."</span>
+        }>
+            <button type="button" class="button" on:click=move |_| store.retry()>
+                <Glyph icon=Icon::Retry/><span>"Load the model"</span>
+            </button>
+        </Show>
+    }
+}
+
 #[component]
 fn Loaded(ready: Ready) -> impl IntoView {
     let place = match ready.backend {
@@ -110,12 +137,10 @@ fn Loaded(ready: Ready) -> impl IntoView {
         if ready.cached { " from the cache" } else { "" },
         ready.version,
     );
-    let short = format!("{} {}", ready.preset, ready.quantisation);
     view! {
         <span class="loaded" title=about>
             <span class="led" aria-hidden="true"></span>
             <span>{place}</span>
-            <span class="model">{short}</span>
         </span>
     }
 }

@@ -1,0 +1,189 @@
+//! Getting the model that the picture needs, one at a time.
+
+use super::client::Client;
+use super::state::{Engine, address};
+use super::store::Store;
+use crate::conversation::answer::Cut;
+use crate::conversation::live::Latest;
+use crate::models::{Choice, Kind, MANIFEST, Models, Order, package_bytes};
+use leptos::prelude::*;
+use refvlm_protocol::{BackendChoice, Failure, Reply, Request};
+use std::collections::HashMap;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::Response;
+
+/// Where the session keeps the person's choice.
+const KEY: &str = "refvlm-model";
+const NO_PHOTOS: &str = "This server has no model for photos. The model for drawn scenes answers; \
+     about photos it is mostly wrong.";
+
+/// What the person chose earlier in this session. Storage may be forbidden.
+pub fn stored_choice() -> Choice {
+    let storage = window().session_storage().ok().flatten();
+    let key = storage.and_then(|storage| storage.get_item(KEY).ok().flatten());
+    Choice::of_key(key.as_deref())
+}
+
+impl Store {
+    /// Loads the model that is wanted, where it is not there. Returns whether it does.
+    pub fn follow(self) -> bool {
+        let order = self.link.models.try_update(Models::next).flatten();
+        if let Some(order) = order {
+            self.load(order);
+        }
+        if self.link.models.try_update_untracked(Models::tell_once) == Some(true) {
+            self.fault(NO_PHOTOS.into());
+        }
+        order.is_some()
+    }
+
+    /// Lets the person decide which model answers.
+    pub fn choose(self, choice: Choice) {
+        self.link.models.update(|models| models.choose(choice));
+        if let Some(storage) = window().session_storage().ok().flatten() {
+            let _ = storage.set_item(KEY, choice.key());
+        }
+        self.follow();
+    }
+
+    /// Loads what is wanted in a new worker: the old one may be of no use.
+    pub fn retry(self) {
+        self.end_worker();
+        self.link.models.update(Models::resume);
+        self.follow();
+    }
+
+    /// Stops the load under way.
+    pub fn stop_loading(self) {
+        if let Some(request) = self.link.loading.get_value() {
+            self.abort(request);
+        }
+    }
+
+    /// Starts a worker, where there is none that can be used.
+    ///
+    /// # Errors
+    /// When the browser refuses it, or the page names none.
+    pub fn start_worker(self) -> Result<(), Failure> {
+        if self.link.client.with_value(Option::is_some) {
+            return Ok(());
+        }
+        let client = address("refvlm-worker").and_then(|url| Client::start(&url))?;
+        self.link.client.set_value(Some(client));
+        Ok(())
+    }
+
+    /// Ends the worker; what was under way will never be answered.
+    fn end_worker(self) {
+        self.stop_all();
+        self.link.client.set_value(None);
+        self.link.loading.set_value(None);
+        self.talk.running.set(None);
+        self.talk.live_queue.set_value(Latest::default());
+    }
+
+    /// Gives up the model that is there, then loads another; memory holds one at a time.
+    fn load(self, order: Order) {
+        if self.link.engine.with_untracked(|engine| matches!(engine, Engine::Failed(f) if f.lost)) {
+            self.end_worker();
+        }
+        self.stop_all();
+        self.stop_loading();
+        self.talk.live_masks.set(HashMap::new());
+        self.link.seen.set(false);
+        self.link.engine.set(Engine::starting());
+        let url = match self.start_worker().and_then(|()| address(order.kind.meta())) {
+            Ok(url) => url,
+            Err(failure) => return self.not_loaded(order.kind, failure),
+        };
+        self.send(Request::Unload, None, |_| {});
+        let request = Request::Load { url, backend: BackendChoice::Auto };
+        let sent = self.send(request, None, move |message| {
+            // What was taken back may still be heard of.
+            if self.link.models.with_untracked(|models| models.current(order)) {
+                self.hear_load(order.kind, message.reply);
+            }
+        });
+        self.link.loading.set_value(sent);
+    }
+
+    fn hear_load(self, kind: Kind, reply: Reply) {
+        if let Reply::Progress { phase, bytes, total, eta_s } = reply {
+            return self.link.engine.set(Engine::Loading { phase, bytes, total, eta_s });
+        }
+        self.link.loading.set_value(None);
+        match reply {
+            Reply::Ready(ready) => {
+                self.link.models.update(|models| {
+                    models.ready(kind);
+                    models.weighs(kind, ready.package_bytes);
+                });
+                self.link.engine.set(Engine::Ready(ready));
+                self.show_engine_the_picture();
+            }
+            Reply::Failed(failure) => self.not_loaded(kind, failure),
+            Reply::Aborted => {
+                self.link.models.update(Models::cancel);
+                if !self.follow() {
+                    self.link.engine.set(Engine::Idle);
+                    self.give_up(Cut::Aborted);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn not_loaded(self, kind: Kind, failure: Failure) {
+        let absent = self.link.models.try_update(|models| models.failed(kind, &failure));
+        if absent != Some(true) {
+            self.give_up(Cut::Failed(failure.clone()));
+            self.link.engine.set(Engine::Failed(failure));
+        }
+        self.follow();
+    }
+
+    /// Asks the host how large the packages are, and whether there is one for photos.
+    pub fn look_up_sizes(self) {
+        for kind in Kind::ALL {
+            let known = self.link.models.with_untracked(|models| models.bytes(kind).is_some());
+            if known
+                || (kind == Kind::Photo && self.link.models.with_untracked(Models::photos_absent))
+            {
+                continue;
+            }
+            spawn_local(async move {
+                match manifest(kind).await {
+                    Some(Manifest::Bytes(bytes)) => {
+                        if let Some(bytes) = package_bytes(&bytes) {
+                            self.link.models.update(|models| models.weighs(kind, bytes));
+                        }
+                    }
+                    Some(Manifest::Absent) if kind == Kind::Photo => {
+                        self.link.models.update(Models::no_photos);
+                    }
+                    _ => {}
+                }
+            });
+        }
+    }
+}
+
+enum Manifest {
+    Bytes(Vec<u8>),
+    /// The host has no such file.
+    Absent,
+}
+
+/// The manifest of a package; none where the host can't be asked.
+async fn manifest(kind: Kind) -> Option<Manifest> {
+    let folder = address(kind.meta()).ok()?;
+    let url = format!("{}/{MANIFEST}", folder.trim_end_matches('/'));
+    let response = JsFuture::from(window().fetch_with_str(&url)).await.ok()?;
+    let response: Response = response.dyn_into().ok()?;
+    if matches!(response.status(), 404 | 410) {
+        return Some(Manifest::Absent);
+    }
+    let bytes = JsFuture::from(response.array_buffer().ok()?).await.ok()?;
+    Some(Manifest::Bytes(js_sys::Uint8Array::new(&bytes).to_vec()))
+}
