@@ -7,7 +7,7 @@ mod common;
 use common::{LIST, PICKLE, legacy, storage};
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use refvlm_helpers::Folder;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
