@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn runs_are_those_of_the_columns_one_after_the_other() {
         let (w, h) = (7u32, 5u32);
-        for [x, y, bw, bh] in [[0, 0, 7, 5], [2, 1, 3, 2], [0, 0, 1, 1], [6, 4, 1, 1], [3, 0, 1, 5]] {
+        for [x, y, bw, bh] in [[0, 0, 7, 5], [2, 1, 3, 2], [0, 0, 1, 1], [6, 4, 1, 1], [3, 0, 1, 5]]
+        {
             let mut mask = Mask::zeros(w, h);
             for at in (0..w * h).filter(|at| (x..x + bw).contains(&(at % w))) {
                 mask.pixels[at as usize] = u8::from((y..y + bh).contains(&(at / w)));
