@@ -11,15 +11,20 @@ const ALLOWANCE: isize = 64 << 20;
 static ALLOCATOR: Counting = Counting;
 
 /// Reads, and holds to the allowance what was held at once, which is returned too.
-pub fn holding<T>(read: impl FnOnce() -> T) -> (T, isize) {
+fn measured<T>(read: impl FnOnce() -> T) -> (T, isize) {
     let (result, Held { most, .. }) = Held::by(read);
     assert!(most <= ALLOWANCE, "held {most} bytes");
     (result, most)
 }
 
+/// Reads, and holds to the allowance what was held at once.
+pub fn holding<T>(read: impl FnOnce() -> T) -> T {
+    measured(read).0
+}
+
 /// Reads a model, says what it took, and whether it was one.
 fn reads(what: &str, file: &[u8]) -> bool {
-    let (result, most) = holding(|| from_sentencepiece(file));
+    let (result, most) = measured(|| from_sentencepiece(file));
     let end = result.as_ref().map_or_else(ToString::to_string, |json| format!("{}", json.len()));
     println!("{what}: {} KiB, held {} KiB, {end}", file.len() >> 10, most >> 10);
     result.is_ok()
