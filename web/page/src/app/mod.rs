@@ -19,6 +19,7 @@ mod stage;
 mod start;
 mod state;
 mod store;
+mod stored;
 mod talk;
 mod theme;
 mod top;

@@ -1,8 +1,8 @@
 //! What the page knows, as signals in four groups. Copies share them.
 
 use super::client::{Client, crashed};
-use super::models::stored_choice;
 use super::picture::Picture;
+use super::stored::stored_choice;
 use crate::canvas::geometry::{Place, View};
 use crate::canvas::history::History;
 use crate::canvas::marks::{Board, Mark};
