@@ -177,7 +177,7 @@ impl Models {
     }
 
     /// The model to load now; none when the wanted one is there or on its way.
-    pub fn next(&mut self) -> Option<Order> {
+    pub fn order(&mut self) -> Option<Order> {
         let kind = self.wanted()?;
         let same = match self.held {
             Held::Nothing => false,
@@ -225,7 +225,7 @@ impl Models {
     }
 
     /// Loading failed. Returns whether the page can go on without this model, because it is the one
-    /// for photos and the host has none: then [`Models::next`] says what to load instead.
+    /// for photos and the host has none: then [`Models::order`] says what to load instead.
     pub fn failed(&mut self, kind: Kind, failure: &Failure) -> bool {
         if kind == Kind::Photo && is_absent(failure) {
             self.no_photos();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     fn loaded(models: &mut Models) -> Option<Kind> {
-        let kind = models.next()?.kind;
+        let kind = models.order()?.kind;
         models.ready(kind);
         Some(kind)
     }
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn nothing_is_loaded_before_the_first_picture() {
         let mut models = Models::new(AUTOMATIC);
-        assert_eq!(models.next(), None);
+        assert_eq!(models.order(), None);
         models.opened(Kind::Photo);
         assert_eq!(loaded(&mut models), Some(Kind::Photo));
         // Who has chosen a model needs no picture to need it.
@@ -372,10 +372,10 @@ mod tests {
     fn a_load_that_is_no_longer_wanted_gives_way() {
         let mut models = Models::new(AUTOMATIC);
         models.opened(Kind::Photo);
-        let photo = models.next().unwrap();
-        assert_eq!(models.next(), None, "it is on its way");
+        let photo = models.order().unwrap();
+        assert_eq!(models.order(), None, "it is on its way");
         models.opened(Kind::Scene);
-        let scene = models.next().unwrap();
+        let scene = models.order().unwrap();
         assert_eq!(scene.kind, Kind::Scene);
         assert!(!models.current(photo) && models.current(scene));
     }
@@ -384,16 +384,16 @@ mod tests {
     fn without_a_package_for_photos_the_other_model_answers() {
         let mut models = Models::new(AUTOMATIC);
         models.opened(Kind::Photo);
-        models.next();
+        models.order();
         let missing = failure(FailureKind::NotFound, "refvlm.json: the server has no such file");
         assert!(!models.tell_once(), "not known yet");
         assert!(models.failed(Kind::Photo, &missing));
         assert_eq!(loaded(&mut models), Some(Kind::Scene));
         assert!(models.tell_once());
         models.opened(Kind::Photo);
-        assert_eq!(models.next(), None, "it is not asked for again");
+        assert_eq!(models.order(), None, "it is not asked for again");
         models.choose(Choice::Always(Kind::Photo));
-        assert_eq!(models.next(), None);
+        assert_eq!(models.order(), None);
         assert!(!models.tell_once(), "once is enough");
     }
 
@@ -415,18 +415,18 @@ mod tests {
         {
             let mut models = Models::new(AUTOMATIC);
             models.opened(Kind::Photo);
-            models.next();
+            models.order();
             assert!(!models.failed(Kind::Photo, &failure(kind, message)));
             assert!(!models.photos_absent());
             models.opened(Kind::Photo);
-            assert_eq!(models.next(), None, "not again and again");
+            assert_eq!(models.order(), None, "not again and again");
             models.resume();
-            assert_eq!(models.next().map(|order| order.kind), Some(Kind::Photo));
+            assert_eq!(models.order().map(|order| order.kind), Some(Kind::Photo));
         }
         // The one model that every host has is never taken for absent.
         let mut models = Models::new(AUTOMATIC);
         models.opened(Kind::Scene);
-        models.next();
+        models.order();
         let missing = failure(FailureKind::NotFound, "refvlm.json: the server has no such file");
         assert!(!models.failed(Kind::Scene, &missing));
         assert_eq!(models.held(), Held::Failed(Kind::Scene));
@@ -438,7 +438,7 @@ mod tests {
         models.opened(Kind::Scene);
         assert_eq!(loaded(&mut models), Some(Kind::Scene));
         models.opened(Kind::Photo);
-        models.next();
+        models.order();
         models.cancel();
         assert_eq!(loaded(&mut models), Some(Kind::Scene));
         assert_eq!(models.choice(), Choice::Always(Kind::Scene));
@@ -448,12 +448,12 @@ mod tests {
     fn the_first_load_can_be_stopped_and_taken_up_again() {
         let mut models = Models::new(AUTOMATIC);
         models.opened(Kind::Photo);
-        models.next();
+        models.order();
         models.cancel();
         assert!(models.paused());
-        assert_eq!(models.next(), None);
+        assert_eq!(models.order(), None);
         models.resume();
-        assert_eq!(models.next().map(|order| order.kind), Some(Kind::Photo));
+        assert_eq!(models.order().map(|order| order.kind), Some(Kind::Photo));
     }
 
     #[test]
@@ -463,7 +463,7 @@ mod tests {
         loaded(&mut models);
         models.lost();
         assert_eq!(models.held(), Held::Failed(Kind::Scene));
-        assert_eq!(models.next(), None);
+        assert_eq!(models.order(), None);
     }
 
     #[test]

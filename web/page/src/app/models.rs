@@ -20,7 +20,7 @@ const NO_PHOTOS: &str = "This server has no model for photos. The model for draw
 impl Store {
     /// Loads the model that is wanted, where it is not there. Returns whether it does.
     pub fn follow(self) -> bool {
-        let order = self.link.models.try_update(Models::next).flatten();
+        let order = self.link.models.try_update(Models::order).flatten();
         if let Some(order) = order {
             self.load(order);
         }
