@@ -235,7 +235,8 @@ impl RefVlm {
     /// The prompts as decoders are told of them. `maps` as in [`PromptMaps`], `rows`
     /// `[prompts, tokens, hidden]` as [`Self::prompt_rows`] gives them.
     pub fn prompt_maps(&self, maps: Tensor<4>, rows: Tensor<3>) -> PromptMaps {
-        PromptMaps { maps, rows: rows.mean_dim(1).squeeze_dim::<2>(1) }
+        let rows = rows.mean_dim(1).squeeze_dim::<2>(1);
+        PromptMaps { maps, states: self.llm.model.norm.forward(rows.clone()), rows }
     }
 
     /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.

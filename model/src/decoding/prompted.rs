@@ -87,6 +87,9 @@ pub struct PromptMaps {
     pub maps: Tensor<4>,
     /// Mean of each prompt's rows of the language model, `[prompts, hidden]`.
     pub rows: Tensor<2>,
+    /// The same, normalised as the language model's last states are: what stands for the state of a
+    /// reference that means this prompt.
+    pub states: Tensor<2>,
 }
 
 /// What the references of one unit may mean.
@@ -185,6 +188,10 @@ impl PromptedDecoder {
         let sample: Vec<i64> = layout.pictures().into_iter().map(|p| p as i64).collect();
         let sample = Tensor::<1, Int>::from_data(TensorData::new(sample, [count]), &device);
         let meant = pointed.map(|pointed| self.meant(states.clone(), pointed));
+        let (meant, states) = match meant {
+            Some((map, states)) => (Some(map), states),
+            None => (None, states),
+        };
         let single = match &meant {
             Some(map) => single(map),
             None => Tensor::ones([count], &device),
@@ -222,12 +229,15 @@ impl PromptedDecoder {
         }
     }
 
-    /// What each reference means of what the prompts cover.
+    /// What each reference means of what the prompts cover, and its state, in which a prompt that
+    /// it means counts as much as it is meant: what a prompt shows is told better by the prompt than
+    /// by the language model that has read it.
     ///
     /// # Shapes
-    /// `states` `[references, width]` -> `[references, STROKE_KINDS, side, side]`
-    fn meant(&self, states: Tensor<2>, pointed: &Pointed) -> Tensor<4> {
-        let PromptMaps { maps, rows } = pointed.prompts;
+    /// `states` `[references, width]` -> `[references, STROKE_KINDS, side, side]` and
+    /// `[references, width]`
+    fn meant(&self, states: Tensor<2>, pointed: &Pointed) -> (Tensor<4>, Tensor<2>) {
+        let PromptMaps { maps, rows, states: shown } = pointed.prompts;
         let [prompts, kinds, side, _] = maps.dims();
         let [count, width] = states.dims();
         let mut bias = vec![NOT_ASKED; count * prompts];
@@ -242,12 +252,15 @@ impl PromptedDecoder {
             Tensor::<2>::from_data(TensorData::new(bias, [count, prompts]), &states.device());
         let alone = self.alone.forward(states.clone());
         let keys = self.key.forward(rows.clone());
-        let scores = self.query.forward(states).matmul(keys.transpose());
+        let scores = self.query.forward(states.clone()).matmul(keys.transpose());
         let scores = scores / (width as f64).sqrt() + bias;
         let weights = activation::softmax(Tensor::cat(vec![alone, scores], 1), 1);
+        let own = states * weights.clone().narrow(1, 0, 1);
         let weights = weights.narrow(1, 1, prompts);
+        let states = own + weights.clone().matmul(shown.clone());
         let cells = kinds * side * side;
-        weights.matmul(maps.clone().reshape([prompts, cells])).reshape([count, kinds, side, side])
+        let map = weights.matmul(maps.clone().reshape([prompts, cells]));
+        (map.reshape([count, kinds, side, side]), states)
     }
 
     /// Logits of the expected IoU.
