@@ -1,5 +1,5 @@
 //! A contact sheet of augmented photos with masks, boxes, joints and prompts drawn, and their
-//! dialogues as text: `cargo run --release -p refvlm-data --example contact -- FOLDER SHEET.png
+//! dialogues as text: `cargo run --release -p refvlm-data --example photo_contact -- FOLDER SHEET.png
 //! [COUNT] [SEED] [whole|view|paste]`.
 
 use image::{Rgb, RgbImage, imageops};
