@@ -1,6 +1,6 @@
 //! Block-quantised matrices.
 //!
-//! A row is cut into blocks of 32 along the input, the last filled up with zeros. In `q8` a weight is `q * scale` with `q` in
+//! A row is cut into blocks of 32 along the input. In `q8` a weight is `q * scale` with `q` in
 //! -127..=127 (8.5 bits per weight), in `q4` it is `q * scale + minimum` with `q` in 0..=15 (5 bits
 //! per weight). Each block has its own scale and minimum, rounded to f16.
 //!
@@ -10,6 +10,10 @@
 //! of them alike, and multiplies with a plain run of the input, on a GPU (`vec4<u32>` against
 //! `vec4<f32>`) as with SIMD. Bytes are two's complement. Scales are stored `[out, blocks]` for q8
 //! and `[out, blocks, 2]` for q4, the scale before the minimum; `blocks` is those of a row.
+//!
+//! **Any width.** The last block of a row is filled up: fields beyond the width are 0 and have no
+//! part in the choice of the scale. Products fill up their input with zeros, so whatever those
+//! fields stand for (in q4 the minimum) adds nothing.
 //!
 //! **Scales.** q8 takes the largest magnitude over 127 (relative error of normal weights 0.54 %).
 //! q4 tries scales, fits scale and minimum to the levels of each by least squares, and keeps the
@@ -106,14 +110,12 @@ impl Packed {
         let mut scales = Vec::with_capacity(blocks * format.scales_per_block());
         for (row, weights) in weights.chunks_exact(width).enumerate() {
             for weights in weights.chunks(BLOCK) {
-                let mut block = [0.0; BLOCK];
-                block[..weights.len()].copy_from_slice(weights);
                 let (found, levels) = match format {
-                    Format::Q8 => quantise_q8(&block),
-                    Format::Q4 => quantise_q4(&block),
+                    Format::Q8 => quantise_q8(weights),
+                    Format::Q4 => quantise_q4(weights),
                 };
                 let found = &found[..format.scales_per_block()];
-                if found.iter().chain(&block).any(|value| !value.is_finite()) {
+                if found.iter().chain(weights).any(|value| !value.is_finite()) {
                     return Err(PackError::NotFinite { row });
                 }
                 scales.extend(found);
@@ -124,8 +126,8 @@ impl Packed {
     }
 
     /// A matrix from its stored parts: `words` `[out, blocks * (8 or 4)]` and `scales`
-    /// `[out, blocks]`, or `[out, blocks, 2]` where there are minima. `in` is the width without the
-    /// zeros that fill up the last block.
+    /// `[out, blocks]`, or `[out, blocks, 2]` where there are minima. `in` is the width without what
+    /// fills up the last block.
     ///
     /// # Errors
     /// When lengths don't agree with the shape or a scale is not finite.
@@ -263,7 +265,7 @@ fn blocks([out, width]: [usize; 2]) -> Result<usize, PackError> {
     }
     let expected = usize::MAX;
     let too_large = PackError::Length { what: "rows", found: out, expected };
-    // Blocks are fewer than weights, so their number can't overflow where that of weights doesn't.
+    // There are no more blocks than weights, so their number overflows no sooner.
     out.checked_mul(width).map(|_| out * width.div_ceil(BLOCK)).ok_or(too_large)
 }
 
@@ -280,19 +282,23 @@ fn round_to_f16(x: f32) -> f32 {
     f16::from_f32(x).to_f32()
 }
 
-/// Nearest levels; all zero at scale 0.
-fn levels(block: &[f32; BLOCK], scale: f32, minimum: f32, low: f32, high: f32) -> [i8; BLOCK] {
+/// Nearest levels; all zero at scale 0, and beyond the end of a block that is not whole.
+fn levels(block: &[f32], scale: f32, minimum: f32, low: f32, high: f32) -> [i8; BLOCK] {
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    block.map(|w| ((w - minimum) * inverse).round().clamp(low, high) as i8)
+    let mut levels = [0; BLOCK];
+    for (level, w) in levels.iter_mut().zip(block) {
+        *level = ((w - minimum) * inverse).round().clamp(low, high) as i8;
+    }
+    levels
 }
 
-fn quantise_q8(block: &[f32; BLOCK]) -> ([f32; 2], [i8; BLOCK]) {
+fn quantise_q8(block: &[f32]) -> ([f32; 2], [i8; BLOCK]) {
     let top = block.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     let scale = round_to_f16(top / 127.0);
     ([scale, 0.0], levels(block, scale, 0.0, -127.0, 127.0))
 }
 
-fn quantise_q4(block: &[f32; BLOCK]) -> ([f32; 2], [i8; BLOCK]) {
+fn quantise_q4(block: &[f32]) -> ([f32; 2], [i8; BLOCK]) {
     let low = block.iter().copied().fold(f32::INFINITY, f32::min);
     let high = block.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let largest = if high > -low { high } else { low };
@@ -331,7 +337,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(block: &[f32; BLOCK], pair: [f32; 2]) -> Self {
+    fn new(block: &[f32], pair: [f32; 2]) -> Self {
         let pair @ [scale, minimum] = pair.map(round_to_f16);
         let levels = levels(block, scale, minimum, 0.0, 15.0);
         let off = |(w, &q): (&f32, &i8)| (w - (f32::from(q) * scale + minimum)).powi(2);
@@ -341,7 +347,7 @@ impl Attempt {
 }
 
 /// Scale and minimum with the least squared error at given levels; none where all are equal.
-fn fit(block: &[f32; BLOCK], levels: &[i8; BLOCK]) -> Option<[f32; 2]> {
+fn fit(block: &[f32], levels: &[i8; BLOCK]) -> Option<[f32; 2]> {
     let (mut q1, mut q2, mut w1, mut wq) = (0.0, 0.0, 0.0, 0.0);
     for (&w, &q) in block.iter().zip(levels) {
         let q = f32::from(q);
@@ -350,7 +356,7 @@ fn fit(block: &[f32; BLOCK], levels: &[i8; BLOCK]) -> Option<[f32; 2]> {
         w1 += w;
         wq += w * q;
     }
-    let count = BLOCK as f32;
+    let count = block.len() as f32;
     let spread = count * q2 - q1 * q1;
     let scale = (count * wq - w1 * q1) / spread;
     (spread > 0.0).then(|| [scale, (w1 - scale * q1) / count])

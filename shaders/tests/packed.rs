@@ -182,6 +182,14 @@ fn the_width_is_said_by_who_knows_it() {
         for (row, unpacked) in stored.unpack().chunks(96).enumerate() {
             assert_eq!(unpacked[..88], packed.unpack_row(row).unwrap());
         }
+        // What fills up the last block is zero bits: the last 8 of 32 fields of each row.
+        let (per_block, bits) = (format.words_per_block(), 32 / format.per_word());
+        for words in packed.words().chunks(3 * per_block) {
+            for at in 24..BLOCK {
+                let field = words[2 * per_block + at % per_block] >> (at / per_block * bits);
+                assert_eq!(field & ((1 << bits) - 1), 0, "{at}");
+            }
+        }
         for width in [0, 1, 64, 97, usize::MAX] {
             assert_eq!(stored.clone().with_width(width), None, "{width}");
         }

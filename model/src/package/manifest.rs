@@ -43,8 +43,8 @@ impl Quantisation {
     }
 
     /// The packing of a parameter: matrices of 64 rows or more and at least a block wide have one;
-    /// the last block of a row is filled up with zeros. The factors of adapters have none: they are small, and what is added to packed
-    /// weights should be exact.
+    /// the last block of a row is filled up. The factors of adapters have none: they are small, and
+    /// what is added to packed weights should be exact.
     pub fn packing(self, name: &str, shape: &[usize]) -> Option<(Format, [usize; 2])> {
         let &[out, width] = shape else { return None };
         let fits = out >= MIN_ROWS && width >= BLOCK && !is_lora(name);

@@ -108,7 +108,7 @@ impl<M: Module> Loader<M> {
         Ok(self.module)
     }
 
-    /// These in the shapes of the parameters, each of which must still be to be loaded.
+    /// These in the shapes of their parameters, which must not be loaded yet.
     fn shaped(
         &self,
         file: &str,

@@ -10,8 +10,7 @@ use std::collections::HashSet;
 /// Collects tensors into shards.
 ///
 /// In the quantised forms every matrix but the smallest is packed, linear maps and tables.
-/// Everything else (norms, biases, convolutions, adapters) is rounded to
-/// f16.
+/// Everything else (norms, biases, convolutions, adapters) is rounded to f16.
 #[derive(Debug)]
 pub struct Writer {
     quantisation: Quantisation,

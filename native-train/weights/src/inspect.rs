@@ -176,7 +176,7 @@ impl Inspection {
             }
             let fits = |known: &&Vec<usize>| match (known.as_slice(), shape.as_slice()) {
                 (&[out, width], &[rows, whole]) => {
-                    out == rows && width.next_multiple_of(BLOCK) == whole
+                    out == rows && width.div_ceil(BLOCK) == whole / BLOCK
                 }
                 _ => false,
             };

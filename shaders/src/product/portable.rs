@@ -4,7 +4,8 @@ use crate::packed::{BLOCK, Packed};
 
 const LANES: usize = 8;
 
-/// `x` `[ROWS, in]` in whole blocks, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or without.
+/// `x` `[ROWS, in]` in whole blocks, `y` `[ROWS, out]`, blocks of `WORDS` words, with `MINIMA` or
+/// without.
 #[inline(always)]
 pub(super) fn tile<const WORDS: usize, const ROWS: usize, const FMA: bool, const MINIMA: bool>(
     packed: &Packed,
