@@ -339,5 +339,5 @@ fn the_command_keeps_adapters_dense_in_a_packed_package() {
     let output = import(&again, &layout.folder.path("none"), &["--lora", "keep"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("no adapter"), "{text}");
+    assert!(text.contains("no source is an adapter"), "{text}");
 }

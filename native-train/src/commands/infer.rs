@@ -148,7 +148,9 @@ impl Infer {
         }
         let package = package(self.model.as_deref())?;
         if package.config.preset == "scenes" {
-            eprintln!("note: this model knows generated scenes, not photos");
+            eprintln!(
+                "note: this model knows drawn scenes; for photos give --model www/models/pocket"
+            );
         }
         Ok(package.session(&device)?)
     }
