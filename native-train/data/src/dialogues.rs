@@ -94,12 +94,13 @@ pub fn dialogue_of(
 pub fn pointing(photo: &Photo, most: usize, rng: &mut ChaCha8Rng) -> Option<Record> {
     let mut draft = Draft::new(photo, WordingSet::Training);
     let mut things: Vec<usize> = (0..photo.things.len()).collect();
-    things.shuffle(rng);
-    let turns: Vec<Turn> = things
-        .into_iter()
-        .filter_map(|index| region::all_units(&mut draft, index, rng))
-        .take(most)
-        .collect();
+    if things.len() > most {
+        things.shuffle(rng);
+        things.truncate(most);
+        things.sort_unstable();
+    }
+    let turns: Vec<Turn> =
+        things.into_iter().filter_map(|index| region::all_units(&mut draft, index, rng)).collect();
     (!turns.is_empty()).then(|| draft.into_record(turns))
 }
 
