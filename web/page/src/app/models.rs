@@ -1,7 +1,7 @@
 //! Getting the model that the picture needs, one at a time.
 
 use super::client::Client;
-use super::state::{Engine, address};
+use super::state::{Engine, address, remember};
 use super::store::Store;
 use crate::conversation::answer::Cut;
 use crate::conversation::live::Latest;
@@ -13,17 +13,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::Response;
 
-/// Where the session keeps the person's choice.
-const KEY: &str = "refvlm-model";
 const NO_PHOTOS: &str = "This server has no model for photos. The model for drawn scenes answers; \
      about photos it is mostly wrong.";
-
-/// What the person chose earlier in this session. Storage may be forbidden.
-pub fn stored_choice() -> Choice {
-    let storage = window().session_storage().ok().flatten();
-    let key = storage.and_then(|storage| storage.get_item(KEY).ok().flatten());
-    Choice::of_key(key.as_deref())
-}
 
 impl Store {
     /// Loads the model that is wanted, where it is not there. Returns whether it does.
@@ -41,9 +32,7 @@ impl Store {
     /// Lets the person decide which model answers.
     pub fn choose(self, choice: Choice) {
         self.link.models.update(|models| models.choose(choice));
-        if let Some(storage) = window().session_storage().ok().flatten() {
-            let _ = storage.set_item(KEY, choice.key());
-        }
+        remember(choice);
         self.follow();
     }
 
