@@ -19,7 +19,6 @@ mod stage;
 mod start;
 mod state;
 mod store;
-mod stored;
 mod talk;
 mod theme;
 mod top;

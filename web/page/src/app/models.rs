@@ -1,9 +1,8 @@
 //! Getting the model that the picture needs, one at a time.
 
 use super::client::Client;
-use super::state::{Engine, address};
+use super::state::{Engine, address, remember};
 use super::store::Store;
-use super::stored::keep_choice;
 use crate::conversation::answer::Cut;
 use crate::conversation::live::Latest;
 use crate::models::{Choice, Kind, MANIFEST, Models, Order, package_bytes};
@@ -33,7 +32,7 @@ impl Store {
     /// Lets the person decide which model answers.
     pub fn choose(self, choice: Choice) {
         self.link.models.update(|models| models.choose(choice));
-        keep_choice(choice);
+        remember(choice);
         self.follow();
     }
 

@@ -2,13 +2,12 @@
 
 use super::client::{Client, crashed};
 use super::picture::Picture;
-use super::stored::stored_choice;
 use crate::canvas::geometry::{Place, View};
 use crate::canvas::history::History;
 use crate::canvas::marks::{Board, Mark};
 use crate::canvas::tools::{Gesture, Tool};
 use crate::conversation::live::Latest;
-use crate::models::Models;
+use crate::models::{Choice, Models};
 use crate::take_home::transcript::Turn;
 use leptos::prelude::*;
 use refvlm_protocol::{Ask, Failure, Phase, Ready, Sampling, Task};
@@ -224,13 +223,30 @@ impl Link {
     pub fn new() -> Self {
         Self {
             engine: RwSignal::new(Engine::Idle),
-            models: RwSignal::new(Models::new(stored_choice())),
+            models: RwSignal::new(Models::new(remembered())),
             loading: StoredValue::new(None),
             seen: RwSignal::new(false),
             client: StoredValue::new_local(None),
             notice: RwSignal::new(None),
             camera: RwSignal::new(false),
         }
+    }
+}
+
+/// Where the session keeps which model the person chose.
+const CHOICE: &str = "refvlm-model";
+
+/// What the person chose earlier in this session. Storage may be forbidden.
+fn remembered() -> Choice {
+    let storage = window().session_storage().ok().flatten();
+    let key = storage.and_then(|storage| storage.get_item(CHOICE).ok().flatten());
+    Choice::of_key(key.as_deref())
+}
+
+/// Keeps the person's choice for the session.
+pub fn remember(choice: Choice) {
+    if let Some(storage) = window().session_storage().ok().flatten() {
+        let _ = storage.set_item(CHOICE, choice.key());
     }
 }
 
