@@ -187,7 +187,7 @@ impl Packed {
     /// Stored parts tell blocks only, so who knows the width says it.
     pub fn with_width(self, width: usize) -> Option<Self> {
         let shape = [self.shape[0], width];
-        (width.div_ceil(BLOCK) == self.row_blocks()).then(|| Self { shape, ..self })
+        (width.div_ceil(BLOCK) == self.row_blocks()).then_some(Self { shape, ..self })
     }
 
     /// The packed weights, `[out, blocks * (8 or 4)]`.

@@ -40,6 +40,7 @@ pub struct Batch {
 
 /// What the forward pass of a batch starts from.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a batch has one")]
 pub enum Pictures {
     /// Inputs of the towers.
     Pixels(Inputs),

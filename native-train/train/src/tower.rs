@@ -15,7 +15,7 @@ use refvlm_model::learning::example::Look;
 use refvlm_model::package::by_name::visit_named;
 use refvlm_model::refvlm::RefVlm;
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of the hash at a file's end.
@@ -82,7 +82,7 @@ impl FrozenTowers {
         let frame = Frame::new(width, height, size).map_err(|e| e.to_string())?;
         let name = Sha256::digest(format!("{} {size} {width}x{height} {id}", self.weights));
         let path = self.folder.as_ref().map(|folder| folder.join(format!("{}.f16", hex(&name))));
-        if let Some(maps) = path.as_ref().and_then(|path| self.read(path)) {
+        if let Some(maps) = path.as_deref().and_then(|path| self.read(path)) {
             return Ok((frame, Look::Maps(maps)));
         }
         let rgb = pixels()?;
@@ -102,7 +102,7 @@ impl FrozenTowers {
         Ok(pyramid.maps.into_iter().map(host).collect())
     }
 
-    fn read(&self, path: &PathBuf) -> Option<Vec<Vec<f32>>> {
+    fn read(&self, path: &Path) -> Option<Vec<Vec<f32>>> {
         let bytes = std::fs::read(path).ok()?;
         let (values, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
         let sizes = self.config.pyramid_channels().into_iter().zip(self.config.pyramid_sides());
@@ -115,7 +115,7 @@ impl FrozenTowers {
         Some(lengths.into_iter().map(|length| values.by_ref().take(length).collect()).collect())
     }
 
-    fn write(&self, path: &PathBuf, maps: &[Vec<f32>]) -> Result<(), String> {
+    fn write(&self, path: &Path, maps: &[Vec<f32>]) -> Result<(), String> {
         let values = maps.iter().flatten().flat_map(|&v| f16::from_f32(v).to_le_bytes());
         let mut bytes: Vec<u8> = values.collect();
         let seal = sealed(&bytes);
