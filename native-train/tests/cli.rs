@@ -68,7 +68,7 @@ fn a_question_is_answered_from_any_folder() {
     let ask = ["infer", "picture.png", "--point", "30,20", "--ask", "What is this?"];
     let [text, notes] = folder.done(&[&ask[..], &["--out", "out.png"]].concat());
     assert!(text.contains("first token"), "{text}");
-    assert!(notes.contains("scenes, not photos"), "{notes}");
+    assert!(notes.contains("for photos give --model"), "{notes}");
     assert_eq!(folder.names(), ["out.png", "picture.png"]);
     assert!(image::open(folder.0.join("out.png")).unwrap().width() >= 90);
 }
@@ -199,6 +199,6 @@ fn real_photos_are_answered() {
         let path = path.to_str().unwrap();
         let [text, notes] = folder.done(&["infer", path, "--task", task, "--out", "out.png"]);
         assert!(text.contains("answer"), "{text}");
-        assert!(notes.contains("scenes, not photos"), "{notes}");
+        assert!(notes.contains("for photos give --model"), "{notes}");
     }
 }
