@@ -97,8 +97,8 @@ fn masks(engine: &mut Engine, ask: &Ask) -> Vec<Mask> {
 /// The native answer.
 pub fn events(engine: &mut Engine, ask: &Ask) -> Vec<Event> {
     let mut events = Vec::new();
-    let keep = async |event: &Event| {
-        events.push(event.clone());
+    let keep = async |event: Event| {
+        events.push(event);
         true
     };
     assert!(pollster::block_on(engine.ask(ask, keep)).unwrap());
