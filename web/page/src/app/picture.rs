@@ -130,7 +130,11 @@ impl Picture {
     /// When the browser keeps the pixels back.
     pub fn rgba(&self) -> Result<ArrayBuffer, JsValue> {
         let [w, h] = self.size.map(f64::from);
-        let data = context(&self.canvas)?.get_image_data(0.0, 0.0, w, h)?.data();
+        // Through a canvas of its own: one that is read more than once, as when another model is
+        // loaded, would leave the graphics card, and draw slowly.
+        let copy = context(&blank(self.size)?)?;
+        copy.draw_image_with_html_canvas_element(&self.canvas, 0.0, 0.0)?;
+        let data = copy.get_image_data(0.0, 0.0, w, h)?.data();
         Ok(Uint8ClampedArray::from(data.0.as_slice()).buffer())
     }
 }
