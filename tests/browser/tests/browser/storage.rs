@@ -75,6 +75,9 @@ fn a_browser_without_simd_is_told_what_to_do() {
     // V8 has no vectors in WebAssembly where the processor has no SSE 4.1.
     let page = Page::of(Browser::with(Screen::Wide, &["--js-flags=--no-enable-sse4-1"]));
     page.browser.go(&server.url("index.html"));
+    // The engine is needed with the first picture.
+    page.browser.until("document.querySelector('.start .example')");
+    page.browser.click(".start .example");
     page.browser.until("document.querySelector('.failed p')");
     let told = page.browser.words();
     for words in
