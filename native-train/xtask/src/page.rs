@@ -23,7 +23,7 @@ pub fn build(workspace: &Workspace, out: &Path, level: Optimise) -> Fallible<()>
     }
     announce("Compiling the page", "2 minutes");
     let args = ["build", "--release", "--locked", "-p", NAME, "--lib", "--target", WASM];
-    succeed(workspace.cargo(&args).args(["--config", &wasm::flags(workspace)?]))?;
+    succeed(workspace.cargo(&args).args(["--config", &wasm::page_flags(workspace)?]))?;
     let module = workspace.target_folder()?.join(WASM).join("release/refvlm_page.wasm");
     let fresh = out.with_extension("page");
     remove(&fresh)?;

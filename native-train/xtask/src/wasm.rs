@@ -65,9 +65,21 @@ const FEATURES: [&str; 8] = [
     "--enable-multivalue",
 ];
 
-/// How everything is compiled for WebAssembly; other flags would build every dependency again.
+/// How the engine and all that shares its dependencies is compiled for WebAssembly: with SIMD,
+/// which is asked for before the engine is fetched.
 pub fn flags(workspace: &Workspace) -> Fallible<String> {
-    Ok(format!("target.{WASM}.rustflags={}", rustflags(workspace)?))
+    let flags = [vec!["-Ctarget-feature=+simd128".into()], rustflags(workspace)?].concat();
+    setting(&flags)
+}
+
+/// How the page is compiled: without SIMD, since it has to tell those whose browser lacks it.
+pub fn page_flags(workspace: &Workspace) -> Fallible<String> {
+    setting(&rustflags(workspace)?)
+}
+
+fn setting(flags: &[String]) -> Fallible<String> {
+    let flags = serde_json::to_string(flags).map_err(|e| e.to_string())?;
+    Ok(format!("target.{WASM}.rustflags={flags}"))
 }
 
 /// Makes a module smaller and faster, where the tool can be had.
@@ -80,20 +92,20 @@ pub fn optimise(workspace: &Workspace, module: &Path, level: Option<&str>) -> Fa
     succeed(command.arg(module).arg(module).args(FEATURES))
 }
 
-/// SIMD, which the engine checks for before it starts, and no paths of the machine that builds.
-fn rustflags(workspace: &Workspace) -> Fallible<String> {
+/// No paths of the machine that builds.
+fn rustflags(workspace: &Workspace) -> Fallible<Vec<String>> {
     let root = workspace.path("");
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
         Some(PathBuf::from(home).join(".cargo"))
     });
     let sysroot = capture(&mut workspace.tool("rustc", &["--print", "sysroot"]))?;
-    let mut flags = vec!["-Ctarget-feature=+simd128".to_string()];
+    let mut flags = Vec::new();
     let folders = [(Some(root), "refvlm"), (home, "cargo"), (Some(sysroot.trim().into()), "rust")];
     for (folder, name) in folders {
         let Some(folder) = folder else { continue };
         let folder = folder.display().to_string();
         flags.push(format!("--remap-path-prefix={}={name}", folder.trim_end_matches('/')));
     }
-    serde_json::to_string(&flags).map_err(|e| e.to_string())
+    Ok(flags)
 }
