@@ -191,7 +191,7 @@ fn real_photos_are_answered() {
         eprintln!("skipped: no real photos beside the project");
         return;
     };
-    let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    let mut paths: Vec<std::path::PathBuf> = entries.map(|e| e.unwrap().path()).collect();
     paths.sort();
     let folder = Folder::new("photos");
     for (path, task) in paths.iter().step_by(40).zip(["vqa", "detection", "depth", "segmentation"])
