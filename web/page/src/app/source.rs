@@ -185,10 +185,9 @@ pub fn Start() -> impl IntoView {
                     <h2>"Try a photo"</h2>
                     <Examples name="Photos" examples=&PHOTOS/>
                     <p class="credits">
-                        "Photos, each by its author: "
-                        {PHOTOS.iter().filter_map(|photo| photo.credit).map(|credit| view! {
-                            <CreditLink credit=credit/>" "
-                        }).collect_view()}
+                        "By their authors at Flickr: "
+                        {PHOTOS.iter().filter_map(credited).collect_view()}
+                        <Licence/>
                     </p>
                 </section>
             </Show>
@@ -217,17 +216,29 @@ fn Examples(name: &'static str, examples: &'static [Example]) -> impl IntoView {
     view! { <ul class="examples" aria-label=name>{items.collect_view()}</ul> }
 }
 
+fn credited(example: &Example) -> Option<impl IntoView + use<>> {
+    let name = example.file.rsplit('/').next()?;
+    let credit = example.credit?;
+    Some(view! { <AtFlickr credit=credit words=name.to_string()/>", " })
+}
+
 /// The way to a photo's author, and its licence.
 #[component]
-pub fn CreditLink(credit: Credit) -> impl IntoView {
-    let Credit { flickr } = credit;
+pub fn CreditLine(credit: Credit) -> impl IntoView {
+    view! { <AtFlickr credit=credit words=format!("Flickr {}", credit.flickr)/>", "<Licence/> }
+}
+
+#[component]
+fn AtFlickr(credit: Credit, words: String) -> impl IntoView {
+    let address = format!("https://www.flickr.com/photo.gne?id={}", credit.flickr);
+    view! { <a href=address target="_blank" rel="noopener">{words}</a> }
+}
+
+#[component]
+fn Licence() -> impl IntoView {
     view! {
-        <a href=format!("https://www.flickr.com/photo.gne?id={flickr}") target="_blank" rel="noopener">
-            {format!("Flickr {flickr}")}
-        </a>
-        " ("
         <a href="https://creativecommons.org/licenses/by/2.0/" target="_blank" rel="noopener">"CC BY 2.0"</a>
-        ", scaled down)"
+        ", scaled down."
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::icons::{Glyph, Icon};
 use super::rail::IconButton;
-use super::source::CreditLink;
+use super::source::CreditLine;
 use super::state::Focus;
 use super::store::Store;
 use crate::canvas::palette::{prompt_class, result_class};
@@ -69,7 +69,7 @@ fn About() -> impl IntoView {
     view! {
         <div class="about">
             <p class="knows">{knows}</p>
-            {move || credit().map(|credit| view! { <p>"Photo: "<CreditLink credit=credit/></p> })}
+            {move || credit().map(|credit| view! { <p>"Photo: "<CreditLine credit=credit/></p> })}
         </div>
     }
 }
