@@ -25,6 +25,7 @@ pub mod ready;
 mod record;
 mod rle;
 mod task;
+pub mod weighted;
 
 pub use ask::{Ask, AskError, Sampling};
 pub use check::RecordError;

@@ -73,6 +73,21 @@ impl Mask {
         self.pixels.iter().map(|&p| u64::from(p)).sum()
     }
 
+    /// Steps of a line in px that are not on the mask, of eight per segment.
+    pub fn steps_outside(&self, line: &[[f32; 2]]) -> usize {
+        let on = |x: f32, y: f32| {
+            let at = y as usize * self.width as usize + x as usize;
+            self.pixels.get(at).is_some_and(|&p| p == 1)
+        };
+        let segments = line.windows(2).flat_map(|pair| {
+            (1..8).map(move |step| {
+                let t = step as f32 / 8.0;
+                [0, 1].map(|axis| pair[0][axis] + t * (pair[1][axis] - pair[0][axis]))
+            })
+        });
+        segments.filter(|[x, y]| !on(*x, *y)).count()
+    }
+
     /// The tight rectangle around the set pixels, `[x, y, w, h]` in px; none when empty.
     pub fn bounds(&self) -> Option<[u32; 4]> {
         let (mut x0, mut y0, mut x1, mut y1) = (u32::MAX, u32::MAX, 0, 0);

@@ -9,7 +9,7 @@
 use crate::config::ModelConfig;
 use crate::decoding::PromptMaps;
 use crate::input::stroke_tensor;
-use crate::learning::batch::{Pictures, UnitBuilder, UnitRefs};
+use crate::learning::batch::{UnitBuilder, UnitRefs};
 use crate::learning::example::Example;
 use crate::learning::losses::{LossConfig, UnitLoss};
 use crate::learning::training::StepError;
@@ -20,8 +20,6 @@ use refvlm_record::Unit;
 /// Prompts and what they point at.
 #[derive(Debug, Clone)]
 pub struct PointingBatch {
-    /// What the forward pass starts from.
-    pub pictures: Pictures,
     /// Weights of the prompts over the cells of the prompt features, `[prompts, grid, grid]`.
     pub regions: Tensor<3>,
     /// Picture of each prompt.
@@ -73,7 +71,6 @@ impl PointingBatch {
         let grid = config.selected_side(&config.prompt_features);
         let regions = TensorData::new(regions, [sample.len(), grid, grid]);
         Some(Self {
-            pictures: Pictures::new(examples, config, device),
             regions: Tensor::from_data(regions, device),
             maps: stroke_tensor(strokes, sample.len(), config, device),
             sample,

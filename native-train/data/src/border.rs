@@ -50,11 +50,16 @@ fn last_number(stem: &str) -> (&str, Option<u64>) {
     (before, stem.get(before.len()..).and_then(|digits| digits.parse().ok()))
 }
 
-/// FNV-1a with a final mix, so that the lowest bits depend on every letter.
-fn hash(text: &str) -> u64 {
-    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+/// FNV-1a: the same for every platform and version, unlike the standard library's hash.
+pub(crate) fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    })
+}
+
+/// [`fnv`] with a final mix, so that the lowest bits depend on every letter.
+fn hash(text: &str) -> u64 {
+    let fnv = fnv(text);
     let mixed = (fnv ^ fnv >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 29
 }

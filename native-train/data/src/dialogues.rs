@@ -25,7 +25,7 @@ use draft::Draft;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use refvlm_record::{Record, Turn, Unit};
+use refvlm_record::{Record, Turn, Unit, weighted};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -109,19 +109,9 @@ fn draw_turn(
     rng: &mut ChaCha8Rng,
     weights: &BTreeMap<Kind, f32>,
 ) -> Option<(Kind, Turn)> {
-    let mut left: Vec<(Kind, f32)> = weights
-        .iter()
-        .map(|(&kind, &weight)| (kind, weight))
-        .filter(|(_, weight)| weight.is_finite() && *weight > 0.0)
-        .collect();
+    let mut left = weighted::choices(weights);
     while !left.is_empty() {
-        let total: f32 = left.iter().map(|(_, weight)| weight).sum();
-        let mut rest = rng.random::<f32>() * total;
-        let drawn = left.iter().position(|(_, weight)| {
-            rest -= weight;
-            rest < 0.0
-        });
-        let (kind, _) = left.swap_remove(drawn.unwrap_or(left.len() - 1));
+        let Some(kind) = weighted::take(&mut left, rng.random()) else { break };
         if let Some(turn) = ask(kind, draft, rng) {
             return Some((kind, turn));
         }

@@ -206,25 +206,10 @@ fn stroke(own: &Mask, bbox: [f32; 4], rng: &mut ChaCha8Rng) -> Option<Prompt> {
         .map(|points| {
             let mut points = points.to_vec();
             points.sort_by(|a, b| a[axis].total_cmp(&b[axis]));
-            (steps_outside(&points, own), points)
+            (own.steps_outside(&points), points)
         })
         .min_by_key(|(outside, _)| *outside);
     best.map(|(_, points)| Prompt::Scribble { points })
-}
-
-/// Steps of the line that are not on the mask, of eight per segment.
-fn steps_outside(points: &[[f32; 2]], mask: &Mask) -> usize {
-    let on = |x: f32, y: f32| {
-        let at = y as usize * mask.width as usize + x as usize;
-        mask.pixels.get(at).is_some_and(|&p| p == 1)
-    };
-    let segments = points.windows(2).flat_map(|pair| {
-        (1..8).map(move |step| {
-            let t = step as f32 / 8.0;
-            [0, 1].map(|axis| pair[0][axis] + t * (pair[1][axis] - pair[0][axis]))
-        })
-    });
-    segments.filter(|[x, y]| !on(*x, *y)).count()
 }
 
 /// The mask with its border moved in or out by 3 to 8 % of its longer side, wandering, and its

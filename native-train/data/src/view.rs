@@ -4,11 +4,12 @@ mod colour;
 
 pub use colour::Colour;
 
+use crate::border::fnv;
 use crate::photo::{Joints, Photo, Thing};
 use image::RgbImage;
 use image::imageops;
-use rand::Rng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use refvlm_record::Mask;
 use refvlm_record::coco::FLIP_PAIRS;
@@ -56,6 +57,17 @@ impl View {
         };
         let colour = if rng.random_bool(0.8) { Colour::draw(rng) } else { Colour::NONE };
         Self { crop: Some(crop), flip: rng.random_bool(0.5), colour, longest_px: None }
+    }
+
+    /// View `number` of a photo: 0 is all of it, the others are random parts, always the same.
+    pub fn numbered(number: u64, photo: &Photo) -> Self {
+        if number == 0 {
+            return Self::whole();
+        }
+        let name = format!("{} {}", photo.source.name, photo.stem());
+        let mut rng = ChaCha8Rng::seed_from_u64(fnv(&name));
+        rng.set_stream(number);
+        Self::draw(&mut rng, photo)
     }
 
     /// The same view, scaled so that its longest side has this many px.

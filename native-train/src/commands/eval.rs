@@ -3,7 +3,6 @@
 use super::{Outcome, bar, package};
 use burn::tensor::Device;
 use clap::Args;
-use refvlm_model::engine::EngineError;
 use refvlm_model::event::Timings;
 use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, kind_of, on_groups, on_scenes};
 use refvlm_native::files::write_atomic;
@@ -48,7 +47,9 @@ impl Eval {
         let package = package(self.model.as_deref())?;
         let started = Instant::now();
         let outcome = match &self.records {
-            Some(folder) => of_records(&package, folder)?,
+            Some(folder) => {
+                of_records(&package, folder).map_err(|e| -> Box<dyn std::error::Error> { e })?
+            }
             None => {
                 let world = World::new()?;
                 let options = SceneOptions::embedded(Split::HeldOut);
@@ -102,11 +103,14 @@ impl Eval {
     }
 }
 
+/// What ends an evaluation, on whichever core.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// Asks the turns of records. Records of one picture that follow each other look at it once.
 fn of_records(
     package: &refvlm_native::package::Package,
     folder: &Path,
-) -> Result<evaluate::Outcome, Box<dyn std::error::Error>> {
+) -> Result<evaluate::Outcome, Failure> {
     let mut groups: Vec<Vec<Record>> = Vec::new();
     for record in Records::open(&folder.join("records.jsonl"))? {
         let (_, record) = record?;
@@ -115,12 +119,12 @@ fn of_records(
             _ => groups.push(vec![record]),
         }
     }
-    let load = |records: &Vec<Record>| {
-        let picture = load_picture(folder, &records[0]).map_err(|e| e.to_string())?;
+    let load = |records: &Vec<Record>| -> Result<_, Failure> {
+        let picture = load_picture(folder, &records[0])?;
         let mut samples = Vec::new();
         for record in records {
             let mut record = record.clone();
-            load_depths(folder, &mut record).map_err(|e| e.to_string())?;
+            load_depths(folder, &mut record)?;
             let turns = std::mem::take(&mut record.turns);
             samples.extend(turns.into_iter().map(|turn| {
                 let record = Record { turns: vec![turn], ..record.clone() };
@@ -135,24 +139,9 @@ fn of_records(
     };
     let bar = bar(groups.len() as u64, "pictures");
     let session = || package.session(&Device::flex());
-    let outcome = on_groups(session, &groups, load, || bar.inc(1)).map_err(|e: Problem| e.0)?;
+    let outcome = on_groups(session, &groups, load, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(outcome)
-}
-
-/// Why an evaluation of records ended early, in words.
-struct Problem(String);
-
-impl From<String> for Problem {
-    fn from(problem: String) -> Self {
-        Self(problem)
-    }
-}
-
-impl From<EngineError> for Problem {
-    fn from(error: EngineError) -> Self {
-        Self(error.to_string())
-    }
 }
 
 /// Mean seconds.

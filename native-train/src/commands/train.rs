@@ -5,13 +5,14 @@ use super::import::local;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use refvlm_data::Collection;
+use refvlm_data::{Collection, Photo};
 use refvlm_model::package::by_name::{load_by_name, visit_named};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
 use refvlm_native::package::Package;
 use refvlm_native::train::config::PhotoConfig;
+use refvlm_native::train::source::Source;
 use refvlm_native::train::source::mix::MixSource;
 use refvlm_native::train::source::photos::PhotoSource;
 use refvlm_native::train::source::scenes::SceneSource;
@@ -128,37 +129,33 @@ impl Train {
         } else if let Some(pinned) = &file.tower {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }
-        if let Some(photos) = &file.photos {
-            return self.with_photos(
-                &file,
-                photos,
-                (&world, &tokenizer),
-                student,
-                (&device, &stop),
-            );
-        }
-        let source = SceneSource::sight(&file, &world, &tokenizer);
-        let task = SightTask::new(&file, &tokenizer, &source)?;
+        let photos = file.photos.as_ref().map(|config| self.photos(config, &file, &student));
+        let sources = Sources { file: &file, tokenizer: &tokenizer, photos: photos.transpose()? };
+
+        let (first, pictures) = (file.sight.first_seed, file.sight.pictures);
+        let drawn = SceneSource::sight(&file, &world, &tokenizer);
+        let source = sources.beside(drawn, (first, pictures), false)?;
+        let task = SightTask::new(&file, &tokenizer, &*source)?;
         let dir = self.run.join("sight");
         let (student, done) = run(&task, student, &file.sight.run, &dir, &device, &stop)?;
         if !done || self.sight_only {
             return Ok(());
         }
-        let source = SceneSource::full(&file, &world, &tokenizer);
-        let task = FullTask::new(&file, &tokenizer, &source)?;
+        let (first, pictures) = (file.train.first_seed, file.train.pictures);
+        let drawn = SceneSource::full(&file, &world, &tokenizer);
+        let source = sources.beside(drawn, (first, pictures), true)?;
+        let task = FullTask::new(&file, &tokenizer, &*source)?;
         run(&task, student, &file.train.run, &self.run.join("full"), &device, &stop)?;
         Ok(())
     }
 
-    /// Both stages on photos and scenes, with frozen towers.
-    fn with_photos(
+    /// The photos of `--data`, and the student's towers, which stay as they are.
+    fn photos<'a>(
         &self,
+        config: &'a PhotoConfig,
         file: &TrainFile,
-        config: &PhotoConfig,
-        (world, tokenizer): (&World, &Tokenizer),
-        student: Student,
-        (device, stop): (&Device, &AtomicBool),
-    ) -> Outcome {
+        student: &Student,
+    ) -> Result<Photos<'a>, Box<dyn std::error::Error>> {
         let folder = self.data.as_ref();
         let folder =
             folder.ok_or("the configuration asks for photos; name their folder with --data")?;
@@ -166,39 +163,41 @@ impl Train {
         for fault in &collection.faults {
             eprintln!("left out: {fault}");
         }
-        let photos = &collection.photos;
-        let towers = FrozenTowers::new(
-            &student.valid().model,
-            &file.model,
-            self.cache.clone(),
-            self.cache_gb << 30,
-        )?;
-        let part = |pictures: usize| {
-            let of_photos = (pictures as f64 * config.share).round() as usize;
-            (of_photos, pictures - of_photos)
-        };
-        let shared = (tokenizer, &towers);
+        let (model, limit) = (student.valid().model, self.cache_gb << 30);
+        let towers = FrozenTowers::new(&model, &file.model, self.cache.clone(), limit)?;
+        Ok(Photos { config, photos: collection.photos, towers })
+    }
+}
 
-        let (some, others) = part(file.sight.pictures);
-        let seed = file.sight.first_seed;
-        let seen = PhotoSource::new(file, config, photos, shared, (seed, some), false)?;
-        let drawn = SceneSource::sight(file, world, tokenizer);
-        let drawn = drawn.with_towers(&towers, others, config.scenes);
-        let source = MixSource { sources: vec![&seen, &drawn] };
-        let task = SightTask::new(file, tokenizer, &source)?;
-        let dir = self.run.join("sight");
-        let (student, done) = run(&task, student, &file.sight.run, &dir, device, stop)?;
-        if !done || self.sight_only {
-            return Ok(());
-        }
-        let (some, others) = part(file.train.pictures);
-        let seed = file.train.first_seed;
-        let seen = PhotoSource::new(file, config, photos, shared, (seed, some), true)?;
-        let drawn = SceneSource::full(file, world, tokenizer);
-        let drawn = drawn.with_towers(&towers, others, config.scenes);
-        let source = MixSource { sources: vec![&seen, &drawn] };
-        let task = FullTask::new(file, tokenizer, &source)?;
-        run(&task, student, &file.train.run, &self.run.join("full"), device, stop)?;
-        Ok(())
+/// What stages learn from.
+struct Sources<'a> {
+    file: &'a TrainFile,
+    tokenizer: &'a Tokenizer,
+    photos: Option<Photos<'a>>,
+}
+
+struct Photos<'a> {
+    config: &'a PhotoConfig,
+    photos: Vec<Photo>,
+    towers: FrozenTowers,
+}
+
+impl Sources<'_> {
+    /// The source of a stage that takes `pictures` a step from seed `first` on: photos beside the
+    /// scenes where there are photos, else the scenes alone.
+    fn beside<'s>(
+        &'s self,
+        drawn: SceneSource<'s>,
+        (first, pictures): (u64, usize),
+        dialogues: bool,
+    ) -> Result<Box<dyn Source + 's>, String> {
+        let Some(Photos { config, photos, towers }) = &self.photos else {
+            return Ok(Box::new(drawn));
+        };
+        let some = (pictures as f64 * config.share).round() as usize;
+        let shared = (self.tokenizer, towers);
+        let seen = PhotoSource::new(self.file, config, photos, shared, (first, some), dialogues)?;
+        let drawn = drawn.with_towers(towers, pictures - some, config.scenes);
+        Ok(Box::new(MixSource { sources: vec![Box::new(seen), Box::new(drawn)] }))
     }
 }

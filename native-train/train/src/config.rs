@@ -2,7 +2,9 @@
 
 use super::optim::OptimConfig;
 use refvlm_model::config::{ModelConfig, ModelConfigError};
+use refvlm_model::learning::example::Setup;
 use refvlm_model::learning::losses::LossConfig;
+use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Unit;
 use refvlm_scenes::SceneOptions;
 use refvlm_scenes::dialog::DialogOptions;
@@ -199,6 +201,11 @@ pub enum ConfigFileError {
 }
 
 impl TrainFile {
+    /// What examples for this run are made with.
+    pub fn setup<'a>(&'a self, tokenizer: &'a Tokenizer) -> Setup<'a> {
+        Setup { config: &self.model, tokenizer, label_side: self.train.label_side }
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors

@@ -70,8 +70,13 @@ fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 }
 
 /// The masks of both prompts, decoded with what the references may mean.
-fn masks(model: &RefVlm, batch: &PointingBatch, of_reference: &[Vec<usize>]) -> MaskOutput {
-    let sight = model.look(&batch.pictures);
+fn masks(
+    model: &RefVlm,
+    pictures: &Pictures,
+    batch: &PointingBatch,
+    of_reference: &[Vec<usize>],
+) -> MaskOutput {
+    let sight = model.look(pictures);
     let (states, prompts) = model.pointing(&sight, batch);
     let prompts = prompts.unwrap();
     let pointed = Pointed { prompts: &prompts, of_reference };
@@ -85,13 +90,15 @@ fn masks(model: &RefVlm, batch: &PointingBatch, of_reference: &[Vec<usize>]) -> 
 fn a_mask_depends_on_the_prompt_that_its_reference_may_mean() {
     let device = Device::flex();
     let (config, model) = model(&device);
-    let batch = PointingBatch::new(&[example(&config)], &config, &device).unwrap();
+    let examples = [example(&config)];
+    let pictures = Pictures::new(&examples, &config, &device);
+    let batch = PointingBatch::new(&examples, &config, &device).unwrap();
     assert_eq!(batch.units[Unit::Mask as usize].prompts, [vec![0], vec![1]]);
-    let own = masks(&model, &batch, &[vec![0], vec![1]]);
+    let own = masks(&model, &pictures, &batch, &[vec![0], vec![1]]);
     assert_eq!(own.logits.dims(), [1, 2, 64, 64]);
     assert_eq!(own.proposals.as_ref().unwrap().logits.dims(), [2, 3, 64, 64]);
-    let swapped = masks(&model, &batch, &[vec![1], vec![0]]);
-    let none = masks(&model, &batch, &[vec![], vec![]]);
+    let swapped = masks(&model, &pictures, &batch, &[vec![1], vec![0]]);
+    let none = masks(&model, &pictures, &batch, &[vec![], vec![]]);
     let own = numbers(own.logits);
     for other in [swapped, none] {
         let other = numbers(other.logits);
@@ -111,7 +118,7 @@ fn a_picture_does_not_notice_its_neighbours() {
     other.turns.truncate(1);
     let losses = |examples: &[Example]| {
         let batch = PointingBatch::new(examples, &config, &device).unwrap();
-        let sight = model.look(&batch.pictures);
+        let sight = model.look(&Pictures::new(examples, &config, &device));
         let (states, prompts) = model.pointing(&sight, &batch);
         let asked = (states, prompts.as_ref());
         let losses = model.pointing_losses(&sight, asked, &batch, &LossConfig::default(), 64);
@@ -128,8 +135,9 @@ fn a_picture_does_not_notice_its_neighbours() {
 fn every_part_of_the_decoder_learns() {
     let device = Device::flex().autodiff();
     let (config, model) = model(&device);
-    let batch = PointingBatch::new(&[example(&config)], &config, &device).unwrap();
-    let sight = model.look(&batch.pictures);
+    let examples = [example(&config)];
+    let batch = PointingBatch::new(&examples, &config, &device).unwrap();
+    let sight = model.look(&Pictures::new(&examples, &config, &device));
     let (states, prompts) = model.pointing(&sight, &batch);
     let asked = (states, prompts.as_ref());
     let losses = model.pointing_losses(&sight, asked, &batch, &LossConfig::default(), 64);

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use refvlm_model::config::ModelConfig;
 use refvlm_model::image::Picture;
-use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::batch::{Batch, Pictures};
 use refvlm_model::learning::example::{Example, Setup};
 use refvlm_model::learning::losses::LossConfig;
 use refvlm_model::learning::pointing::PointingBatch;
@@ -101,7 +101,7 @@ fn pointing_teaches_without_a_language_model() {
     assert_eq!(batch.prompts, [vec![None, None], vec![Some(0), Some(1)]]);
     assert_eq!(batch.units[Unit::Box as usize].layout.group_sizes(), [1, 1]);
 
-    let sight = model.look(&batch.pictures);
+    let sight = model.look(&Pictures::new(&examples, &config, &device));
     let (states, _) = model.pointing(&sight, &batch);
     let losses =
         model.pointing_losses(&sight, (states, None), &batch, &LossConfig::default(), 16).unwrap();

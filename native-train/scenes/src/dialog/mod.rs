@@ -33,7 +33,7 @@ use crate::Scene;
 use draft::Draft;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use refvlm_record::{Record, Turn};
+use refvlm_record::{Record, Turn, weighted};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -103,20 +103,9 @@ pub fn pointing(scene: &Scene, rng: &mut ChaCha8Rng) -> Record {
 }
 
 fn draw_turn(draft: &mut Draft, rng: &mut ChaCha8Rng, options: &DialogOptions) -> (Kind, Turn) {
-    let mut left: Vec<(Kind, f32)> = options
-        .weights
-        .iter()
-        .map(|(&kind, &weight)| (kind, weight))
-        .filter(|(_, weight)| weight.is_finite() && *weight > 0.0)
-        .collect();
+    let mut left = weighted::choices(&options.weights);
     while !left.is_empty() {
-        let total: f32 = left.iter().map(|(_, weight)| weight).sum();
-        let mut rest = rng.random::<f32>() * total;
-        let drawn = left.iter().position(|(_, weight)| {
-            rest -= weight;
-            rest < 0.0
-        });
-        let (kind, _) = left.swap_remove(drawn.unwrap_or(left.len() - 1));
+        let Some(kind) = weighted::take(&mut left, rng.random()) else { break };
         if let Some(turn) = ask(kind, draft, rng) {
             return (kind, turn);
         }

@@ -124,27 +124,12 @@ fn stroke(object: &Object, rng: &mut ChaCha8Rng) -> Option<Prompt> {
             (0..corners).map(|_| click(&depth, mask, rng)).collect();
         let mut points = points?;
         points.sort_by(|a, b| a[axis].total_cmp(&b[axis]));
-        let outside = steps_outside(&points, mask);
+        let outside = mask.steps_outside(&points);
         if best.as_ref().is_none_or(|(least, _)| outside < *least) {
             best = Some((outside, points));
         }
     }
     best.map(|(_, points)| Prompt::Scribble { points })
-}
-
-/// Steps of the line that are not on the mask, of eight per segment.
-fn steps_outside(points: &[[f32; 2]], mask: &Mask) -> usize {
-    let on = |x: f32, y: f32| {
-        let at = y as usize * mask.width as usize + x as usize;
-        mask.pixels.get(at).is_some_and(|&p| p == 1)
-    };
-    let segments = points.windows(2).flat_map(|pair| {
-        (1..8).map(move |step| {
-            let t = step as f32 / 8.0;
-            [0, 1].map(|axis| pair[0][axis] + t * (pair[1][axis] - pair[0][axis]))
-        })
-    });
-    segments.filter(|[x, y]| !on(*x, *y)).count()
 }
 
 /// The visible mask with a border that moves in and out block by block, and with gaps.

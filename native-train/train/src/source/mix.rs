@@ -6,7 +6,7 @@ use crate::task::Part;
 /// Two sources side by side: each gives its own number of pictures to a step.
 pub struct MixSource<'a> {
     /// In the order of their pictures.
-    pub sources: Vec<&'a dyn Source>,
+    pub sources: Vec<Box<dyn Source + 'a>>,
 }
 
 impl Source for MixSource<'_> {

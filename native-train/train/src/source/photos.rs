@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use refvlm_data::{Photo, Split, View, dialogues, pointing, split};
-use refvlm_model::learning::example::{Example, Setup};
+use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ impl<'a> PhotoSource<'a> {
             Split::Validation => 0,
         };
         let longest = self.file.model.visual_encoder.image_size() as u32;
-        let view = view(photo, number).scaled_to(longest);
+        let view = View::numbered(number, photo).scaled_to(longest);
         let seen = view.photo(photo);
         let Some(record) = pointing(&seen, self.config.pointed, &mut rng) else { return Ok(None) };
         let dialogue = match self.dialogues {
@@ -132,11 +132,7 @@ impl<'a> PhotoSource<'a> {
         };
         let looked = self.towers.look(&id, [seen.width, seen.height], pixels);
         let (frame, look) = looked.map_err(place)?;
-        let setup = Setup {
-            config: &self.file.model,
-            tokenizer: self.tokenizer,
-            label_side: self.file.train.label_side,
-        };
+        let setup = self.file.setup(self.tokenizer);
         let example = |record: &Record| {
             let made = setup.example_of(record, frame, look.clone());
             made.map_err(|e| place(e.to_string()))
@@ -144,21 +140,6 @@ impl<'a> PhotoSource<'a> {
         let words = dialogue.as_ref().map(|dialogue| example(&dialogue.record)).transpose()?;
         Ok(Some((words, example(&record)?)))
     }
-}
-
-/// View `number` of a photo: 0 is all of it, the others are random parts, always the same.
-fn view(photo: &Photo, number: u64) -> View {
-    if number == 0 {
-        return View::whole();
-    }
-    let name = format!("{} {}", photo.source.name, photo.stem());
-    // FNV-1a: the same for every platform and version, unlike the standard library's.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut rng = ChaCha8Rng::seed_from_u64(hash);
-    rng.set_stream(number);
-    View::draw(&mut rng, photo)
 }
 
 impl Source for PhotoSource<'_> {

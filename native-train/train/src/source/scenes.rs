@@ -6,7 +6,7 @@ use crate::task::Part;
 use crate::tower::FrozenTowers;
 use rayon::prelude::*;
 use refvlm_model::image::Picture;
-use refvlm_model::learning::example::{Example, Setup};
+use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
 use refvlm_scenes::dialog::{dialogues, pointing};
@@ -90,11 +90,7 @@ impl<'a> SceneSource<'a> {
     }
 
     fn example(&self, scene: &Scene, split: Split, record: &Record) -> Result<Example, String> {
-        let setup = Setup {
-            config: &self.file.model,
-            tokenizer: self.tokenizer,
-            label_side: self.file.train.label_side,
-        };
+        let setup = self.file.setup(self.tokenizer);
         let failed = |problem: String| format!("{}: {problem}", record.id);
         if let Some(frozen) = self.frozen {
             let id = format!("scene {split:?} {}", scene.seed);

@@ -34,8 +34,7 @@ impl<'a> FullTask<'a> {
     ) -> Result<Self, String> {
         let trunk = file.model.template.encode_prefix(tokenizer, true);
         let trunk = trunk.map_err(|e| e.to_string())?;
-        let teachers =
-            Teachers::new(tokenizer, file.model.llm.vocab_size).map_err(|e| e.to_string())?;
+        let teachers = Teachers::new(tokenizer, &file.model).map_err(|e| e.to_string())?;
         Ok(Self { file, source, teachers, trunk })
     }
 }

@@ -12,6 +12,7 @@ use crate::task::{Part, Task};
 use crate::teach::Teachers;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use refvlm_model::learning::batch::Pictures;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::triplet::{TokenError, Tokenizer};
 
@@ -32,7 +33,7 @@ impl<'a> SightTask<'a> {
         tokenizer: &Tokenizer,
         source: &'a dyn Source,
     ) -> Result<Self, TokenError> {
-        let teachers = Teachers::new(tokenizer, file.model.llm.vocab_size)?;
+        let teachers = Teachers::new(tokenizer, &file.model)?;
         Ok(Self { file, source, teachers })
     }
 }
@@ -49,7 +50,7 @@ impl Task for SightTask<'_> {
         let (file, model) = (self.file, &student.model);
         let batch = PointingBatch::new(&item.pointing, &file.model, device)
             .ok_or("no object of this step can be pointed at")?;
-        let sight = model.look(&batch.pictures);
+        let sight = model.look(&Pictures::new(&item.pointing, &file.model, device));
         let (states, prompts) = model.pointing(&sight, &batch);
         let truth = item.truth.as_deref();
         let named = truth

@@ -86,7 +86,6 @@ mod tests {
 
     fn pointing(prompts: Vec<Vec<Option<usize>>>, device: &Device) -> PointingBatch {
         PointingBatch {
-            pictures: Pictures::Maps(Pyramid { maps: Vec::new() }),
             regions: Tensor::zeros([2, 1, 1], device),
             sample: vec![0, 1],
             maps: None,

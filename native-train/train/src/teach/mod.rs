@@ -12,6 +12,7 @@ use burn::tensor::Tensor;
 use classes::ClassNames;
 use dense::{DenseHeads, Legend};
 use naming::Names;
+use refvlm_model::config::ModelConfig;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::{RefVlm, Sight};
 use refvlm_model::triplet::{TokenError, Tokenizer};
@@ -22,19 +23,19 @@ use refvlm_scenes::Scene;
 pub struct Teachers {
     legend: Legend,
     names: Names,
-    classes: ClassNames,
+    classes: Option<ClassNames>,
 }
 
 impl Teachers {
-    /// Teachers of the drawn world, for a model with `vocabulary` ids.
+    /// Teachers of the drawn world, for a model of this configuration.
     ///
     /// # Errors
     /// When a name cannot be encoded.
-    pub fn new(tokenizer: &Tokenizer, vocabulary: usize) -> Result<Self, TokenError> {
+    pub fn new(tokenizer: &Tokenizer, config: &ModelConfig) -> Result<Self, TokenError> {
         Ok(Self {
             legend: Legend::new(),
-            names: Names::new(tokenizer, vocabulary)?,
-            classes: ClassNames::new(tokenizer)?,
+            names: Names::new(tokenizer, config.llm.vocab_size)?,
+            classes: config.class_rows.then(|| ClassNames::new(tokenizer)).transpose()?,
         })
     }
 
@@ -58,7 +59,7 @@ impl Teachers {
     /// # Shapes
     /// returns `[1]`
     pub fn classes(&self, model: &RefVlm) -> Option<Tensor<1>> {
-        self.classes.loss(model)
+        self.classes.as_ref()?.loss(model)
     }
 
     /// The losses of the towers' throw-away heads; see [`DenseHeads::loss`].
