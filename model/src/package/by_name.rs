@@ -4,6 +4,7 @@
 //! index, `Option` adds nothing, and enum variants add nothing either, since a checkpoint doesn't
 //! know how a weight is held. Rust has no field called `0`, so a field `_0` stands for the key `0`.
 
+use crate::layers::PackedWeight;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
@@ -45,7 +46,7 @@ pub fn load_by_name<M: Module>(
     (module, loader.report)
 }
 
-/// Hands every parameter to `each(name, data)` in the order of the fields. Reads the device
+/// Hands every parameter to `each(name, data)` in the order of the fields; a packed one unpacked. Reads the device
 /// synchronously, so not on the web.
 pub fn visit_named<M: Module>(module: &M, each: &mut dyn FnMut(&str, TensorData)) {
     module.visit(&mut Reader { path: Path::default(), each });
@@ -155,7 +156,12 @@ impl ModuleVisitor for Reader<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        (self.each)(&self.path.key(), param.transform_for_save().val().into_data());
+        // What is made ready for saving has lost its packed form, and with it all values.
+        let values = match param.reparameterization::<PackedWeight>() {
+            Some(_) => param.val(),
+            None => param.transform_for_save().val(),
+        };
+        (self.each)(&self.path.key(), values.into_data());
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
