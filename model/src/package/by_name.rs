@@ -4,7 +4,6 @@
 //! index, `Option` adds nothing, and enum variants add nothing either, since a checkpoint doesn't
 //! know how a weight is held. Rust has no field called `0`, so a field `_0` stands for the key `0`.
 
-use crate::layers::PackedWeight;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
@@ -49,7 +48,8 @@ pub fn load_by_name<M: Module>(
 /// Hands every parameter to `each(name, data)` in the order of the fields; a packed one unpacked. Reads the device
 /// synchronously, so not on the web.
 pub fn visit_named<M: Module>(module: &M, each: &mut dyn FnMut(&str, TensorData)) {
-    module.visit(&mut Reader { path: Path::default(), each });
+    // A visitor is shown what lies below a packed matrix, which holds no values.
+    module.clone().materialize().visit(&mut Reader { path: Path::default(), each });
 }
 
 /// Names and shapes of all parameters in the order of the fields, without initialising any.
@@ -156,12 +156,7 @@ impl ModuleVisitor for Reader<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // What is made ready for saving has lost its packed form, and with it all values.
-        let values = match param.reparameterization::<PackedWeight>() {
-            Some(_) => param.val(),
-            None => param.transform_for_save().val(),
-        };
-        (self.each)(&self.path.key(), values.into_data());
+        (self.each)(&self.path.key(), param.transform_for_save().val().into_data());
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
