@@ -43,6 +43,10 @@ pub struct ModelConfig {
     /// encoder with a classifier.
     #[serde(default)]
     pub class_rows: bool,
+    /// Whether these rows also carry the features that the classifier reads: what something is may
+    /// be seen in them, though it is in none of the classes.
+    #[serde(default)]
+    pub class_features: bool,
     /// Maps that visual prompts are pooled from, joined likewise.
     pub prompt_features: Vec<usize>,
     /// How a prompt becomes a region: weights over the cells of those maps.
@@ -276,6 +280,10 @@ impl ModelConfig {
         if self.class_rows && self.visual_encoder.classes().is_none() {
             let problem = "needs a visual_encoder with classes".into();
             return Err(ModelConfigError::Other { field: "class_rows", problem });
+        }
+        if self.class_features && !self.class_rows {
+            let problem = "needs class_rows".into();
+            return Err(ModelConfigError::Other { field: "class_features", problem });
         }
         self.vpt_encoder.check().map_err(part("vpt_encoder"))?;
         let channels = self.pyramid_channels();

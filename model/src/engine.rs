@@ -246,7 +246,7 @@ impl Session {
                     let side = self.config.selected_side(&self.config.prompt_features);
                     let region = TensorData::new(region.as_ref().clone(), [1, side, side]);
                     let region = Tensor::<3>::from_data(region, &self.device);
-                    self.model.prompt_rows(sight, region, &[0]).narrow(1, *row, run)
+                    self.model.prompt_rows(sight, region, &[0], None).narrow(1, *row, run)
                 }
             };
             parts.push(part);

@@ -29,6 +29,8 @@ pub struct RefVlm {
     /// Classes of the visual encoder to rows of the language model; absent where there are no such
     /// rows.
     pub class_row: Option<Linear>,
+    /// What the classifier reads to the same rows; absent where they carry the classes alone.
+    pub class_feature: Option<Linear>,
     /// Regions to prompt tokens.
     pub vpt_encoder: VptEncoder,
     /// Prompt tokens to rows of the language model; absent where prompts share `projector`.
@@ -80,6 +82,16 @@ pub struct Sight {
     pub sam: Option<Tensor<4>>,
 }
 
+/// What prompts are said to show, whatever the classifier takes them for: exercises in reading its
+/// rows.
+#[derive(Debug, Clone)]
+pub struct SaidClasses {
+    /// Probabilities of the classes, `[prompts, classes]`; zeros where the classifier's own count.
+    pub probabilities: Tensor<2>,
+    /// 1 where the classifier's own count, else 0, `[prompts, 1]`.
+    pub own: Tensor<2>,
+}
+
 impl Sight {
     /// The same with another last map of the pyramid.
     pub fn with_last_map(&self, map: Tensor<4>) -> Self {
@@ -121,6 +133,11 @@ impl RefVlm {
                 .visual_encoder
                 .classes()
                 .filter(|_| config.class_rows)
+                .map(|n| Linear::new(n, config.llm.hidden_size, false, device)),
+            class_feature: config
+                .visual_encoder
+                .class_feature_size()
+                .filter(|_| config.class_features)
                 .map(|n| Linear::new(n, config.llm.hidden_size, false, device)),
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
@@ -201,33 +218,47 @@ impl RefVlm {
         });
         if let Some(features) = &features {
             let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
-            let class = self.class_rows(pooled).map(|class| class.unsqueeze_dim::<3>(1));
+            let class = self.class_rows(pooled, None).map(|class| class.unsqueeze_dim::<3>(1));
             rows = Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1);
         }
         Sight { pyramid, rows, class_features: features, sam }
     }
 
-    /// The rows of what the classifier takes pooled features for.
+    /// The rows of what the classifier takes pooled features for, or of what it is said to.
     ///
     /// # Shapes
     /// `[n, features] -> [n, hidden]`
-    fn class_rows(&self, pooled: Tensor<2>) -> Option<Tensor<2>> {
-        let probabilities = self.visual_encoder.class_probabilities(pooled)?;
-        self.class_row.as_ref().map(|row| row.forward(probabilities))
+    fn class_rows(&self, pooled: Tensor<2>, said: Option<&SaidClasses>) -> Option<Tensor<2>> {
+        let row = self.class_row.as_ref()?;
+        let mut probabilities = self.visual_encoder.class_probabilities(pooled.clone())?;
+        let size = pooled.clone().square().mean_dim(1).sqrt() + 1e-6;
+        let mut seen = self.class_feature.as_ref().map(|f| f.forward(pooled / size));
+        if let Some(SaidClasses { probabilities: said, own }) = said {
+            probabilities = probabilities * own.clone() + said.clone();
+            seen = seen.map(|seen| seen * own.clone());
+        }
+        let named = row.forward(probabilities);
+        Some(seen.into_iter().fold(named, |named, seen| named + seen))
     }
 
-    /// Rows of the language model for visual prompts.
+    /// Rows of the language model for visual prompts; `said` stands in for the classifier.
     ///
     /// # Shapes
     /// - `regions` `[prompts, grid, grid]`: weights over the cells of the prompt features
     /// - `sample[i]` is the picture of prompt `i`
     /// - returns `[prompts, tokens, hidden]`
-    pub fn prompt_rows(&self, sight: &Sight, regions: Tensor<3>, sample: &[usize]) -> Tensor<3> {
+    pub fn prompt_rows(
+        &self,
+        sight: &Sight,
+        regions: Tensor<3>,
+        sample: &[usize],
+        said: Option<&SaidClasses>,
+    ) -> Tensor<3> {
         let features = sight.pyramid.joined(&self.wiring.prompt);
         let pooled = self.vpt_encoder.forward(features, regions.clone(), sample);
         let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
         let Some(features) = &sight.class_features else { return rows };
-        let class = self.class_rows(pool(features.clone(), regions, sample));
+        let class = self.class_rows(pool(features.clone(), regions, sample), said);
         let class = class.map(|class| class.unsqueeze_dim::<3>(1));
         Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
     }

@@ -60,7 +60,7 @@ async fn parts(device: &Device) -> Vec<(String, Vec<f32>)> {
     parts.push(("picture rows".into(), values(sight.rows.clone()).await));
     let grid = config.selected_side(&config.prompt_features);
     let region = tensor([1, grid, grid], device).clamp(0.0, 1.0);
-    parts.push(("prompt rows".into(), values(model.prompt_rows(&sight, region, &[0])).await));
+    parts.push(("prompt rows".into(), values(model.prompt_rows(&sight, region, &[0], None)).await));
     let ids = Tensor::<2, Int>::from_data([[1, 5, 300, 17, 42, 9]], device);
     let embeds = Tensor::cat(vec![sight.rows.clone(), model.llm.embed(ids)], 1);
     let length = embeds.dims()[1];

@@ -13,13 +13,19 @@
 //! box, a scribble, a mask or words mean one thing: their answer is always the first proposal, as
 //! SAM keeps a token for it.
 
+mod level;
+mod place;
+
+pub use level::Level;
+
 use super::config::DecoderConfigError;
 use super::mask::{MaskOutput, Proposals};
 use super::queries::QueryLayout;
-use crate::layers::{GroupNorm, Linear, Pointwise, conv};
+use crate::layers::{Linear, conv};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use place::Extent;
 use serde::{Deserialize, Serialize};
 
 /// Kinds of strokes that a prompt's map tells apart: point, box, scribble, mask, and what is cut
@@ -45,6 +51,14 @@ pub struct PromptedConfig {
     pub proposals: usize,
     /// Groups of the group norms.
     pub norm_groups: usize,
+    /// Whether each level is told where its cells lie, seen from the prompt and measured by its
+    /// size, and how alike they are to what the prompt covers. Without, what a prompt means is
+    /// known only as far around it as the convolutions reach.
+    #[serde(default)]
+    pub relations: bool,
+    /// Further 3x3 mixings of each level, finest first; empty for none.
+    #[serde(default)]
+    pub mixers: Vec<usize>,
 }
 
 impl PromptedConfig {
@@ -64,7 +78,8 @@ impl PromptedConfig {
             return Err(DecoderConfigError::Zero(field));
         }
         let index = self.encoder_input_index.len();
-        for dim in [self.encoder_input_dim.len(), self.channels.len()] {
+        let mixers = if self.mixers.is_empty() { index } else { self.mixers.len() };
+        for dim in [self.encoder_input_dim.len(), self.channels.len(), mixers] {
             if dim != index {
                 return Err(DecoderConfigError::Levels { index, dim });
             }
@@ -101,23 +116,6 @@ pub struct Pointed<'a> {
     pub of_reference: &'a [Vec<usize>],
 }
 
-/// One level of the way from coarse to fine.
-#[derive(Debug, Module)]
-pub struct Level {
-    /// The pyramid's map to the channels of the level, 1x1; once per picture.
-    pub lateral: Pointwise,
-    /// The level below to the channels of this one, 1x1; the coarsest has none.
-    pub below: Option<Pointwise>,
-    /// The prompt's map to the channels of the level, 1x1.
-    pub prompt: Pointwise,
-    /// State to a factor and a summand for each channel.
-    pub state: Linear,
-    /// Mixes, 3x3.
-    pub mix: Conv2d,
-    /// Norm behind it.
-    pub norm: GroupNorm,
-}
-
 /// The decoder.
 #[derive(Debug, Module)]
 pub struct PromptedDecoder {
@@ -144,24 +142,11 @@ impl PromptedDecoder {
         config.validate()?;
         let (width, inside) = (config.quries_input_dim, &config.channels);
         let (finest, coarsest) = (inside[0], inside[inside.len() - 1]);
-        let level = |i: usize| {
-            let channels = inside[i];
-            Level {
-                lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
-                below: inside
-                    .get(i + 1)
-                    .map(|&below| Pointwise::new([below, channels], false, device)),
-                prompt: Pointwise::new([STROKE_KINDS, channels], false, device),
-                state: Linear::new(width, 2 * channels, true, device),
-                mix: conv([channels, channels], 3, false, device),
-                norm: GroupNorm::new(config.norm_groups, channels, device),
-            }
-        };
         Ok(Self {
             query: Linear::new(width, width, false, device),
             key: Linear::new(width, width, false, device),
             alone: Linear::new(width, 1, true, device),
-            levels: (0..inside.len()).map(level).collect(),
+            levels: (0..inside.len()).map(|i| Level::new(config, i, device)).collect(),
             out: conv([finest, config.proposals], 3, true, device),
             quality: Linear::new(finest + coarsest, 1, true, device),
             proposals: config.proposals,
@@ -200,15 +185,17 @@ impl PromptedDecoder {
         for i in 0..self.levels.len() {
             let map = match (i, prompts.last(), &meant) {
                 (0, _, Some(map)) => Some(map.clone()),
-                (_, Some(Some(finer)), _) => Some(halve(Tensor::clone(finer))),
+                (_, Some(Some(finer)), _) => Some(level::halve(Tensor::clone(finer))),
                 _ => None,
             };
             prompts.push(map);
         }
+        let extent = meant.as_ref().map(|map| Extent::of(map.clone()));
         let mut coarse = None;
         let mut x: Option<Tensor<4>> = None;
         for ((level, map), prompt) in self.levels.iter().zip(maps).zip(prompts).rev() {
-            x = Some(level.forward(map.clone(), x, prompt, states.clone(), sample.clone()));
+            let told = prompt.zip(extent.as_ref());
+            x = Some(level.forward(map.clone(), x, told, states.clone(), sample.clone()));
             coarse = coarse.or_else(|| x.clone());
         }
         let (Some(x), Some(coarse)) = (x, coarse) else {
@@ -278,58 +265,6 @@ impl PromptedDecoder {
         let coarse = coarse.expand([count, self.proposals, wide]);
         self.quality.forward(Tensor::cat(vec![covered, coarse], 2)).squeeze_dim(2)
     }
-}
-
-impl Level {
-    /// # Shapes
-    /// - `map` `[pictures, channels, h, w]`, `coarser` `[references, channels_below, h / 2, w / 2]`
-    /// - `prompt` `[references, STROKE_KINDS, h, w]`, `states` `[references, width]`, `sample` the
-    ///   picture of each reference
-    /// - returns `[references, channels, h, w]`
-    fn forward(
-        &self,
-        map: Tensor<4>,
-        coarser: Option<Tensor<4>>,
-        prompt: Option<Tensor<4>>,
-        states: Tensor<2>,
-        sample: Tensor<1, Int>,
-    ) -> Tensor<4> {
-        let lateral = self.lateral.forward(map).select(0, sample);
-        let [count, channels, h, w] = lateral.dims();
-        let film = self.state.forward(states).reshape([count, 2 * channels, 1, 1]);
-        let (factor, summand) =
-            (film.clone().narrow(1, 0, channels) + 1.0, film.narrow(1, channels, channels));
-        let mut x = lateral * factor + summand;
-        if let (Some(below), Some(coarser)) = (&self.below, coarser) {
-            x = x + double(below.forward(coarser), [h, w]);
-        }
-        if let Some(prompt) = prompt {
-            x = x + self.prompt.forward(prompt);
-        }
-        let x = self.mix.forward(activation::relu(x));
-        activation::relu(self.norm.forward(x))
-    }
-}
-
-/// Each cell as 2x2 cells. Not by an index for each row and column, whose backward pass adds cell by
-/// cell.
-///
-/// # Shapes
-/// `[references, channels, h / 2, w / 2] -> [references, channels, h, w]`
-fn double(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
-    let [count, channels, rows, columns] = x.dims();
-    let cells = x.reshape([count, channels, rows, 1, columns, 1]);
-    cells.expand([count, channels, rows, 2, columns, 2]).reshape([count, channels, h, w])
-}
-
-/// Means of 2x2 cells.
-///
-/// # Shapes
-/// `[references, kinds, h, w] -> [references, kinds, h / 2, w / 2]`
-fn halve(x: Tensor<4>) -> Tensor<4> {
-    let [count, kinds, h, w] = x.dims();
-    let cells = x.reshape([count * kinds, h / 2, 2, w / 2, 2]);
-    cells.mean_dim(4).mean_dim(2).reshape([count, kinds, h / 2, w / 2])
 }
 
 /// 1 where a map is not mostly of clicks.

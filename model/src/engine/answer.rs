@@ -92,7 +92,10 @@ impl Session {
         let regions = regions.iter().flat_map(|region| region.iter().copied()).collect();
         let regions = TensorData::new::<f32, _>(regions, [count, side, side]);
         let regions = Tensor::<3>::from_data(regions, &self.device);
-        Some(self.model.prompt_maps(maps, self.model.prompt_rows(sight, regions, &vec![0; count])))
+        Some(
+            self.model
+                .prompt_maps(maps, self.model.prompt_rows(sight, regions, &vec![0; count], None)),
+        )
     }
 }
 

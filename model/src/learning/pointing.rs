@@ -91,7 +91,7 @@ impl RefVlm {
         sight: &Sight,
         batch: &PointingBatch,
     ) -> (Tensor<2>, Option<PromptMaps>) {
-        let rows = self.prompt_rows(sight, batch.regions.clone(), &batch.sample);
+        let rows = self.prompt_rows(sight, batch.regions.clone(), &batch.sample, None);
         let maps = batch.maps.clone().map(|maps| self.prompt_maps(maps, rows.clone()));
         (self.llm.model.norm.forward(rows.mean_dim(1).squeeze_dim::<2>(1)), maps)
     }

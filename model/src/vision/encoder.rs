@@ -80,6 +80,14 @@ impl VisualEncoderConfig {
         }
     }
 
+    /// Features that the classifier reads; none without a classifier.
+    pub fn class_feature_size(&self) -> Option<usize> {
+        match self {
+            Self::Clip(_) | Self::Dinov2(_) => None,
+            Self::EfficientNet(config) => config.classes.map(|_| config.head_channels),
+        }
+    }
+
     /// Side of the square picture it is given, in px.
     pub fn image_size(&self) -> usize {
         match self {

@@ -16,7 +16,8 @@ const JUDGE_BOX_NOISE: f32 = 0.05;
 const JUDGE_DEPTH: f32 = 0.5;
 /// Points of an evaluation's scribble.
 const JUDGE_POINTS: usize = 4;
-/// How far an evaluation's rough mask reaches beyond the thing, as a share of its longer side.
+/// By how much an evaluation's rough mask is wider than the thing, on both sides together, as a
+/// share of its longer side: the size of the brush that widens it.
 const JUDGE_WIDENED: f32 = 0.06;
 /// What it is closed with: half of 15 px.
 const JUDGE_CLOSED_PX: f32 = 7.0;
@@ -91,7 +92,7 @@ pub fn draw(kind: PromptKind, shape: &Shape, rng: &mut ChaCha8Rng) -> Option<Pro
 
 /// A prompt of an evaluation: one click, or a scribble through four points, where the distance to
 /// the border is at least half its greatest; the box with up to 5 % of noise on each side; the mask
-/// widened by 6 % of its longer side and closed with 15 px. All but the
+/// widened by a brush of 6 % of its longer side and closed with one of 15 px. All but the
 /// box need a mask.
 pub fn judge(kind: PromptKind, shape: &Shape, rng: &mut ChaCha8Rng) -> Option<Prompt> {
     match kind {
@@ -106,7 +107,7 @@ pub fn judge(kind: PromptKind, shape: &Shape, rng: &mut ChaCha8Rng) -> Option<Pr
         PromptKind::Mask => {
             let mask = shape.mask?;
             let [_, _, w, h] = mask.bounds()?;
-            let radius = JUDGE_WIDENED * w.max(h) as f32;
+            let radius = JUDGE_WIDENED / 2.0 * w.max(h) as f32;
             let margin = (radius + 2.0 * JUDGE_CLOSED_PX).ceil() as u32 + 1;
             let mut window = Window::around(mask, margin)?;
             window.mask = closed(&dilated(&window.mask, radius), JUDGE_CLOSED_PX);

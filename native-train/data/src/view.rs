@@ -20,9 +20,9 @@ const LEAST_KEPT: f32 = 0.25;
 /// Things that cover less of the crop are dropped.
 const LEAST_COVERED: f32 = 0.003;
 /// Share of views that look closely at one thing.
-const ZOOMED_SHARE: f64 = 0.3;
+const ZOOMED_SHARE: f64 = 0.5;
 /// Things that are smaller than this share of the picture may be zoomed at.
-const SMALL: f32 = 0.15;
+const SMALL: f32 = 0.3;
 /// A crop has at least this many px on each side where the photo has them.
 const LEAST_CROP_PX: f32 = 48.0;
 
@@ -45,7 +45,7 @@ impl View {
         Self { crop: None, flip: false, colour: Colour::NONE, longest_px: None }
     }
 
-    /// A random view: mostly 40 to 100 % of the picture, sometimes a close look at a small thing;
+    /// A random view: mostly 40 to 100 % of the picture, half of the time a close look at a small thing;
     /// mirrored half of the time; in slightly other light most of the time.
     pub fn draw(rng: &mut ChaCha8Rng, photo: &Photo) -> Self {
         let small: Vec<&Thing> =
@@ -165,11 +165,11 @@ fn part(photo: &Photo, rng: &mut ChaCha8Rng) -> [u32; 4] {
     whole_px([x, y, w, h], photo)
 }
 
-/// A part of which the thing's longer side takes 20 to 60 %.
+/// A part of which the thing's longer side takes 20 to 80 %.
 fn close_to(thing: &Thing, photo: &Photo, rng: &mut ChaCha8Rng) -> [u32; 4] {
     let [x, y, w, h] = thing.bbox;
     let (width, height) = (photo.width as f32, photo.height as f32);
-    let side = (w.max(h) / rng.random_range(0.2f32..=0.6)).max(LEAST_CROP_PX);
+    let side = (w.max(h) / rng.random_range(0.2f32..=0.8)).max(LEAST_CROP_PX);
     let ratio = rng.random_range(-0.15f32..=0.15).exp();
     let cw = (side * ratio).min(width);
     let ch = (side / ratio).min(height);

@@ -44,6 +44,10 @@ pub struct Train {
     /// Start from the weights of a package of the same configuration instead of new ones.
     #[arg(long)]
     init: Option<PathBuf>,
+    /// What the package of `--init` need not have: parameters whose names begin so are drawn anew,
+    /// as `visual_decoder.mask`. May be given several times.
+    #[arg(long, value_name = "START", requires = "init")]
+    init_new: Vec<String>,
     /// Photos to learn from, where the configuration asks for some: a folder in COCO format
     /// (`instances.json` and `images/`), or a folder of such folders.
     #[arg(long)]
@@ -86,18 +90,31 @@ impl Compute {
     }
 }
 
-/// The model with the weights of a package. What is packed is unpacked.
-fn initial(model: RefVlm, package: &Package) -> Result<RefVlm, String> {
+/// The model with the weights of a package. What is packed is unpacked. Parameters whose names
+/// begin with one of `new` may be missing and keep what the seed drew.
+fn initial(model: RefVlm, package: &Package, new: &[String]) -> Result<RefVlm, String> {
     let mut values = HashMap::new();
     visit_named(&package.model, &mut |name, data| {
         values.insert(name.to_string(), data.convert::<f32>());
     });
     let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
-    if let Some(name) = report.missing.first() {
+    let expected = |name: &String| new.iter().any(|start| name.starts_with(start.as_str()));
+    let (drawn, missing): (Vec<_>, Vec<_>) = report.missing.into_iter().partition(expected);
+    if let Some(name) = missing.first() {
         return Err(format!(
             "--init: the package has no {name}, of {} parameters it lacks; use the configuration \
-             that it was trained with",
-            report.missing.len()
+             that it was trained with, or name what is new with --init-new",
+            missing.len()
+        ));
+    }
+    for name in drawn {
+        println!("new: {name}");
+    }
+    if let Some(name) = values.keys().min() {
+        return Err(format!(
+            "--init: the configuration has no {name}, of {} parameters of the package; use the \
+             configuration that it was trained with",
+            values.len()
         ));
     }
     if let Some(wrong) = report.mismatched.first() {
@@ -125,7 +142,8 @@ impl Train {
         let mut student = Student::fresh(&file.model, file.seed, &device)?;
         println!("{} parameters", student.model.num_params());
         if let Some(folder) = &self.init {
-            student.model = initial(student.model, &Package::read(folder, &Device::flex())?)?;
+            let package = Package::read(folder, &Device::flex())?;
+            student.model = initial(student.model, &package, &self.init_new)?;
         } else if let Some(pinned) = &file.tower {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }

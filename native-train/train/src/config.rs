@@ -51,6 +51,10 @@ pub struct PhotoConfig {
     pub scenes: u64,
     /// Most things of a photo that are pointed at without words.
     pub pointed: usize,
+    /// Exercises in reading the classifier beside the dialogue about each photo; needs
+    /// `model.class_rows`.
+    #[serde(default)]
+    pub exercises: usize,
     /// How often a photo of a source is drawn, relative to the others; 1 for those not named.
     #[serde(default)]
     pub sources: BTreeMap<String, f64>,

@@ -7,7 +7,7 @@ use crate::tower::FrozenTowers;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use refvlm_data::{Photo, Split, View, dialogues, pointing, split};
+use refvlm_data::{Photo, Split, View, dialogues, exercises, pointing, split};
 use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
@@ -124,7 +124,8 @@ impl<'a> PhotoSource<'a> {
         if self.dialogues && dialogue.is_none() {
             return Ok(None);
         }
-        let id = format!("{} {} {number}", photo.source.name, photo.stem());
+        // What is seen, not only its number: how views are drawn may change.
+        let id = format!("{} {} {view:?}", photo.source.name, photo.stem());
         let place = |problem: String| format!("{}: {problem}", photo.path.display());
         let pixels = || {
             let picture = photo.load().map_err(|e| e.to_string())?;
@@ -137,7 +138,12 @@ impl<'a> PhotoSource<'a> {
             let made = setup.example_of(record, frame, look.clone());
             made.map_err(|e| place(e.to_string()))
         };
-        let words = dialogue.as_ref().map(|dialogue| example(&dialogue.record)).transpose()?;
+        let mut words = dialogue.as_ref().map(|dialogue| example(&dialogue.record)).transpose()?;
+        if let Some(words) = &mut words
+            && let Some(made) = exercises(&seen, self.config.exercises, &mut rng)
+        {
+            words.append(Example { said: made.said, ..example(&made.record)? });
+        }
         Ok(Some((words, example(&record)?)))
     }
 }

@@ -1,0 +1,126 @@
+//! One level of the way from coarse to fine.
+
+use super::place::{self, Extent};
+use super::{PromptedConfig, STROKE_KINDS};
+use crate::layers::{GroupNorm, Linear, Pointwise, conv};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Int, Tensor, activation};
+
+/// One level of the way from coarse to fine.
+#[derive(Debug, Module)]
+pub struct Level {
+    /// The pyramid's map to the channels of the level, 1x1; once per picture.
+    pub lateral: Pointwise,
+    /// The level below to the channels of this one, 1x1; the coarsest has none.
+    pub below: Option<Pointwise>,
+    /// The prompt's map to the channels of the level, 1x1.
+    pub prompt: Pointwise,
+    /// Where a cell lies seen from the prompt, to the channels of the level, 1x1.
+    pub place: Option<Pointwise>,
+    /// How alike a cell is to what the prompt covers, to the channels of the level, 1x1.
+    pub likeness: Option<Pointwise>,
+    /// State to a factor and a summand for each channel.
+    pub state: Linear,
+    /// Mixes, 3x3.
+    pub mix: Conv2d,
+    /// Norm behind it.
+    pub norm: GroupNorm,
+    /// Further mixings, each added to what it is given.
+    pub mixers: Vec<Mixer>,
+}
+
+/// A 3x3 mixing that adds to what it is given.
+#[derive(Debug, Module)]
+pub struct Mixer {
+    /// Mixes, 3x3.
+    pub conv: Conv2d,
+    /// Norm behind it.
+    pub norm: GroupNorm,
+}
+
+impl Level {
+    /// Level `i` of a decoder, finest first.
+    pub(super) fn new(config: &PromptedConfig, i: usize, device: &Device) -> Self {
+        let (channels, groups) = (config.channels[i], config.norm_groups);
+        let told =
+            |inputs| config.relations.then(|| Pointwise::new([inputs, channels], false, device));
+        let mix = || conv([channels, channels], 3, false, device);
+        let norm = || GroupNorm::new(groups, channels, device);
+        let below = config.channels.get(i + 1);
+        let further = config.mixers.get(i).copied().unwrap_or(0);
+        Self {
+            lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
+            below: below.map(|&below| Pointwise::new([below, channels], false, device)),
+            prompt: Pointwise::new([STROKE_KINDS, channels], false, device),
+            place: told(place::PLACES),
+            likeness: told(groups),
+            state: Linear::new(config.quries_input_dim, 2 * channels, true, device),
+            mix: mix(),
+            norm: norm(),
+            mixers: (0..further).map(|_| Mixer { conv: mix(), norm: norm() }).collect(),
+        }
+    }
+
+    /// # Shapes
+    /// - `map` `[pictures, channels, h, w]`, `coarser` `[references, channels_below, h / 2, w / 2]`
+    /// - `told`: what each reference's prompt covers, `[references, STROKE_KINDS, h, w]`, and its
+    ///   extent
+    /// - `states` `[references, width]`, `sample` the picture of each reference
+    /// - returns `[references, channels, h, w]`
+    pub(super) fn forward(
+        &self,
+        map: Tensor<4>,
+        coarser: Option<Tensor<4>>,
+        told: Option<(Tensor<4>, &Extent)>,
+        states: Tensor<2>,
+        sample: Tensor<1, Int>,
+    ) -> Tensor<4> {
+        let lateral = self.lateral.forward(map).select(0, sample);
+        let [count, channels, h, w] = lateral.dims();
+        let film = self.state.forward(states).reshape([count, 2 * channels, 1, 1]);
+        let (factor, summand) =
+            (film.clone().narrow(1, 0, channels) + 1.0, film.narrow(1, channels, channels));
+        let mut x = lateral.clone() * factor + summand;
+        if let (Some(below), Some(coarser)) = (&self.below, coarser) {
+            x = x + double(below.forward(coarser), [h, w]);
+        }
+        if let Some((prompt, extent)) = told {
+            if let Some(place) = &self.place {
+                x = x + place.forward(extent.places([h, w]));
+            }
+            if let Some(likeness) = &self.likeness {
+                let groups = likeness.weight.lazy_shape()[1];
+                let alike = place::likeness(lateral, prompt.clone(), groups);
+                x = x + likeness.forward(alike);
+            }
+            x = x + self.prompt.forward(prompt);
+        }
+        let x = self.mix.forward(activation::relu(x));
+        let x = activation::relu(self.norm.forward(x));
+        self.mixers.iter().fold(x, |x, mixer| {
+            x.clone() + activation::relu(mixer.norm.forward(mixer.conv.forward(x)))
+        })
+    }
+}
+
+/// Each cell as 2x2 cells. Not by an index for each row and column, whose backward pass adds cell by
+/// cell.
+///
+/// # Shapes
+/// `[references, channels, h / 2, w / 2] -> [references, channels, h, w]`
+fn double(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
+    let [count, channels, rows, columns] = x.dims();
+    let cells = x.reshape([count, channels, rows, 1, columns, 1]);
+    cells.expand([count, channels, rows, 2, columns, 2]).reshape([count, channels, h, w])
+}
+
+/// Means of 2x2 cells.
+///
+/// # Shapes
+/// `[references, kinds, h, w] -> [references, kinds, h / 2, w / 2]`
+pub(super) fn halve(x: Tensor<4>) -> Tensor<4> {
+    let [count, kinds, h, w] = x.dims();
+    let cells = x.reshape([count * kinds, h / 2, 2, w / 2, 2]);
+    cells.mean_dim(4).mean_dim(2).reshape([count, kinds, h / 2, w / 2])
+}
