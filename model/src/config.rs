@@ -78,6 +78,10 @@ pub struct ModelConfig {
     /// A mask decoder that is told where prompts lie, in place of `mask_decoder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompted_decoder: Option<PromptedConfig>,
+    /// Looks once more, larger, at the part of the picture that a box or a painted region points
+    /// at; needs `prompted_decoder`. None sees the picture as a whole only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closer_look: Option<CloserLook>,
     /// SAM in place of the mask decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sam_decoder: Option<SamUnitConfig>,
@@ -85,6 +89,16 @@ pub struct ModelConfig {
     pub pose_decoder: Option<DecoderConfig>,
     /// Depth decoder.
     pub depth_decoder: Option<DecoderConfig>,
+}
+
+/// How a part of the picture is looked at once more.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloserLook {
+    /// How many times as wide as the prompt's longer side the part is.
+    pub margin: f32,
+    /// How many times as large a thing must become for the part to be worth a look.
+    pub least_zoom: f32,
 }
 
 /// Hidden states, counted from the end.
@@ -352,6 +366,18 @@ impl ModelConfig {
             if self.mask_decoder.is_some() {
                 let problem = "takes the place of mask_decoder; remove one of the two".into();
                 return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
+            }
+        }
+        if let Some(CloserLook { margin, least_zoom }) = self.closer_look {
+            let other = |problem: &str| ModelConfigError::Other {
+                field: "closer_look",
+                problem: problem.into(),
+            };
+            if self.prompted_decoder.is_none() {
+                return Err(other("needs prompted_decoder"));
+            }
+            if ![margin, least_zoom].iter().all(|v| (1.0..=100.0).contains(v)) {
+                return Err(other("margin and least_zoom must be 1 to 100"));
             }
         }
         if let Some(sam) = &self.sam_decoder {

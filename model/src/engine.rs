@@ -6,6 +6,7 @@
 //! the futures are ready at once. There is no clock here: the caller lends one.
 
 mod answer;
+mod closer;
 mod probe;
 mod units;
 
@@ -22,6 +23,7 @@ use crate::refvlm::{RefVlm, Sight};
 use crate::triplet::{GrammarError, IMAGE, TemplateError, TokenError, Tokenizer, VISUAL_PROMPT};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::AskError;
+use std::collections::VecDeque;
 use thiserror::Error;
 
 /// Seconds since any fixed moment; only differences count.
@@ -92,6 +94,8 @@ pub struct Session {
     /// What each row of the cache was made from.
     read: Vec<Row>,
     picture: Option<Seen>,
+    /// Parts of the picture that were looked at more closely.
+    parts: VecDeque<closer::Part>,
     pictures: u64,
     /// Last states of the picture's rows, `[1, rows, hidden]`, where an adapter asks for them.
     image_states: Option<Tensor<3>>,
@@ -111,6 +115,8 @@ struct Seen {
     number: u64,
     frame: Frame,
     sight: Sight,
+    /// Its pixels, where parts of it may be looked at more closely.
+    rgb: Option<Vec<u8>>,
     seconds: f64,
     reported: bool,
 }
@@ -145,6 +151,7 @@ impl Session {
             cache,
             read: Vec::new(),
             picture: None,
+            parts: VecDeque::new(),
             pictures: 0,
             image_states: None,
         })
@@ -169,9 +176,11 @@ impl Session {
         let start = (self.clock)();
         let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
         let sight = self.model.see(inputs);
+        let rgb = self.config.closer_look.map(|_| picture.rgb().to_vec());
         self.pictures += 1;
+        self.parts.clear();
         self.picture =
-            Some(Seen { number: self.pictures, frame, sight, seconds: 0.0, reported: false });
+            Some(Seen { number: self.pictures, frame, sight, rgb, seconds: 0.0, reported: false });
         // The rows shared by all questions are read now, so that the first question is as quick
         // as the others.
         let rows = self.config.template.encode_prefix(&self.tokenizer, true)?;

@@ -37,4 +37,31 @@ impl MaskUnit {
             Self::Sam(unit) => unit.forward(maps[0].clone(), refs, layout),
         }
     }
+
+    /// As [`PromptedDecoder::meant_prompts`]; none from the other decoders.
+    pub fn meant(
+        &self,
+        refs: &Tensor<3>,
+        layout: &QueryLayout,
+        pointed: &Pointed,
+    ) -> Option<Tensor<2>> {
+        match self {
+            Self::Prompted(decoder) => Some(decoder.meant_prompts(refs, layout, pointed)),
+            Self::Pixels(_) | Self::Sam(_) => None,
+        }
+    }
+
+    /// As [`PromptedDecoder::joints`]; none from the other decoders.
+    pub fn joints(
+        &self,
+        maps: &[Tensor<4>],
+        refs: &Tensor<3>,
+        layout: &QueryLayout,
+        pointed: &Pointed,
+    ) -> Option<Tensor<4>> {
+        match self {
+            Self::Prompted(decoder) => decoder.joints(maps, refs, layout, pointed),
+            Self::Pixels(_) | Self::Sam(_) => None,
+        }
+    }
 }

@@ -56,6 +56,10 @@ pub struct PromptedConfig {
     /// known only as far around it as the convolutions reach.
     #[serde(default)]
     pub relations: bool,
+    /// Joints of a person that is pointed at, each found on a map of its own; 0 leaves them to
+    /// `pose_decoder`.
+    #[serde(default)]
+    pub joints: usize,
     /// Further 3x3 mixings of each level, finest first; empty for none.
     #[serde(default)]
     pub mixers: Vec<usize>,
@@ -129,6 +133,8 @@ pub struct PromptedDecoder {
     pub levels: Vec<Level>,
     /// Finest level to the logits of the proposals, 3x3.
     pub out: Conv2d,
+    /// Finest level to a map for each joint, 3x3.
+    pub joints: Option<Conv2d>,
     /// What a proposal covers, and the coarsest level, to the logit of its expected IoU.
     pub quality: Linear,
     #[module(skip)]
@@ -148,6 +154,7 @@ impl PromptedDecoder {
             alone: Linear::new(width, 1, true, device),
             levels: (0..inside.len()).map(|i| Level::new(config, i, device)).collect(),
             out: conv([finest, config.proposals], 3, true, device),
+            joints: (config.joints > 0).then(|| conv([finest, config.joints], 3, true, device)),
             quality: Linear::new(finest + coarsest, 1, true, device),
             proposals: config.proposals,
         })
@@ -166,10 +173,53 @@ impl PromptedDecoder {
         pointed: Option<&Pointed>,
     ) -> MaskOutput {
         let [batch, width, dim] = refs.dims();
+        let [_, _, h, w] = maps[0].dims();
+        let Some(Followed { x, coarse, single }) = self.follow(maps, &refs, layout, pointed) else {
+            let device = refs.device();
+            let states = Tensor::zeros([batch, width, dim], &device);
+            let logits = Tensor::zeros([batch, width, h, w], &device);
+            return MaskOutput { logits, confidence: None, states, proposals: None };
+        };
+        let logits = self.out.forward(x.clone());
+        let confidence = self.confidence(x, coarse, logits.clone());
+        let spread = |values: Tensor<2>| spread(values, layout, [batch, width]);
+        let proposals = Proposals { logits, confidence, single };
+        let (logits, confidence) = answers(&proposals);
+        MaskOutput {
+            logits: spread(logits).reshape([batch, width, h, w]),
+            confidence: Some(spread(confidence).squeeze_dim(2)),
+            states: refs,
+            proposals: Some(proposals),
+        }
+    }
+
+    /// Where each joint of the person that each reference means may be, as logits over the cells;
+    /// none for a decoder without joints.
+    ///
+    /// # Shapes
+    /// As [`Self::forward`]; returns `[references, joints, h_0, w_0]`
+    pub fn joints(
+        &self,
+        maps: &[Tensor<4>],
+        refs: &Tensor<3>,
+        layout: &QueryLayout,
+        pointed: &Pointed,
+    ) -> Option<Tensor<4>> {
+        let joints = self.joints.as_ref()?;
+        Some(joints.forward(self.follow(maps, refs, layout, Some(pointed))?.x))
+    }
+
+    /// The way from coarse to fine; none without levels.
+    fn follow(
+        &self,
+        maps: &[Tensor<4>],
+        refs: &Tensor<3>,
+        layout: &QueryLayout,
+        pointed: Option<&Pointed>,
+    ) -> Option<Followed> {
         let device = refs.device();
         let states = layout.select::<3, 2>(refs.clone());
         let count = states.dims()[0];
-        let [_, _, h, w] = maps[0].dims();
         let sample: Vec<i64> = layout.pictures().into_iter().map(|p| p as i64).collect();
         let sample = Tensor::<1, Int>::from_data(TensorData::new(sample, [count]), &device);
         let meant = pointed.map(|pointed| self.meant(states.clone(), pointed));
@@ -198,22 +248,7 @@ impl PromptedDecoder {
             x = Some(level.forward(map.clone(), x, told, states.clone(), sample.clone()));
             coarse = coarse.or_else(|| x.clone());
         }
-        let (Some(x), Some(coarse)) = (x, coarse) else {
-            let states = Tensor::zeros([batch, width, dim], &device);
-            let logits = Tensor::zeros([batch, width, h, w], &device);
-            return MaskOutput { logits, confidence: None, states, proposals: None };
-        };
-        let logits = self.out.forward(x.clone());
-        let confidence = self.confidence(x, coarse, logits.clone());
-        let spread = |values: Tensor<2>| spread(values, layout, [batch, width]);
-        let proposals = Proposals { logits, confidence, single };
-        let (logits, confidence) = answers(&proposals);
-        MaskOutput {
-            logits: spread(logits).reshape([batch, width, h, w]),
-            confidence: Some(spread(confidence).squeeze_dim(2)),
-            states: refs,
-            proposals: Some(proposals),
-        }
+        Some(Followed { x: x?, coarse: coarse?, single })
     }
 
     /// What each reference means of what the prompts cover, and its state, in which a prompt that
@@ -224,11 +259,37 @@ impl PromptedDecoder {
     /// `states` `[references, width]` -> `[references, STROKE_KINDS, side, side]` and
     /// `[references, width]`
     fn meant(&self, states: Tensor<2>, pointed: &Pointed) -> (Tensor<4>, Tensor<2>) {
-        let PromptMaps { maps, rows, states: shown } = pointed.prompts;
+        let PromptMaps { maps, states: shown, .. } = pointed.prompts;
         let [prompts, kinds, side, _] = maps.dims();
+        let count = states.dims()[0];
+        let weights = self.choices(states.clone(), pointed);
+        let own = states * weights.clone().narrow(1, 0, 1);
+        let weights = weights.narrow(1, 1, prompts);
+        let states = own + weights.clone().matmul(shown.clone());
+        let cells = kinds * side * side;
+        let map = weights.matmul(maps.clone().reshape([prompts, cells]));
+        (map.reshape([count, kinds, side, side]), states)
+    }
+
+    /// How much each reference means no prompt and each of the prompts; adds up to 1.
+    ///
+    /// # Shapes
+    /// `refs` as in [`Self::forward`]; returns `[references, 1 + prompts]`
+    pub fn meant_prompts(
+        &self,
+        refs: &Tensor<3>,
+        layout: &QueryLayout,
+        pointed: &Pointed,
+    ) -> Tensor<2> {
+        self.choices(layout.select::<3, 2>(refs.clone()), pointed)
+    }
+
+    fn choices(&self, states: Tensor<2>, pointed: &Pointed) -> Tensor<2> {
         let [count, width] = states.dims();
+        let rows = &pointed.prompts.rows;
+        let prompts = rows.dims()[0];
         let mut bias = vec![NOT_ASKED; count * prompts];
-        for (row, of) in bias.chunks_exact_mut(prompts).zip(pointed.of_reference) {
+        for (row, of) in bias.chunks_exact_mut(prompts.max(1)).zip(pointed.of_reference) {
             for &prompt in of {
                 if let Some(slot) = row.get_mut(prompt) {
                     *slot = 0.0;
@@ -239,15 +300,9 @@ impl PromptedDecoder {
             Tensor::<2>::from_data(TensorData::new(bias, [count, prompts]), &states.device());
         let alone = self.alone.forward(states.clone());
         let keys = self.key.forward(rows.clone());
-        let scores = self.query.forward(states.clone()).matmul(keys.transpose());
+        let scores = self.query.forward(states).matmul(keys.transpose());
         let scores = scores / (width as f64).sqrt() + bias;
-        let weights = activation::softmax(Tensor::cat(vec![alone, scores], 1), 1);
-        let own = states * weights.clone().narrow(1, 0, 1);
-        let weights = weights.narrow(1, 1, prompts);
-        let states = own + weights.clone().matmul(shown.clone());
-        let cells = kinds * side * side;
-        let map = weights.matmul(maps.clone().reshape([prompts, cells]));
-        (map.reshape([count, kinds, side, side]), states)
+        activation::softmax(Tensor::cat(vec![alone, scores], 1), 1)
     }
 
     /// Logits of the expected IoU.
@@ -265,6 +320,16 @@ impl PromptedDecoder {
         let coarse = coarse.expand([count, self.proposals, wide]);
         self.quality.forward(Tensor::cat(vec![covered, coarse], 2)).squeeze_dim(2)
     }
+}
+
+/// Where the way from coarse to fine has led.
+struct Followed {
+    /// The finest level, `[references, channels_0, h_0, w_0]`.
+    x: Tensor<4>,
+    /// The coarsest level, `[references, channels_n, h_n, w_n]`.
+    coarse: Tensor<4>,
+    /// 1 for references that mean no click, else 0, `[references]`.
+    single: Tensor<1>,
 }
 
 /// 1 where a map is not mostly of clicks.

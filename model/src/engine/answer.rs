@@ -62,8 +62,10 @@ impl Session {
             .map(|region| std::sync::Arc::new(region.clone()))
             .collect();
         let strokes = prompt.prompts.iter().filter_map(|&prompt| strokes.get(prompt));
+        let pointers = prompt.prompts.iter().filter_map(|&prompt| ask.prompts.get(prompt));
         let context = Context {
             prompts: self.prompt_maps(&seen.sight, &regions, strokes.flatten().copied().collect()),
+            pointers: pointers.cloned().collect(),
             ..Context::default()
         };
         let rows = self.rows(&ids, &regions)?;

@@ -1,5 +1,6 @@
 //! From reference states to what a person sees: decoded, un-padded, with a confidence.
 
+use super::closer::Closer;
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
 use crate::decoding::{AdapterGroup, Pointed, PromptMaps, QueryLayout};
@@ -8,7 +9,7 @@ use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
 use crate::triplet::parser::{Mark, group};
 use burn::tensor::{Tensor, activation};
-use refvlm_record::{Mask, Unit};
+use refvlm_record::{Mask, Prompt, Unit};
 
 /// A triplet that is to be decoded.
 pub(super) struct Asked {
@@ -30,6 +31,8 @@ pub(super) struct Context {
     pub states: Vec<Tensor<3>>,
     /// What decoders are told of the question's prompts.
     pub prompts: Option<PromptMaps>,
+    /// The same prompts in px of the picture.
+    pub pointers: Vec<Prompt>,
 }
 
 impl Context {
@@ -58,7 +61,7 @@ type Found = ((usize, usize), (f32, Shape));
 impl Session {
     /// Decodes triplets of one unit in one call, through the adapter where there is one.
     pub(super) async fn decode(
-        &self,
+        &mut self,
         context: &Context,
         unit: Unit,
         asked: &[Asked],
@@ -85,13 +88,75 @@ impl Session {
         });
         let pointed = context.prompts.as_ref();
         let pointed = pointed.map(|prompts| Pointed { prompts, of_reference: &of_reference });
-        let place = (&seen.frame, &sight);
-        let asked_of = (states, &layout, pointed.as_ref());
-        let shapes = decode(&self.model, place, unit, asked_of, &self.config).await?;
+        let frame = seen.frame;
+        let closer = match unit {
+            Unit::Mask | Unit::Keypoint => {
+                self.look_closer(context, &states, &layout, pointed.as_ref()).await?
+            }
+            Unit::Box | Unit::Depth => Vec::new(),
+        };
+        let asked_of = (states.clone(), &layout, pointed.as_ref());
+        let place = (&frame, &sight);
+        let mut shapes = decode(&self.model, place, unit, asked_of, &self.config).await?;
+        for (index, closer) in closer.iter().enumerate() {
+            if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
+                self.refine(found, closer, states.clone().narrow(1, index, 1), &frame).await?;
+            }
+        }
         let sizes = layout.group_sizes();
         let numbers = asked.iter().zip(sizes);
         let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));
         Ok(numbers.zip(shapes).collect())
+    }
+}
+
+impl Session {
+    /// Puts what a closer look finds in place of what was found in the whole picture.
+    ///
+    /// # Shapes
+    /// `state` `[1, 1, hidden]`
+    async fn refine(
+        &self,
+        found: &mut (f32, Shape),
+        Closer { part, prompts }: &Closer,
+        state: Tensor<3>,
+        frame: &Frame,
+    ) -> Result<(), EngineError> {
+        let Some(decoder) = &self.model.visual_decoder.mask else { return Ok(()) };
+        let maps = self.model.decoder_maps(&part.sight, Unit::Mask);
+        let layout = QueryLayout::new(vec![vec![1]]);
+        let pointed = Pointed { prompts, of_reference: &[vec![0]] };
+        match &mut found.1 {
+            Shape::Mask { mask, bbox } => {
+                let out = decoder.forward(&maps, state, &layout, Some(&pointed));
+                found.0 = confidences(out.confidence, 1).await?.first().copied().unwrap_or(found.0);
+                let masks = masks(&part.frame, out.logits, self.config.mask_threshold).await?;
+                if let Some(closer) = masks.first() {
+                    let whole = part.mask_of_picture(closer, [frame.width, frame.height]);
+                    *bbox = whole.bounds().unwrap_or_default().map(|v| v as f32);
+                    *mask = whole.to_rle();
+                }
+            }
+            Shape::Keypoint { bbox, keypoints } => {
+                let joints = decoder.joints(&maps, &state, &layout, &pointed);
+                let Some(joints) = joints.filter(|maps| maps.dims()[1] == keypoints.len()) else {
+                    return Ok(());
+                };
+                let [_, _, h, w] = joints.dims();
+                let logits = host(joints).await?;
+                let places = logits.chunks_exact(h * w).map(|map| peak(map, w));
+                let mut flat = Vec::with_capacity(2 * keypoints.len());
+                for (point, place) in keypoints.iter_mut().zip(places) {
+                    let [x, y] = part.point_of_picture(place);
+                    (point[0], point[1]) = (x, y);
+                    flat.extend([x, y]);
+                }
+                let [x, y, w, h] = around(&flat);
+                *bbox = [x - w / 2.0, y - h / 2.0, w, h];
+            }
+            Shape::Box { .. } | Shape::Depth { .. } => {}
+        }
+        Ok(())
     }
 }
 
@@ -132,10 +197,22 @@ async fn decode(
             Ok(confidence.into_iter().zip(masks.into_iter().map(shape)).collect())
         }
         Unit::Keypoint => {
+            let pointed_states = states.clone();
             let out = decoders.pose.as_ref().ok_or(absent)?.forward(&maps, states, layout);
             let points = out.keypoints.dims()[2];
-            let boxes = host(out.boxes).await?;
-            let places = host(out.keypoints).await?;
+            let mut boxes = host(out.boxes).await?;
+            let mut places = host(out.keypoints).await?;
+            let found = decoders.mask.as_ref().zip(pointed);
+            let found = found.and_then(|(mask, pointed)| {
+                let maps = model.decoder_maps(sight, Unit::Mask);
+                mask.joints(&maps, &pointed_states, layout, pointed)
+            });
+            if let Some(found) = found.filter(|found| found.dims()[1] == points) {
+                let [_, _, h, w] = found.dims();
+                let logits = host(found).await?;
+                places = logits.chunks_exact(h * w).flat_map(|map| peak(map, w)).collect();
+                boxes = places.chunks_exact(2 * points).flat_map(around).collect();
+            }
             // Two logits per point, not labelled and labelled, each with its own sigmoid in training.
             let visible = host(activation::sigmoid(out.visibility)).await?;
             let confidence = confidences(out.confidence, count).await?;
@@ -202,6 +279,37 @@ async fn confidences(logits: Option<Tensor<2>>, count: usize) -> Result<Vec<f32>
     }
 }
 
+/// Where the logits of a map are highest, in the unit square: the mean of the cells around the
+/// highest, weighted by their probabilities.
+fn peak(logits: &[f32], width: usize) -> [f32; 2] {
+    let highest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
+    let height = logits.len() / width.max(1);
+    let (column, row) = (highest % width, highest / width);
+    let near = |at: usize, length: usize| at.saturating_sub(1)..(at + 2).min(length);
+    let (mut x, mut y, mut sum) = (0.0, 0.0, 0.0);
+    for r in near(row, height) {
+        for c in near(column, width) {
+            let share = (logits[r * width + c] - logits[highest]).exp();
+            x += share * (c as f32 + 0.5);
+            y += share * (r as f32 + 0.5);
+            sum += share;
+        }
+    }
+    [x / sum / width as f32, y / sum / height as f32]
+}
+
+/// The box around points `x, y, x, y, ...` as centre and size.
+fn around(points: &[f32]) -> [f32; 4] {
+    let along = |axis: usize| {
+        let values = points.iter().skip(axis).step_by(2).copied();
+        let low = values.clone().fold(f32::INFINITY, f32::min);
+        let high = values.fold(f32::NEG_INFINITY, f32::max);
+        ((low + high) / 2.0, high - low)
+    };
+    let ((x, w), (y, h)) = (along(0), along(1));
+    [x, y, w, h]
+}
+
 fn body(frame: &Frame, bbox: [f32; 4], places: &[f32], visible: &[f32]) -> Shape {
     let places = places.as_chunks::<2>().0.iter();
     let visible = visible.as_chunks::<2>().0.iter();
@@ -223,4 +331,18 @@ fn depth(frame: &Frame, map: &[f32], [h, w]: [usize; 2]) -> Result<Shape, Engine
     let logs = small.map_to_px(map, [h, w])?;
     let metres = logs.into_iter().map(|log| log.clamp(-20.0, 20.0).exp()).collect();
     Ok(Shape::Depth { width: width as u32, height: height as u32, metres })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_lies_between_the_cells_that_share_it() {
+        let mut logits = vec![-20.0f32; 4 * 8];
+        (logits[8 + 2], logits[8 + 3]) = (3.0, 3.0);
+        let [x, y] = peak(&logits, 8);
+        assert!((x - 3.0 / 8.0).abs() < 1e-4 && (y - 1.5 / 4.0).abs() < 1e-4, "{x} {y}");
+        assert_eq!(around(&[0.2, 0.5, 0.6, 0.1]), [0.4, 0.3, 0.40000004, 0.4]);
+    }
 }

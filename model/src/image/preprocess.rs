@@ -36,6 +36,17 @@ impl<'a> Picture<'a> {
         [self.width, self.height]
     }
 
+    /// The pixels of a part, `[x, y, w, h]` in px, as far as it lies on the picture; row-major RGB.
+    pub fn crop(&self, [x, y, w, h]: [u32; 4]) -> Vec<u8> {
+        let rows = (y as usize..(y as usize).saturating_add(h as usize)).map(|row| self.row(row));
+        rows.flat_map(|row| row.iter().skip(x as usize * 3).take(w as usize * 3).copied()).collect()
+    }
+
+    /// `width * height * 3` bytes, row-major.
+    pub fn rgb(&self) -> &'a [u8] {
+        self.rgb
+    }
+
     /// One row of the padded square, `side * 3` bytes.
     pub(crate) fn padded_row(&self, frame: &Frame, y: usize, row: &mut [u8]) {
         for pixel in row.as_chunks_mut::<3>().0 {

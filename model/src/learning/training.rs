@@ -5,7 +5,7 @@ use crate::language::LlamaError;
 use crate::learning::batch::{Batch, Pictures, UnitRefs, UnitTargets};
 use crate::learning::losses::{
     DenseTargets, LossConfig, TargetError, UnitLoss, box_loss, cross_entropy, depth_loss,
-    mask_loss, pose_loss,
+    joint_map_loss, mask_loss, pose_loss,
 };
 use crate::refvlm::{RefVlm, Sight};
 use burn::tensor::{IndexingUpdateOp, Tensor};
@@ -176,11 +176,28 @@ impl RefVlm {
                     mask_loss(&output, layout, &targets, config)
                 })
                 .transpose()?,
-            UnitTargets::Poses(targets) => decoders
-                .pose
-                .as_ref()
-                .map(|d| pose_loss(&d.forward(&maps, states, layout), layout, targets, config))
-                .transpose()?,
+            UnitTargets::Poses(targets) => {
+                let found = pointed.as_ref().zip(decoders.mask.as_ref());
+                let found = found.and_then(|(pointed, mask)| {
+                    // Only what a prompt points at has a place to look for joints around.
+                    let bodies = targets.iter().flatten().zip(pointed.of_reference);
+                    let bodies = bodies.map(|(body, of)| (!of.is_empty()).then_some(body));
+                    let bodies: Vec<_> = bodies.collect();
+                    bodies.iter().flatten().next()?;
+                    let maps = self.decoder_maps(sight, Unit::Mask);
+                    let maps = mask.joints(&maps, &states, layout, pointed)?;
+                    Some(joint_map_loss(maps, &bodies, config))
+                });
+                let loss = decoders
+                    .pose
+                    .as_ref()
+                    .map(|d| pose_loss(&d.forward(&maps, states, layout), layout, targets, config))
+                    .transpose()?;
+                match (loss, found) {
+                    (Some(loss), Some(found)) => Some(loss.with(found)),
+                    (loss, found) => loss.or(found),
+                }
+            }
             UnitTargets::Depths(rows) => decoders
                 .depth
                 .as_ref()

@@ -104,6 +104,11 @@ pub fn pointing(photo: &Photo, most: usize, rng: &mut ChaCha8Rng) -> Option<Reco
     (!turns.is_empty()).then(|| draft.into_record(turns))
 }
 
+/// A noun of which the photo surely shows nothing, by the labels of its source.
+pub(crate) fn absent<'a>(photo: &'a Photo, rng: &mut ChaCha8Rng) -> Option<&'a str> {
+    Draft::new(photo, WordingSet::HeldOut).absent(rng)
+}
+
 fn draw_turn(
     draft: &mut Draft,
     rng: &mut ChaCha8Rng,

@@ -107,7 +107,7 @@ pub fn judge(kind: PromptKind, shape: &Shape, rng: &mut ChaCha8Rng) -> Option<Pr
         PromptKind::Mask => {
             let mask = shape.mask?;
             let [_, _, w, h] = mask.bounds()?;
-            let radius = JUDGE_WIDENED / 2.0 * w.max(h) as f32;
+            let radius = (JUDGE_WIDENED / 2.0 * w.max(h) as f32).max(1.0);
             let margin = (radius + 2.0 * JUDGE_CLOSED_PX).ceil() as u32 + 1;
             let mut window = Window::around(mask, margin)?;
             window.mask = closed(&dilated(&window.mask, radius), JUDGE_CLOSED_PX);

@@ -7,7 +7,7 @@ use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;
 use refvlm_record::mention::marker;
-use refvlm_record::{Prompt, QuestionPart, Record, Task, Turn};
+use refvlm_record::{AnswerPart, Prompt, QuestionPart, Record, Task, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 
@@ -102,6 +102,9 @@ pub fn full_kind(name: &str, record: &Record) -> String {
 /// that the results table knows, whoever made the record.
 pub fn kind_of(record: &Record) -> String {
     let Some(turn) = record.turns.first() else { return full_kind("empty", record) };
+    if !turn.task.units().is_empty() && !turn.answer.iter().any(is_triplet) {
+        return "absent".into();
+    }
     let points = turn.question.iter().any(|part| matches!(part, QuestionPart::Prompt { .. }));
     let name = match (turn.task, points) {
         (Task::Vqa, true) => "region_label",
@@ -120,6 +123,10 @@ pub fn kind_of(record: &Record) -> String {
         (Task::Mixed, _) => "mixed",
     };
     full_kind(name, record)
+}
+
+fn is_triplet(part: &AnswerPart) -> bool {
+    matches!(part, AnswerPart::Triplet { .. })
 }
 
 /// Asks one turn of a record.

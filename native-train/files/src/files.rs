@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes `bytes` to `path` under a temporary name beside it, syncs, and renames, so that what
 /// was there before stays until the new file is complete. Missing folders are made.
@@ -34,7 +35,7 @@ pub fn write_atomic_with(
         fs::rename(&temporary, path)
     })();
     if written.is_err() {
-        // The first error is the one to report; a left-over name is overwritten next time.
+        // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
     written
@@ -62,14 +63,30 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The process id keeps two runs that write the same target apart.
 pub(crate) fn temporary_name(path: &Path) -> PathBuf {
+    // Two threads may write the same file at once: each renames its own.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(format!(".{}.tmp", std::process::id()));
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    name.push(format!(".{}.{number}.tmp", std::process::id()));
     path.with_file_name(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_write_one_file_do_not_get_in_each_others_way() {
+        let folder = std::env::temp_dir().join(format!("refvlm-writes-{}", std::process::id()));
+        let path = folder.join("c.txt");
+        std::thread::scope(|scope| {
+            let write = || (0..40).for_each(|_| write_atomic(&path, &[7; 4096]).unwrap());
+            (0..4).for_each(|_| drop(scope.spawn(write)));
+        });
+        assert_eq!(fs::read(&path).unwrap(), [7; 4096]);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file() {

@@ -7,6 +7,7 @@
 
 mod boxes;
 mod depth;
+mod joints;
 mod keypoints;
 mod masks;
 mod matcher;
@@ -18,6 +19,7 @@ mod units;
 
 pub use boxes::{BoxOverlap, box_cost, giou, host_giou, l1};
 pub use depth::{log_l1, silog, within_factor};
+pub use joints::joint_map_loss;
 pub use keypoints::{keypoint_l1, oks, visibility_focal};
 pub use masks::{MaskCosts, dice, focal, hard_iou};
 pub use matcher::match_groups;

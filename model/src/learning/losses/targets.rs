@@ -30,6 +30,8 @@ pub struct LossConfig {
     pub oks_loss_coefficient: f64,
     /// Constants of the similarity, one per body point.
     pub keypoint_sigmas: Vec<f32>,
+    /// Cross-entropy of the maps of joints.
+    pub joint_map_loss_coefficient: f64,
     /// Scale-invariant loss of depth.
     pub silog_loss_coefficient: f64,
     /// How much of a common factor the scale-invariant loss forgives, 0..1.
@@ -53,6 +55,7 @@ impl Default for LossConfig {
             cls_loss_coefficient: 1.0,
             oks_loss_coefficient: 2.0,
             keypoint_sigmas: SIGMAS.to_vec(),
+            joint_map_loss_coefficient: 1.0,
             silog_loss_coefficient: 1.0,
             silog_lambda: 0.5,
             depth_l1_loss_coefficient: 1.0,

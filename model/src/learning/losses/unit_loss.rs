@@ -44,6 +44,13 @@ impl UnitLoss {
         self.total = self.total.clone() + value * weight;
     }
 
+    /// The same with the terms of another loss of the same targets.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.total = self.total + other.total;
+        self.terms.extend(other.terms);
+        self
+    }
+
     /// Trains the confidence head, where there is one, to predict `quality` `[n]`.
     pub(super) fn with_confidence(
         mut self,

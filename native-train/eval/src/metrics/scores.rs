@@ -60,6 +60,10 @@ pub struct KindScores {
     pub people: u64,
     /// Sum of their OKS.
     pub oks: f64,
+    /// Samples of which the truth has nothing to find.
+    pub absent: u64,
+    /// Those that were answered without finding anything.
+    pub absent_right: u64,
     /// Samples with a true distance map.
     pub depth_samples: u64,
     /// Sums of their errors.
@@ -106,6 +110,9 @@ impl KindScores {
         let truth = Answer::from_truth(parts, targets, size);
         self.samples += 1;
         self.parsed += u64::from(answer.parsed);
+        let nothing = |answer: &Answer| answer.triplets.is_empty();
+        self.absent += u64::from(nothing(&truth));
+        self.absent_right += u64::from(nothing(&truth) && nothing(answer) && answer.parsed);
         let words = self.add_words(&truth, answer);
         let mut unit_scores = Vec::new();
         if has(&truth, Unit::Box) || has(answer, Unit::Box) {
@@ -243,6 +250,8 @@ impl KindScores {
         self.joints_right += other.joints_right;
         self.people += other.people;
         self.oks += other.oks;
+        self.absent += other.absent;
+        self.absent_right += other.absent_right;
         self.depth_samples += other.depth_samples;
         self.abs_rel += other.abs_rel;
         self.rms_log += other.rms_log;

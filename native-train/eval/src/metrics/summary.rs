@@ -54,6 +54,8 @@ pub struct Summary {
     pub keypoints_pck: Option<f64>,
     /// The same: mean OKS.
     pub keypoints_oks: Option<f64>,
+    /// What is not there (`absent`): share of answers that find nothing.
+    pub absent_accuracy: Option<f64>,
     /// Distance maps.
     pub depth: Option<DepthScore>,
 }
@@ -70,7 +72,8 @@ pub struct Row {
 }
 
 /// Kinds that have a line of their own, so that all others answered in words are VQA.
-const NAMED: [&str; 9] = [
+const NAMED: [&str; 10] = [
+    "absent",
     "prompt_mask",
     "prompt_box",
     "refer_box",
@@ -96,7 +99,7 @@ impl Summary {
         found.add(grounded.masks);
         let counting = of(&["how_many"]);
         let people = of(&["keypoints", "prompt_keypoints"]);
-        let depth = of(&["depth"]);
+        let (depth, absent) = (of(&["depth"]), of(&["absent"]));
         Self {
             samples: all.samples,
             parse_rate: ratio(all.parsed, all.samples),
@@ -120,6 +123,7 @@ impl Summary {
             phrase_recall: found.recall(),
             keypoints_pck: ratio(people.joints_right, people.joints),
             keypoints_oks: (people.people > 0).then(|| people.oks / people.people as f64),
+            absent_accuracy: ratio(absent.absent_right, absent.absent),
             depth: mean_depth(&depth),
         }
     }
@@ -160,6 +164,7 @@ impl Summary {
         share("Grounded caption, phrase recall".into(), self.phrase_recall);
         share("Keypoints, PCK@0.1".into(), self.keypoints_pck);
         share("Keypoints, OKS".into(), self.keypoints_oks);
+        share("What is not there, found nowhere".into(), self.absent_accuracy);
         share("Depth, δ < 1.25".into(), self.depth.map(|d| d.delta1));
         if let Some(depth) = self.depth {
             let errors = [("AbsRel", depth.abs_rel), ("RMS log", depth.rms_log)];

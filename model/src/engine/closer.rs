@@ -1,0 +1,219 @@
+//! A closer look at what a prompt points at.
+//!
+//! The towers see a picture in a square of fixed size, in which a small thing is a few cells wide.
+//! Where a box or a painted region says how large the thing is, its part of the picture is shown to
+//! the towers once more, larger, and mask and joints are looked for there.
+
+use super::units::Context;
+use super::{EngineError, Session, host};
+use crate::config::CloserLook;
+use crate::decoding::{Pointed, PromptMaps, QueryLayout};
+use crate::image::{Frame, Picture};
+use crate::input::{Inputs, regions, stroke_maps, stroke_tensor};
+use crate::refvlm::Sight;
+use burn::tensor::{Tensor, TensorData};
+use refvlm_record::{Mask, Prompt, Rle};
+
+/// Parts of the picture that are remembered, so that a second question about the same prompt does
+/// not look again.
+const REMEMBERED: usize = 4;
+/// Least side of a part in px.
+const LEAST_SIDE_PX: f32 = 32.0;
+
+/// A part of the picture that was looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// `[x, y, w, h]` in px of the picture.
+    pub window: [u32; 4],
+    /// Where the part lies in the square.
+    pub frame: Frame,
+    /// What the towers saw.
+    pub sight: Sight,
+}
+
+/// A part and the prompt in it.
+pub(super) struct Closer {
+    pub part: Part,
+    pub prompts: PromptMaps,
+}
+
+impl Session {
+    /// For each reference a closer look at the prompt that it means; none where it means no prompt,
+    /// or one that a closer look tells nothing new about.
+    ///
+    /// # Shapes
+    /// `states` `[1, references, hidden]`
+    pub(super) async fn look_closer(
+        &mut self,
+        context: &Context,
+        states: &Tensor<3>,
+        layout: &QueryLayout,
+        pointed: Option<&Pointed<'_>>,
+    ) -> Result<Vec<Option<Closer>>, EngineError> {
+        let mut closer: Vec<Option<Closer>> = (0..layout.count()).map(|_| None).collect();
+        let (Some(look), Some(pointed)) = (self.config.closer_look, pointed) else {
+            return Ok(closer);
+        };
+        let mask = self.model.visual_decoder.mask.as_ref();
+        let Some(meant) = mask.and_then(|mask| mask.meant(states, layout, pointed)) else {
+            return Ok(closer);
+        };
+        let choices = meant.dims()[1];
+        let meant = host(meant).await?;
+        for (slot, row) in closer.iter_mut().zip(meant.chunks_exact(choices.max(1))) {
+            let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+            // The first choice is to mean no prompt.
+            let prompt = best.and_then(|at| at.checked_sub(1));
+            let Some(prompt) = prompt.and_then(|at| context.pointers.get(at)) else { continue };
+            *slot = self.closer(prompt, &look)?;
+        }
+        Ok(closer)
+    }
+
+    fn closer(
+        &mut self,
+        prompt: &Prompt,
+        look: &CloserLook,
+    ) -> Result<Option<Closer>, EngineError> {
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let (Some(rgb), Frame { width, height, .. }) = (&seen.rgb, seen.frame) else {
+            return Ok(None);
+        };
+        let window = extent(prompt).and_then(|extent| window(extent, [width, height], look));
+        let Some(window) = window else { return Ok(None) };
+        let part = match self.parts.iter().find(|part| part.window == window) {
+            Some(part) => part.clone(),
+            None => {
+                let pixels = Picture::new(width, height, rgb)?.crop(window);
+                let picture = Picture::new(window[2], window[3], &pixels)?;
+                let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
+                let part = Part { window, frame, sight: self.model.see(inputs) };
+                if self.parts.len() == REMEMBERED {
+                    self.parts.pop_front();
+                }
+                self.parts.push_back(part.clone());
+                part
+            }
+        };
+        let Some(inside) = within(prompt, window) else { return Ok(None) };
+        let inside = [inside];
+        let strokes = stroke_maps(&self.config, &inside, &part.frame)?;
+        let Some(maps) = stroke_tensor(strokes.concat(), 1, &self.config, &self.device) else {
+            return Ok(None);
+        };
+        let side = self.config.selected_side(&self.config.prompt_features);
+        let region = regions(&self.config, &inside, &part.frame)?.concat();
+        let region = TensorData::new::<f32, _>(region, [1, side, side]);
+        let region = Tensor::<3>::from_data(region, &self.device);
+        let rows = self.model.prompt_rows(&part.sight, region, &[0], None);
+        Ok(Some(Closer { prompts: self.model.prompt_maps(maps, rows), part }))
+    }
+}
+
+impl Part {
+    /// A mask of the part as one of the picture.
+    pub(super) fn mask_of_picture(&self, mask: &Mask, [width, height]: [u32; 2]) -> Mask {
+        let [x, y, w, _] = self.window.map(|v| v as usize);
+        let mut pixels = vec![0u8; width as usize * height as usize];
+        let rows = pixels.chunks_exact_mut(width as usize).skip(y);
+        for (row, part) in rows.zip(mask.pixels.chunks_exact(w.max(1))) {
+            if let Some(row) = row.get_mut(x..x + w) {
+                row.copy_from_slice(part);
+            }
+        }
+        Mask { width, height, pixels }
+    }
+
+    /// A point of the part's square as one of the picture, in px.
+    pub(super) fn point_of_picture(&self, at: [f32; 2]) -> [f32; 2] {
+        let [x, y] = self.frame.point_to_px(at);
+        [x + self.window[0] as f32, y + self.window[1] as f32]
+    }
+}
+
+/// How far the thing reaches that a prompt points at, `[x, y, w, h]` in px; none where the prompt
+/// does not say.
+fn extent(prompt: &Prompt) -> Option<[f32; 4]> {
+    match prompt {
+        Prompt::Box { x, y, w, h } => Some([*x, *y, *w, *h]),
+        Prompt::Mask { mask } => {
+            let bounds = mask.to_mask().ok()?.bounds()?;
+            Some(bounds.map(|v| v as f32))
+        }
+        Prompt::Point { .. } | Prompt::Scribble { .. } => None,
+    }
+}
+
+/// The part around an extent, `[x, y, w, h]` in px; none where it would hardly be larger to the
+/// towers than the picture.
+fn window(extent: [f32; 4], size: [u32; 2], look: &CloserLook) -> Option<[u32; 4]> {
+    let [x, y, w, h] = extent;
+    let side = (w.max(h) * look.margin).max(LEAST_SIDE_PX);
+    let along = |at: f32, length: f32, limit: u32| {
+        let middle = at + length / 2.0;
+        let from = (middle - side / 2.0).clamp(0.0, limit as f32).floor();
+        let to = (middle + side / 2.0).clamp(0.0, limit as f32).ceil();
+        (from as u32, (to - from) as u32)
+    };
+    let ((x, w), (y, h)) = (along(x, w, size[0]), along(y, h, size[1]));
+    let zoom = size[0].max(size[1]) as f32 / w.max(h) as f32;
+    (w > 0 && h > 0 && zoom >= look.least_zoom).then_some([x, y, w, h])
+}
+
+/// A prompt of the picture as one of a part that holds it; none for a damaged mask.
+fn within(prompt: &Prompt, [left, top, width, height]: [u32; 4]) -> Option<Prompt> {
+    let (dx, dy) = (left as f32, top as f32);
+    Some(match prompt {
+        Prompt::Point { x, y } => Prompt::Point { x: x - dx, y: y - dy },
+        Prompt::Box { x, y, w, h } => {
+            let along = |at: f32, length: f32, limit: u32| {
+                let (from, to) = (at.max(0.0), (at + length).min(limit as f32));
+                (from, to - from)
+            };
+            let ((x, w), (y, h)) = (along(x - dx, *w, width), along(y - dy, *h, height));
+            Prompt::Box { x, y, w, h }
+        }
+        Prompt::Scribble { points } => {
+            Prompt::Scribble { points: points.iter().map(|[x, y]| [x - dx, y - dy]).collect() }
+        }
+        Prompt::Mask { mask } => Prompt::Mask { mask: cut(mask, [left, top, width, height])? },
+    })
+}
+
+fn cut(mask: &Rle, [x, y, w, h]: [u32; 4]) -> Option<Rle> {
+    let whole = mask.to_mask().ok()?;
+    let rows = whole.pixels.chunks_exact(whole.width.max(1) as usize);
+    let rows = rows.skip(y as usize).take(h as usize);
+    let part = rows.flat_map(|row| row.iter().skip(x as usize).take(w as usize).copied());
+    Some(Mask { width: w, height: h, pixels: part.collect() }.to_rle())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOK: CloserLook = CloserLook { margin: 1.5, least_zoom: 1.25 };
+
+    #[test]
+    fn a_part_is_larger_than_the_prompt_and_inside_the_picture() {
+        let part = |extent| window(extent, [200, 100], &LOOK);
+        assert_eq!(part([80.0, 40.0, 40.0, 20.0]), Some([70, 20, 60, 60]));
+        assert_eq!(part([0.0, 0.0, 40.0, 20.0]), Some([0, 0, 50, 40]), "cut at the corner");
+        assert_eq!(part([99.5, 50.0, 1.0, 1.0]), Some([84, 34, 32, 33]), "never tiny");
+        assert_eq!(part([10.0, 10.0, 150.0, 20.0]), None, "hardly larger than the picture");
+    }
+
+    #[test]
+    fn prompts_and_masks_move_there_and_back() {
+        let mut painted = Mask { width: 20, height: 10, pixels: vec![0; 200] };
+        (painted.pixels[4 * 20 + 7], painted.pixels[5 * 20 + 8]) = (1, 1);
+        let window = [5, 3, 6, 4];
+        let prompt = Prompt::Mask { mask: painted.to_rle() };
+        let Prompt::Mask { mask } = within(&prompt, window).unwrap() else { panic!() };
+        let inside = mask.to_mask().unwrap();
+        assert_eq!((inside.width, inside.height), (6, 4));
+        assert_eq!((inside.pixels[6 + 2], inside.pixels[2 * 6 + 3]), (1, 1));
+        let boxed = within(&Prompt::Box { x: 4.0, y: 4.0, w: 3.0, h: 9.0 }, window).unwrap();
+        assert_eq!(boxed, Prompt::Box { x: 0.0, y: 1.0, w: 2.0, h: 3.0 });
+    }
+}
