@@ -232,10 +232,11 @@ impl RefVlm {
         let row = self.class_row.as_ref()?;
         let mut probabilities = self.visual_encoder.class_probabilities(pooled.clone())?;
         let size = pooled.clone().square().mean_dim(1).sqrt() + 1e-6;
-        let mut seen = self.class_feature.as_ref().map(|f| f.forward(pooled / size));
+        let seen = self.class_feature.as_ref().map(|f| f.forward(pooled / size));
+        // What is seen stays: an exercise that could be told from a photo would teach nothing about
+        // photos.
         if let Some(SaidClasses { probabilities: said, own }) = said {
             probabilities = probabilities * own.clone() + said.clone();
-            seen = seen.map(|seen| seen * own.clone());
         }
         let named = row.forward(probabilities);
         Some(seen.into_iter().fold(named, |named, seen| named + seen))

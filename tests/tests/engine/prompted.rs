@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use refvlm_model::config::ModelConfig;
-use refvlm_model::decoding::{MaskOutput, Pointed, QueryLayout};
+use refvlm_model::decoding::{MaskOutput, MaskUnit, Pointed, QueryLayout};
 use refvlm_model::engine::{Ask, Session};
-use refvlm_model::event::Event;
+use refvlm_model::event::{Event, Shape};
 use refvlm_model::image::Picture;
 use refvlm_model::language::Sampling;
 use refvlm_model::learning::batch::{Batch, Pictures};
@@ -13,7 +13,7 @@ use refvlm_model::learning::losses::LossConfig;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_record::exchange::Exchange;
-use refvlm_record::{Prompt, Record, Task, Unit};
+use refvlm_record::{Prompt, Record, Rle, Task, Unit};
 use refvlm_tests::{pocket_tokenizer, preset};
 
 const SIDE: u32 = 64;
@@ -235,4 +235,71 @@ fn the_engine_decodes_what_training_learns() {
     for (a, b) in found.iter().zip(&expected) {
         assert!((a - b).abs() < 1e-3, "{found:?} against {expected:?}");
     }
+}
+
+/// The mask and its confidence that a session answers "Cut [prompt 1]." with.
+fn segmented(
+    config: &ModelConfig,
+    model: &RefVlm,
+    (side, rgb): (u32, &[u8]),
+    prompt: Prompt,
+) -> (f32, Rle) {
+    let (model, device) = (model.clone(), Device::flex());
+    let tokenizer = pocket_tokenizer();
+    let mut session = Session::new(config.clone(), model, tokenizer, device, || 0.0).unwrap();
+    pollster::block_on(session.set_image(Picture::new(side, side, rgb).unwrap())).unwrap();
+    let mut masks = (0..200).find_map(|seed| {
+        let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        let asked = Ask::new(Task::GroundingSegmentation, "Cut [prompt 1].", vec![prompt.clone()]);
+        let asked = Ask { sampling, budget: 90, ..asked };
+        let events = pollster::block_on(session.ask(&asked).unwrap().collect());
+        let masks: Vec<(f32, Rle)> = events
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Unit { confidence, shape: Shape::Mask { mask, .. }, .. } => {
+                    Some((confidence, mask))
+                }
+                _ => None,
+            })
+            .collect();
+        (!masks.is_empty()).then_some(masks)
+    });
+    masks.as_mut().expect("200 sampled answers without a mask").swap_remove(0)
+}
+
+#[test]
+fn a_closer_look_decodes_the_part_around_the_prompt() {
+    let (config, mut model) = model(&Device::flex());
+    let Some(MaskUnit::Prompted(decoder)) = &mut model.visual_decoder.mask else {
+        panic!("pocket has a prompted decoder");
+    };
+    // An untrained model may mean no prompt; this one does not.
+    decoder.alone.bias = decoder.alone.bias.take().map(|bias| bias.map(|b| b.zeros_like() - 1e3));
+    let look = config.closer_look.expect("pocket looks closer");
+    let side = 256;
+    let rgb: Vec<u8> =
+        (0..side * side * 3).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let (at, length) = (100, 40);
+    let boxed = |x: u32| {
+        let (x, w) = (x as f32, length as f32);
+        Prompt::Box { x, y: x, w, h: w }
+    };
+    let picture = (side, &rgb[..]);
+    let (_, found) = segmented(&config, &model, picture, boxed(at));
+    // Nothing outside of the part, which is the box and a margin.
+    let reach = (length as f32 * look.margin / 2.0).ceil() as u32;
+    let part = at + length / 2 - reach..at + length / 2 + reach;
+    let mask = found.to_mask().unwrap();
+    let inside = |i: usize| {
+        let (x, y) = (i as u32 % side, i as u32 / side);
+        part.contains(&x) && part.contains(&y)
+    };
+    assert!((0..mask.pixels.len()).all(|i| mask.pixels[i] == 0 || inside(i)));
+    let whole = ModelConfig { closer_look: None, ..config.clone() };
+    let (_, far) = segmented(&whole, &model, picture, boxed(at));
+    assert_ne!(far, found, "the whole picture answers otherwise");
+    // A click says nothing of a thing's size: the whole picture is looked at.
+    let click = Prompt::Point { x: 120.0, y: 120.0 };
+    let seen = |config: &ModelConfig| segmented(config, &model, picture, click.clone());
+    assert_eq!(seen(&config), seen(&whole));
 }
