@@ -13,9 +13,11 @@
 //! box, a scribble, a mask or words mean one thing: their answer is always the first proposal, as
 //! SAM keeps a token for it.
 
+mod config;
 mod level;
 mod place;
 
+pub use config::{PromptedConfig, STROKE_KINDS};
 pub use level::Level;
 
 use super::config::DecoderConfigError;
@@ -26,77 +28,9 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use place::Extent;
-use serde::{Deserialize, Serialize};
-
-/// Kinds of strokes that a prompt's map tells apart: point, box, scribble, mask, and what is cut
-/// away.
-pub const STROKE_KINDS: usize = 5;
 
 /// Score of a prompt that a reference may not mean.
 const NOT_ASKED: f32 = -1e4;
-
-/// Sizes of the decoder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PromptedConfig {
-    /// Width of the reference states.
-    pub quries_input_dim: usize,
-    /// Maps of the pyramid that are used, finest first; each half as wide as the one before.
-    pub encoder_input_index: Vec<usize>,
-    /// Channels of those maps.
-    pub encoder_input_dim: Vec<usize>,
-    /// Channels inside, for each of those maps.
-    pub channels: Vec<usize>,
-    /// Masks for each reference.
-    pub proposals: usize,
-    /// Groups of the group norms.
-    pub norm_groups: usize,
-    /// Whether each level is told where its cells lie, seen from the prompt and measured by its
-    /// size, and how alike they are to what the prompt covers. Without, what a prompt means is
-    /// known only as far around it as the convolutions reach.
-    #[serde(default)]
-    pub relations: bool,
-    /// Joints of a person that is pointed at, each found on a map of its own; 0 leaves them to
-    /// `pose_decoder`.
-    #[serde(default)]
-    pub joints: usize,
-    /// Further 3x3 mixings of each level, finest first; empty for none.
-    #[serde(default)]
-    pub mixers: Vec<usize>,
-}
-
-impl PromptedConfig {
-    /// # Errors
-    /// When no decoder of these sizes can exist.
-    pub fn validate(&self) -> Result<(), DecoderConfigError> {
-        let least = |sizes: &[usize]| sizes.iter().copied().min().unwrap_or(0);
-        let sizes = [
-            ("quries_input_dim", self.quries_input_dim),
-            ("encoder_input_index", self.encoder_input_index.len()),
-            ("encoder_input_dim", least(&self.encoder_input_dim)),
-            ("channels", least(&self.channels)),
-            ("proposals", self.proposals),
-            ("norm_groups", self.norm_groups),
-        ];
-        if let Some((field, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(DecoderConfigError::Zero(field));
-        }
-        let index = self.encoder_input_index.len();
-        let mixers = if self.mixers.is_empty() { index } else { self.mixers.len() };
-        for dim in [self.encoder_input_dim.len(), self.channels.len(), mixers] {
-            if dim != index {
-                return Err(DecoderConfigError::Levels { index, dim });
-            }
-        }
-        for &value in &self.channels {
-            if !value.is_multiple_of(self.norm_groups) {
-                let (field, of) = ("channels", self.norm_groups);
-                return Err(DecoderConfigError::NotMultiple { field, value, of });
-            }
-        }
-        Ok(())
-    }
-}
 
 /// The prompts of a batch, as decoders are told of them.
 #[derive(Debug, Clone)]

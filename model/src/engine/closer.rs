@@ -4,7 +4,6 @@
 //! Where a box or a painted region says how large the thing is, its part of the picture is shown to
 //! the towers once more, larger, and mask and joints are looked for there.
 
-use super::units::Context;
 use super::{EngineError, Session, host};
 use crate::config::CloserLook;
 use crate::decoding::{Pointed, PromptMaps, QueryLayout};
@@ -42,10 +41,10 @@ impl Session {
     /// or one that a closer look tells nothing new about.
     ///
     /// # Shapes
-    /// `states` `[1, references, hidden]`
+    /// `states` `[1, references, hidden]`; `pointers` are the question's prompts in px of the picture
     pub(super) async fn look_closer(
         &mut self,
-        context: &Context,
+        pointers: &[Prompt],
         states: &Tensor<3>,
         layout: &QueryLayout,
         pointed: Option<&Pointed<'_>>,
@@ -64,7 +63,7 @@ impl Session {
             let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
             // The first choice is to mean no prompt.
             let prompt = best.and_then(|at| at.checked_sub(1));
-            let Some(prompt) = prompt.and_then(|at| context.pointers.get(at)) else { continue };
+            let Some(prompt) = prompt.and_then(|at| pointers.get(at)) else { continue };
             *slot = self.closer(prompt, &look)?;
         }
         Ok(closer)

@@ -91,7 +91,8 @@ impl Session {
         let frame = seen.frame;
         let closer = match unit {
             Unit::Mask | Unit::Keypoint => {
-                self.look_closer(context, &states, &layout, pointed.as_ref()).await?
+                let pointers = &context.pointers;
+                self.look_closer(pointers, &states, &layout, pointed.as_ref()).await?
             }
             Unit::Box | Unit::Depth => Vec::new(),
         };

@@ -1,7 +1,7 @@
 //! One level of the way from coarse to fine.
 
+use super::config::{PromptedConfig, STROKE_KINDS};
 use super::place::{self, Extent};
-use super::{PromptedConfig, STROKE_KINDS};
 use crate::layers::{GroupNorm, Linear, Pointwise, conv};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;

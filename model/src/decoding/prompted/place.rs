@@ -2,7 +2,7 @@
 //! alike it is to what the prompt covers. Both reach over the whole picture at once, where
 //! convolutions would have to carry them from cell to cell.
 
-use super::STROKE_KINDS;
+use super::config::STROKE_KINDS;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Channels of [`Extent::places`].
