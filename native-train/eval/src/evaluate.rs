@@ -10,6 +10,8 @@ use refvlm_record::mention::marker;
 use refvlm_record::{AnswerPart, Prompt, QuestionPart, Record, Task, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A question whose answer is known.
 #[derive(Debug, Clone)]
@@ -48,6 +50,17 @@ pub struct Outcome {
     pub kept: Vec<Answered>,
     /// Timings of all answers.
     pub timings: Vec<Timings>,
+    /// The score of each sample, for intervals and for comparing two models.
+    pub samples: Vec<SampleScore>,
+}
+
+/// The score of one sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SampleScore {
+    /// The record's id and the kind of dialogue.
+    pub id: String,
+    /// 0..1 under the name of the kind.
+    pub scores: BTreeMap<String, f32>,
 }
 
 /// The kinds that the results table is made of.
@@ -221,6 +234,10 @@ impl Outcome {
             let size = [picture.width, picture.height];
             let answer = Answer::from_events(&events);
             let score = self.scores.add(&sample.kind, &turn.answer, &record.targets, size, &answer);
+            self.samples.push(SampleScore {
+                id: format!("{} · {}", record.id, sample.kind),
+                scores: BTreeMap::from([(sample.kind.clone(), score)]),
+            });
             let truth = Answer::from_truth(&turn.answer, &record.targets, size);
             let asked: Vec<Prompt> = turn
                 .question
@@ -261,5 +278,6 @@ impl Outcome {
         self.scores.merge(&other.scores);
         self.kept.extend(other.kept);
         self.timings.extend(other.timings);
+        self.samples.extend(other.samples);
     }
 }

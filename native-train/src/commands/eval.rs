@@ -77,6 +77,8 @@ impl Eval {
             let json = serde_json::json!({
                 "summary": summary,
                 "scores": outcome.scores,
+                "measure": "refvlm eval",
+                "samples": outcome.samples,
                 "answers": outcome.timings.len(),
                 "quantisation": package.manifest.quantisation,
                 "package_bytes": package.bytes,
