@@ -17,6 +17,7 @@ mod upsample;
 pub use depthwise::Depthwise;
 pub use lanes::same_padding;
 pub use packed::{BLOCK, Format, PackError, Packed};
+pub use product::Kernel;
 pub use resample::{resize_bicubic, resize_bilinear};
 pub use stem::Stem;
 pub use upsample::Window;
