@@ -21,6 +21,7 @@ mod wasm;
 mod x86;
 
 use crate::packed::Packed;
+use crate::threads::{parts, side_by_side};
 use input::Input;
 use lanes::Plain;
 #[cfg(target_arch = "x86_64")]
@@ -29,9 +30,6 @@ use x86::{Avx2, Avx512};
 /// Rows of `x` from which unpacking a panel first is quicker.
 #[cfg(not(target_arch = "wasm32"))]
 const MANY: usize = 48;
-
-/// Products of weights and inputs from which a second thread gains more than it takes to wake.
-const LARGE: usize = 1 << 20;
 
 /// The instructions that products with few rows use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,43 +164,6 @@ impl Packed {
         }
         y
     }
-}
-
-/// Parts in which to compute so many products.
-fn parts(products: usize) -> usize {
-    if products < LARGE { 1 } else { threads() }
-}
-
-#[cfg(feature = "threads")]
-fn threads() -> usize {
-    rayon::current_num_threads().max(1)
-}
-
-#[cfg(not(feature = "threads"))]
-fn threads() -> usize {
-    1
-}
-
-/// Runs each part, on threads where there are several.
-#[cfg(feature = "threads")]
-fn side_by_side<T: Send>(
-    parts: impl ExactSizeIterator<Item = T> + Send,
-    run: impl Fn(T) + Sync + Send,
-) {
-    if parts.len() == 1 {
-        return parts.for_each(run);
-    }
-    let run = &run;
-    rayon::scope(|scope| {
-        for part in parts {
-            scope.spawn(move |_| run(part));
-        }
-    });
-}
-
-#[cfg(not(feature = "threads"))]
-fn side_by_side<T>(parts: impl ExactSizeIterator<Item = T>, run: impl Fn(T)) {
-    parts.for_each(run);
 }
 
 #[cfg(test)]
