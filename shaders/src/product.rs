@@ -59,11 +59,15 @@ impl Kernel {
                 return Kernel::Avx2(avx2);
             }
         }
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        return Kernel::Simd128;
-        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-        Kernel::Plain
+        Self::BUILT
     }
+
+    /// What the program was built for.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    const BUILT: Self = Kernel::Simd128;
+    /// What the program was built for.
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    const BUILT: Self = Kernel::Plain;
 
     /// All that this processor has.
     #[cfg(test)]

@@ -17,6 +17,7 @@ pub(super) trait Lanes: Copy {
     /// The first numbers of a slice that has enough of them.
     fn load(self, x: &[f32]) -> Self::F;
     /// Into the first numbers of a slice that has enough of them.
+    #[cfg(not(target_arch = "wasm32"))]
     fn store(self, x: Self::F, to: &mut [f32]);
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + sum`.
@@ -70,6 +71,7 @@ impl Lanes for Plain {
         lanes
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     #[inline(always)]
     fn store(self, x: Self::F, to: &mut [f32]) {
         to[..8].copy_from_slice(&x);

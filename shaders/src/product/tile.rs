@@ -2,7 +2,9 @@
 
 use super::input::Input;
 use super::lanes::Lanes;
-use crate::packed::{BLOCK, Format, Packed};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::packed::BLOCK;
+use crate::packed::{Format, Packed};
 
 /// The product with the rows of the matrix from the `first` on, as many as `y` has columns.
 ///
@@ -27,6 +29,7 @@ pub(super) fn all_rows<L: Lanes>(
 ///
 /// # Shapes
 /// `weights` `[rows, blocks, 32]`
+#[cfg(not(target_arch = "wasm32"))]
 #[inline(always)]
 pub(super) fn unpack<L: Lanes>(lanes: L, packed: &Packed, first: usize, weights: &mut [f32]) {
     let first = first * packed.row_blocks();
@@ -36,6 +39,7 @@ pub(super) fn unpack<L: Lanes>(lanes: L, packed: &Packed, first: usize, weights:
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 #[inline(always)]
 fn unpack_blocks<L: Lanes, const WORDS: usize>(
     lanes: L,

@@ -32,16 +32,6 @@ impl Lanes for Simd128 {
     }
 
     #[inline(always)]
-    fn store(self, x: v128, to: &mut [f32]) {
-        to[..4].copy_from_slice(&[
-            f32x4_extract_lane::<0>(x),
-            f32x4_extract_lane::<1>(x),
-            f32x4_extract_lane::<2>(x),
-            f32x4_extract_lane::<3>(x),
-        ]);
-    }
-
-    #[inline(always)]
     fn mul(self, a: v128, b: v128) -> v128 {
         f32x4_mul(a, b)
     }
