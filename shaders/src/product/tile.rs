@@ -142,9 +142,9 @@ fn tile<L: Lanes, const WORDS: usize, const ROWS: usize, const OUTS: usize>(
             }
         }
     }
-    for r in 0..ROWS {
-        for o in 0..OUTS {
-            let mut sum = lanes.sum(sums[r][o]);
+    for (r, sums) in sums.into_iter().enumerate() {
+        for (o, lane_sums) in sums.into_iter().enumerate() {
+            let mut sum = lanes.sum(lane_sums);
             if !matrix.minima.is_empty() {
                 let minima = &matrix.minima[(out + o) * blocks..][..blocks];
                 sum += inner(lanes, minima, &input.sums[(row + r) * blocks..][..blocks]);

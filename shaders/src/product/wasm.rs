@@ -58,7 +58,7 @@ impl Lanes for Simd128 {
                 i32x4_extend_low_i16x8(high),
                 i32x4_extend_high_i16x8(high),
             ]
-            .map(f32x4_convert_i32x4)
+            .map(|lanes| f32x4_convert_i32x4(lanes))
         };
         let ([a, b, c, d], [e, f, g, h]) = (four(u32x4(a, b, c, d)), four(u32x4(e, f, g, h)));
         [a, b, c, d, e, f, g, h]
