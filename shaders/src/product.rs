@@ -1,109 +1,209 @@
 //! `y = x Wᵀ` on the CPU, straight from the packed form.
 //!
-//! Loops over eight lanes without branches, which compilers turn into SSE, AVX2 or NEON; for wasm's
-//! `simd128` the innermost loops are written out. On x86-64 the same source is compiled a second
-//! time for AVX2 with fused multiply-add and picked at run time. Activations stay f32: rounding them to 8 bits would save
-//! little beside the unpacking and cost accuracy in the reference states.
+//! **Few rows.** A block's weights become f32 by a mask and a conversion: a nibble stays where it
+//! stands in its word, and the input is divided by its power of 16 beforehand, which is exact. Scale
+//! and minimum wait until the block's sum: `scale * sum(q x) + minimum * sum(x)`. The instructions
+//! are chosen when the program runs ([`Kernel::found`]); all follow the same loop over [`Lanes`].
+//!
+//! **Many rows.** Weights are unpacked once, a panel of them at a time, and multiplied densely.
+//!
+//! Activations stay f32: a row of them costs about as much time as reading the weights, and
+//! rounding them to 8 bits would cost accuracy in the reference states.
 
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-mod portable;
+#[cfg(not(target_arch = "wasm32"))]
+mod dense;
+mod input;
+mod lanes;
+mod tile;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
-use crate::packed::{BLOCK, Format, Packed};
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-use portable::{tile, unpack_q4, unpack_q8};
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-use wasm::{tile, unpack_q4, unpack_q8};
+use crate::packed::Packed;
+use crate::threads::{parts, side_by_side};
+use input::Input;
+use lanes::Plain;
+#[cfg(target_arch = "x86_64")]
+use x86::{Avx2, Avx512};
 
-/// Rows of `x` that share one unpacking of a block; more would spill registers.
-const TILE: usize = 4;
+/// Rows of `x` from which unpacking a panel first is quicker.
+#[cfg(not(target_arch = "wasm32"))]
+const MANY: usize = 48;
+
+/// The instructions that products with few rows use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// What the compiler makes of loops over eight lanes: SSE2, NEON, or none.
+    Plain,
+    /// WebAssembly's 128-bit vectors.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
+    /// 256-bit vectors with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// 512-bit vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Kernel {
+    /// The widest that this processor has.
+    pub fn found() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(avx512) = Avx512::found() {
+                return Kernel::Avx512(avx512);
+            }
+            if let Some(avx2) = Avx2::found() {
+                return Kernel::Avx2(avx2);
+            }
+        }
+        Self::BUILT
+    }
+
+    /// What the program was built for.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    const BUILT: Self = Kernel::Simd128;
+    /// What the program was built for.
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    const BUILT: Self = Kernel::Plain;
+
+    /// All that this processor has.
+    #[cfg(test)]
+    fn all() -> Vec<Self> {
+        let mut all = vec![Kernel::Plain];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(Avx2::found().map(Kernel::Avx2));
+            all.extend(Avx512::found().map(Kernel::Avx512));
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        all.push(Kernel::Simd128);
+        all
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kernel::Plain if cfg!(target_arch = "aarch64") => "NEON",
+            Kernel::Plain => "plain",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kernel::Simd128 => "simd128",
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2(_) => "AVX2 + FMA",
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512(_) => "AVX-512",
+        }
+    }
+
+    /// The product with the rows of the matrix from the `first` on, as many as `y` has columns.
+    ///
+    /// # Shapes
+    /// `y` `[rows, columns]`
+    fn few_rows(self, packed: &Packed, input: &Input, first: usize, y: &mut [f32]) {
+        match self {
+            Kernel::Plain => tile::all_rows(Plain, packed, input, first, y),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kernel::Simd128 => tile::all_rows(wasm::Simd128, packed, input, first, y),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2(avx2) => avx2.all_rows(packed, input, first, y),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512(avx512) => avx512.all_rows(packed, input, first, y),
+        }
+    }
+
+    /// Rows of the matrix from the `first` on, as [`Input`] takes them, without minima.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn unpack(self, packed: &Packed, first: usize, weights: &mut [f32]) {
+        match self {
+            Kernel::Plain => tile::unpack(Plain, packed, first, weights),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2(avx2) => avx2.unpack(packed, first, weights),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512(avx512) => avx512.unpack(packed, first, weights),
+        }
+    }
+}
 
 impl Packed {
-    /// The product with every row of the matrix.
-    ///
-    /// Meant for few rows of `x`, where reading the weights is what takes time; for many rows
-    /// unpack once and use a dense product.
+    /// The product with every row of the matrix, on one thread, or on two where it is large enough
+    /// and the feature `threads` is on.
     ///
     /// # Shapes
     /// `x` `[rows, in]` -> `[rows, out]`, both row-major; an incomplete last row is left out
     pub fn matmul(&self, x: &[f32]) -> Vec<f32> {
         let [out, width] = self.shape();
-        let mut y = vec![0.0; x.len() / width * out];
-        let padded;
-        let x = if width.is_multiple_of(BLOCK) {
-            x
-        } else {
-            padded = in_whole_blocks(x, width);
-            &padded
-        };
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the CPU has the features the function is compiled for.
-            unsafe { all_rows_avx2(self, x, &mut y) };
+        let rows = x.len() / width;
+        let mut y = vec![0.0; rows * out];
+        if y.is_empty() {
             return y;
         }
-        all_rows::<{ cfg!(target_arch = "aarch64") }>(self, x, &mut y);
+        let input = Input::new(self.format(), x, width);
+        let kernel = Kernel::found();
+        #[cfg(not(target_arch = "wasm32"))]
+        if rows >= MANY {
+            dense::product(kernel, self, &input, &mut y, parts(rows * out * width));
+            return y;
+        }
+        let parts = parts(rows * out * width).min(out);
+        let columns = out.div_ceil(parts);
+        if rows == 1 {
+            let parts = y.chunks_mut(columns).enumerate();
+            side_by_side(parts, |(i, y)| kernel.few_rows(self, &input, i * columns, y));
+            return y;
+        }
+        // A part's columns lie apart in the result, so it is computed beside it.
+        let mut found: Vec<Vec<f32>> = (0..out)
+            .step_by(columns)
+            .map(|first| vec![0.0; rows * columns.min(out - first)])
+            .collect();
+        let parts = found.iter_mut().enumerate();
+        side_by_side(parts, |(i, y)| kernel.few_rows(self, &input, i * columns, y));
+        for (i, found) in found.iter().enumerate() {
+            let columns_here = found.len() / rows;
+            for (y, found) in y.chunks_exact_mut(out).zip(found.chunks_exact(columns_here)) {
+                y[i * columns..][..columns_here].copy_from_slice(found);
+            }
+        }
         y
-    }
-}
-
-/// Rows filled up with zeros, so that the last block of each is whole.
-fn in_whole_blocks(x: &[f32], width: usize) -> Vec<f32> {
-    let whole = width.next_multiple_of(BLOCK);
-    let mut padded = vec![0.0; x.len() / width * whole];
-    for (to, from) in padded.chunks_exact_mut(whole).zip(x.chunks_exact(width)) {
-        to[..width].copy_from_slice(from);
-    }
-    padded
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn all_rows_avx2(packed: &Packed, x: &[f32], y: &mut [f32]) {
-    all_rows::<true>(packed, x, y);
-}
-
-/// `x` has rows of whole blocks.
-#[inline(always)]
-fn all_rows<const FMA: bool>(packed: &Packed, x: &[f32], y: &mut [f32]) {
-    let ([out, _], width) = (packed.shape(), packed.row_blocks() * BLOCK);
-    let tiled = x.len() / (TILE * width) * TILE;
-    let (x_tiles, x_rest) = x.split_at(tiled * width);
-    let (y_tiles, y_rest) = y.split_at_mut(tiled * out);
-    let tiles = x_tiles.chunks_exact(TILE * width).zip(y_tiles.chunks_exact_mut(TILE * out));
-    for (x, y) in tiles {
-        by_format::<TILE, FMA>(packed, x, y);
-    }
-    for (x, y) in x_rest.chunks_exact(width).zip(y_rest.chunks_exact_mut(out)) {
-        by_format::<1, FMA>(packed, x, y);
-    }
-}
-
-#[inline(always)]
-fn by_format<const ROWS: usize, const FMA: bool>(packed: &Packed, x: &[f32], y: &mut [f32]) {
-    match packed.format() {
-        Format::Q8 => tile::<8, ROWS, FMA, false>(packed, x, y, unpack_q8),
-        Format::Q4 => tile::<4, ROWS, FMA, true>(packed, x, y, unpack_q4),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packed::Format;
 
     #[test]
-    fn the_portable_loop_agrees_with_the_one_picked() {
+    fn every_kernel_agrees_with_the_plain_loop() {
         let numbers = |n: usize, k: usize| -> Vec<f32> {
             (0..n).map(|i| ((i * k) % 1009) as f32 / 1009.0 - 0.5).collect()
         };
-        let (weights, x) = (numbers(37 * 96, 7919), numbers(6 * 96, 613));
         for format in [Format::Q8, Format::Q4] {
-            let packed = Packed::pack(format, &weights, [37, 96]).unwrap();
-            let mut portable = vec![0.0; 6 * 37];
-            all_rows::<false>(&packed, &x, &mut portable);
-            for (a, b) in packed.matmul(&x).iter().zip(&portable) {
-                assert!((a - b).abs() < 1e-5, "{format:?}: {a} and {b}");
+            for [out, width] in [[1, 32], [37, 96], [6, 33], [5, 1000], [66, 88]] {
+                let weights = numbers(out * width, 7919);
+                let packed = Packed::pack(format, &weights, [out, width]).unwrap();
+                let dense = packed.unpack();
+                for rows in [1, 2, 3, 4, 5, 7, 9] {
+                    let x = numbers(rows * width, 613);
+                    let input = Input::new(format, &x, width);
+                    for kernel in Kernel::all() {
+                        // Not from the beginning, nor to the end.
+                        let first = out / 3;
+                        let columns = (out - first).min(31);
+                        let mut y = vec![0.0; rows * columns];
+                        kernel.few_rows(&packed, &input, first, &mut y);
+                        for (i, &found) in y.iter().enumerate() {
+                            let x = &x[i / columns * width..][..width];
+                            let w = &dense[(first + i % columns) * width..][..width];
+                            let sum: f32 = x.iter().zip(w).map(|(x, w)| x * w).sum();
+                            let off = (found - sum).abs();
+                            let name = kernel.name();
+                            assert!(off < 2e-5, "{name} {format:?} {rows}x{out}x{width}: {off}");
+                        }
+                    }
+                }
             }
         }
     }

@@ -19,8 +19,11 @@ pub struct CacheFull {
     pub capacity: usize,
 }
 
-/// Room for a fixed number of tokens of one sequence, so that the shapes of a decoding step stay
-/// the same and nothing is copied to grow.
+/// Tokens that the room grows by.
+const BLOCK: usize = 256;
+
+/// Keys and values of one sequence. The room grows by blocks up to a fixed number of tokens, so that
+/// a short conversation takes little memory and a step seldom copies.
 #[derive(Debug, Clone)]
 pub struct KvCache {
     pub(super) layers: Vec<LayerCache>,
@@ -28,20 +31,23 @@ pub struct KvCache {
     len: usize,
 }
 
-/// `[1, kv_heads, capacity, head_dim]` each.
+/// `[1, kv_heads, room, head_dim]` each.
 #[derive(Debug, Clone)]
 pub(super) struct LayerCache {
     keys: Tensor<4>,
     values: Tensor<4>,
+    /// Tokens that it may grow to.
+    capacity: usize,
 }
 
 impl KvCache {
     /// An empty cache for `capacity` tokens.
     pub fn new(config: &LlamaConfig, capacity: usize, device: &Device) -> Self {
-        let shape = [1, config.kv_heads(), capacity, config.head_width()];
+        let shape = [1, config.kv_heads(), capacity.min(BLOCK), config.head_width()];
         let layer = || LayerCache {
             keys: Tensor::zeros(shape, device),
             values: Tensor::zeros(shape, device),
+            capacity,
         };
         let layers = (0..config.num_hidden_layers).map(|_| layer()).collect();
         Self { layers, capacity, len: 0 }
@@ -85,12 +91,22 @@ impl KvCache {
 }
 
 impl LayerCache {
-    /// Writes the keys and values of new tokens behind the first `len` and returns all.
+    /// Writes the keys and values of new tokens behind the first `len` and returns all. The room
+    /// grows as needed.
     ///
     /// # Shapes
     /// `[1, kv_heads, new, head_dim]` each -> `[1, kv_heads, len + new, head_dim]`
     pub fn append(&mut self, len: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let end = len + k.dims()[2];
+        for store in [&mut self.keys, &mut self.values] {
+            let [batch, heads, room, width] = store.dims();
+            if end > room {
+                // Whole blocks, unless the cache ends before.
+                let more = end.next_multiple_of(BLOCK).min(self.capacity).max(end) - room;
+                let more = Tensor::zeros([batch, heads, more, width], &store.device());
+                *store = Tensor::cat(vec![store.clone(), more], 2);
+            }
+        }
         (write(&mut self.keys, len..end, k), write(&mut self.values, len..end, v))
     }
 }

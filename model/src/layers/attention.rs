@@ -1,6 +1,12 @@
 //! Scaled dot-product attention over explicit heads.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::packed::on_host;
+#[cfg(not(target_arch = "wasm32"))]
+use burn::tensor::{DType, TensorData};
 use burn::tensor::{Tensor, activation};
+#[cfg(not(target_arch = "wasm32"))]
+use refvlm_shaders::{Heads, attention};
 
 /// `[batch, length, heads * dim] -> [batch, heads, length, dim]`
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
@@ -23,9 +29,45 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 /// - returns `[batch, heads, queries, dim]`
 pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
     let scale = 1.0 / (q.dims()[3] as f64).sqrt();
+    #[cfg(not(target_arch = "wasm32"))]
+    if on_host(&q.device()) && [&q, &k, &v].iter().all(|x| x.dtype() == DType::F32) {
+        return on_slices(q, k, v, scale as f32, bias);
+    }
     let mut scores = (q * scale).matmul(k.swap_dims(2, 3));
     if let Some(bias) = bias {
         scores = scores + bias;
     }
     activation::softmax(scores, 3).matmul(v)
+}
+
+/// The same by our own loop, which never holds all scores.
+#[cfg(not(target_arch = "wasm32"))]
+fn on_slices(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    scale: f32,
+    bias: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let (device, shape, keys) = (q.device(), q.dims(), k.dims()[2]);
+    let [batch, heads, queries, width] = shape;
+    let sizes = Heads { count: batch * heads, queries, keys, width };
+    // Which bias is that of a head: one for all, or one for each.
+    let each = bias.as_ref().map_or([1, 1], |bias| [bias.dims()[0], bias.dims()[1]]);
+    let bias = bias.map(|bias| {
+        let bias = bias.expand([each[0], each[1], queries, keys]);
+        bias.into_data().convert::<f32>()
+    });
+    let bias = bias.as_ref().and_then(|bias| bias.as_slice::<f32>().ok());
+    let of_head = |head: usize| {
+        let (b, h) = ((head / heads).min(each[0] - 1), (head % heads).min(each[1] - 1));
+        bias.map(|bias| &bias[(b * each[1] + h) * queries * keys..][..queries * keys])
+    };
+    let [q, k, v] = [q, k, v].map(Tensor::into_data);
+    // Elements are f32 here, so no slice is refused.
+    let y = match (q.as_slice::<f32>(), k.as_slice::<f32>(), v.as_slice::<f32>()) {
+        (Ok(q), Ok(k), Ok(v)) => attention(sizes, [q, k, v], scale, of_head),
+        _ => vec![],
+    };
+    Tensor::from_data(TensorData::new(y, shape), &device)
 }

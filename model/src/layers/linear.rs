@@ -1,9 +1,10 @@
 //! Linear maps, embeddings and small perceptrons.
 
 use super::lora::{LoraConfig, LoraFactor};
-use super::packed::PackedWeight;
+use super::packed::{PackedWeight, on_host};
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Distribution, Int, Tensor, activation};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, activation};
+use refvlm_shaders::{gelu_in_place, swish_in_place};
 use serde::{Deserialize, Serialize};
 
 /// Uniform in `±1/sqrt(fan_in)`: PyTorch's default for linear maps and convolutions.
@@ -180,6 +181,14 @@ pub enum Activation {
 impl Activation {
     /// Applies the non-linearity to each element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        if on_host(&x.device()) && x.dtype() == DType::F32 {
+            match self {
+                Activation::Relu => {}
+                Activation::Gelu => return in_place(x, gelu_in_place),
+                Activation::QuickGelu => return in_place(x, |x| swish_in_place(x, 1.702)),
+                Activation::Silu => return in_place(x, |x| swish_in_place(x, 1.0)),
+            }
+        }
         match self {
             Activation::Relu => activation::relu(x),
             Activation::Gelu => activation::gelu(x),
@@ -187,6 +196,17 @@ impl Activation {
             Activation::Silu => activation::silu(x),
         }
     }
+}
+
+/// A loop of our own over all numbers: burn's call the library for each exponential.
+fn in_place<const D: usize>(x: Tensor<D>, change: impl Fn(&mut [f32])) -> Tensor<D> {
+    let device = x.device();
+    let mut data = x.into_data();
+    // Elements are f32, so the slice is never refused.
+    if let Ok(x) = data.as_mut_slice::<f32>() {
+        change(x);
+    }
+    Tensor::from_data(data, &device)
 }
 
 /// Linear maps with an activation between them: `layers.0`, `layers.1`, ...

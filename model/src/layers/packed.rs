@@ -50,6 +50,15 @@ impl Reparameterization for PackedWeight {
 }
 
 impl PackedWeight {
+    /// Whether products with a packed matrix are computed on `device` without unpacking it first.
+    pub fn computes_on(device: &Device) -> bool {
+        #[cfg(feature = "wgpu")]
+        if gpu::runs_on(device) {
+            return !device.is_autodiff();
+        }
+        on_host(device)
+    }
+
     /// A matrix for parameters of `device`. Where our kernels run, it goes there at once, so that
     /// a whole model never lies in the host's memory.
     fn new(packed: Packed, device: &Device) -> Self {

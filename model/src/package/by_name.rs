@@ -4,8 +4,9 @@
 //! index, `Option` adds nothing, and enum variants add nothing either, since a checkpoint doesn't
 //! know how a weight is held. Rust has no field called `0`, so a field `_0` stands for the key `0`.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
+use std::collections::HashMap;
 
 /// What loading by name left undone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +58,14 @@ pub fn names<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
     let mut lister = Lister::default();
     module.visit(&mut lister);
     lister.found
+}
+
+/// The id of each parameter by its name, as [`attach_packed`](crate::layers::attach_packed) takes
+/// them.
+pub fn ids<M: Module>(module: &M) -> HashMap<String, ParamId> {
+    let mut lister = Lister::default();
+    module.visit(&mut lister);
+    lister.found.into_iter().map(|(name, _)| name).zip(lister.ids).collect()
 }
 
 /// The value of one parameter, initialised if need be; none where there is no such parameter. Reads
@@ -194,6 +203,7 @@ impl ModuleVisitor for Finder<'_> {
 struct Lister {
     path: Path,
     found: Vec<(String, Vec<usize>)>,
+    ids: Vec<ParamId>,
 }
 
 impl ModuleVisitor for Lister {
@@ -207,14 +217,17 @@ impl ModuleVisitor for Lister {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.found.push((self.path.key(), param.lazy_shape().to_vec()));
+        self.ids.push(param.id);
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
         self.found.push((self.path.key(), param.lazy_shape().to_vec()));
+        self.ids.push(param.id);
     }
 
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
         self.found.push((self.path.key(), param.lazy_shape().to_vec()));
+        self.ids.push(param.id);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A language model that answers by itself, before it has seen a picture.
 
-use crate::import::{ImportError, fill, open_part};
+use crate::import::{ImportError, fill_packed, open_part};
 use crate::vocabulary::{VocabularyError, from_gguf};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_checkpoint::{Checkpoint, CheckpointError, llama as gguf_llama};
@@ -64,7 +64,8 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// A Llama in a GGUF file.
+    /// A Llama in a GGUF file. Matrices of 4 or 8 bits stay packed where `device` can multiply with
+    /// them.
     ///
     /// # Errors
     /// When the file is damaged, or of another architecture.
@@ -72,7 +73,7 @@ impl Chat {
         let source = open_part("llm", path)?;
         let config = llama_config(&source.checkpoint)?;
         let tokenizer = Tokenizer::from_json(&from_gguf(&source.checkpoint.metadata)?)?;
-        let llama = fill(Llama::new(&config, device), "llm.", &[source], &[])?;
+        let llama = fill_packed(Llama::new(&config, device), "llm.", &[source], &[], device)?;
         Ok(Self { config, llama, tokenizer, device: device.clone() })
     }
 

@@ -2,7 +2,7 @@
 //! trained yet.
 
 use crate::fetch::{Pinned, SMOLLM2_135M, VIT_S14};
-use crate::import::{ImportError, check_settings, fill, open_part};
+use crate::import::{ImportError, check_settings, fill_packed, open_part};
 use crate::package::seconds;
 use crate::presets::{PresetError, preset};
 use crate::vocabulary::{VocabularyError, from_gguf};
@@ -62,6 +62,7 @@ pub fn session(language: &Path, tower: &Path, device: &Device) -> Result<Session
         check_settings(source, &config)?;
     }
     let tokenizer = Tokenizer::from_json(&from_gguf(&sources[0].checkpoint.metadata)?)?;
-    let model = fill(RefVlm::new(&config, device)?, "", &sources, &UNTRAINED.map(String::from))?;
+    let model = RefVlm::new(&config, device)?;
+    let model = fill_packed(model, "", &sources, &UNTRAINED.map(String::from), device)?;
     Ok(Session::new(config, model, tokenizer, device.clone(), seconds)?)
 }

@@ -5,10 +5,11 @@ use super::layout::{is_unused, matches};
 use super::source::Source;
 use super::stream::Values;
 use burn::tensor::Device;
-use refvlm_checkpoint::{Format, Tensor, llama};
+use refvlm_checkpoint::{Encoding, Format, Tensor, llama};
 use refvlm_model::config::ModelConfig;
 use refvlm_model::package::by_name::value_of;
 use refvlm_model::refvlm::RefVlm;
+use refvlm_shaders::Format as Packing;
 use std::collections::HashMap;
 
 /// Tokens that the referring language adds to a vocabulary.
@@ -196,5 +197,18 @@ impl Assignment {
             adapter.merge(inner, shape, &mut values)?;
         }
         Ok(Some(Values::whole(values)))
+    }
+
+    /// How to pack a parameter that its file holds in few bits, without a loss where the formats are
+    /// alike.
+    pub fn few_bits(&self, place: usize) -> Option<Packing> {
+        let Origin::Tensors { tensors, .. } = self.origins.get(place)? else { return None };
+        let formats = tensors.iter().map(|tensor| match tensor.encoding {
+            Encoding::Q4_0 | Encoding::Q4_1 => Some(Packing::Q4),
+            Encoding::Q8_0 => Some(Packing::Q8),
+            _ => None,
+        });
+        let first = formats.clone().next()??;
+        formats.into_iter().all(|format| format == Some(first)).then_some(first)
     }
 }

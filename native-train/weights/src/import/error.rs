@@ -4,6 +4,7 @@ use crate::presets::PresetError;
 use refvlm_checkpoint::CheckpointError;
 use refvlm_model::config::ModelConfigError;
 use refvlm_model::package::PackageError;
+use refvlm_shaders::PackError;
 use std::fmt;
 use thiserror::Error;
 
@@ -22,6 +23,14 @@ pub enum ImportError {
     /// A value cannot be stored.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// Values cannot be packed.
+    #[error("{name}: {error}")]
+    Pack {
+        /// The parameter.
+        name: String,
+        /// What is wrong with them.
+        error: PackError,
+    },
     /// A file cannot be read or written.
     #[error("{path}: {source}; check the path, its permissions and the free space")]
     File {

@@ -11,7 +11,7 @@ mod stream;
 pub use assign::{Assignment, Origin, assign};
 pub use efficientnet::load_efficientnet;
 pub use error::{ImportError, Key, Ledger};
-pub use fill::{fill, init_tower};
+pub use fill::{fill, fill_packed, init_tower};
 pub use layout::{ADAPTERS, FOLDERS, matches};
 pub use source::{
     Source, attach, check_settings, is_adapter, keep_adapters, open, open_part, tokenizer_beside,
