@@ -152,7 +152,7 @@ fn apostrophe_word(p: &Place<'_>) -> usize {
     let vowel = |c: char| matches!(c.to_ascii_lowercase(), 'a' | 'e' | 'i' | 'o' | 'u');
     let behind = p.char(stem + 1);
     if stem > 0
-        && (vowel(p.char(stem - 1)) || matches!(p.char(stem - 1), 'y' | 'Y'))
+        && (vowel(p.char(stem - 1)) || (stem > 1 && matches!(p.char(stem - 1), 'y' | 'Y')))
         && apostrophe(p.char(stem))
         && (behind.is_ascii_uppercase() || (behind.is_ascii_lowercase() && vowel(behind)))
     {
