@@ -24,14 +24,12 @@ impl Crop {
         match self {
             Crop::Whole => [[0, width], [0, height]],
             Crop::Nyu => [[41.min(width), 601.min(width)], [45.min(height), 471.min(height)]],
-            Crop::KittiEigen => [
-                part(width, 0.0359477, 0.96405229),
-                part(height, 0.3324324, 0.91351351),
-            ],
-            Crop::KittiGarg => [
-                part(width, 0.03594771, 0.96405229),
-                part(height, 0.40810811, 0.99189189),
-            ],
+            Crop::KittiEigen => {
+                [part(width, 0.0359477, 0.96405229), part(height, 0.3324324, 0.91351351)]
+            }
+            Crop::KittiGarg => {
+                [part(width, 0.03594771, 0.96405229), part(height, 0.40810811, 0.99189189)]
+            }
         }
     }
 }

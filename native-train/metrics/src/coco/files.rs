@@ -104,7 +104,8 @@ enum Segmentation {
 /// When a file is no JSON of this form, an id is unknown or used twice, a shape is missing or
 /// damaged, or a mask has not the size of its picture.
 pub fn read(kind: Kind, predictions: &[u8], truth: &[u8]) -> Result<Pictures, FileError> {
-    let truth: TruthFile = parse(truth, "the truth", "an object with images, annotations, categories")?;
+    let truth: TruthFile =
+        parse(truth, "the truth", "an object with images, annotations, categories")?;
     let found: Vec<Prediction> = parse(predictions, "the predictions", "a list of results")?;
     let sizes = sizes(&truth)?;
     let size = |image: i64| sizes.get(&image).copied().unwrap_or_default();
@@ -153,11 +154,14 @@ fn side_by_side<S: Shape>(
         .collect();
     let places: HashMap<i64, usize> = pictures.iter().map(|p| p.id).zip(0..).collect();
     let categories: HashSet<u64> = truth.categories.iter().map(|c| c.id).collect();
-    let known = |image: i64, category: u64| match (places.get(&image), categories.contains(&category)) {
-        (None, _) => Err(format!("image_id {image} is not in the truth: score what belongs to it")),
-        (_, false) => Err(format!("category_id {category} is not in the truth's categories")),
-        (Some(&at), true) => Ok(at),
-    };
+    let known =
+        |image: i64, category: u64| match (places.get(&image), categories.contains(&category)) {
+            (None, _) => {
+                Err(format!("image_id {image} is not in the truth: score what belongs to it"))
+            }
+            (_, false) => Err(format!("category_id {category} is not in the truth's categories")),
+            (Some(&at), true) => Ok(at),
+        };
     let mut ids = HashSet::new();
     for annotation in &truth.annotations {
         let place = || format!("annotation {} of the truth", annotation.id);
@@ -168,7 +172,8 @@ fn side_by_side<S: Shape>(
         let at = known(annotation.image_id, annotation.category_id).map_err(fault)?;
         let shape = shape(&annotation.outline, annotation.image_id).map_err(fault)?;
         shape.check().map_err(|e| fault(e.to_string()))?;
-        let area = annotation.area.ok_or_else(|| fault("area is missing: write it in px".into()))?;
+        let area =
+            annotation.area.ok_or_else(|| fault("area is missing: write it in px".into()))?;
         pictures[at].truths.push(Truth {
             category: annotation.category_id,
             shape,
@@ -178,11 +183,13 @@ fn side_by_side<S: Shape>(
         });
     }
     // pycocotools decides by the first result where areas come from.
-    let by_box = predictions.first().is_some_and(|p| p.bbox.as_ref().is_some_and(|b| !b.is_empty()));
+    let by_box =
+        predictions.first().is_some_and(|p| p.bbox.as_ref().is_some_and(|b| !b.is_empty()));
     for (number, prediction) in (1..).zip(predictions) {
         let Prediction { image_id, category_id, score, bbox, segmentation, keypoints } = prediction;
         let outline = Outline { bbox, segmentation, keypoints };
-        let fault = |what| FileError { place: format!("prediction {number} (image {image_id})"), what };
+        let fault =
+            |what| FileError { place: format!("prediction {number} (image {image_id})"), what };
         let at = known(image_id, category_id).map_err(fault)?;
         let shape = shape(&outline, image_id).map_err(fault)?;
         shape.check().map_err(|e| fault(e.to_string()))?;
@@ -228,7 +235,8 @@ fn mask(outline: &Outline, [width, height]: [u32; 2]) -> Result<Region, String> 
 
 /// Joints; without a box, the one around all of them.
 fn joints(outline: &Outline) -> Result<Joints, String> {
-    let given = outline.keypoints.as_deref().ok_or("keypoints are missing: write x, y, v of each")?;
+    let given =
+        outline.keypoints.as_deref().ok_or("keypoints are missing: write x, y, v of each")?;
     let mut points = [[0.0; 3]; coco::COUNT];
     if given.len() != points.len() * 3 {
         let wanted = points.len() * 3;

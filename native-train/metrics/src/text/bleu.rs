@@ -25,8 +25,7 @@ pub struct Bleu {
 impl Bleu {
     /// BLEU-1 to BLEU-4.
     pub fn scores(&self) -> [f64; LONGEST] {
-        let ratio =
-            (self.answer_tokens as f64 + TINY) / (self.reference_tokens as f64 + SMALL);
+        let ratio = (self.answer_tokens as f64 + TINY) / (self.reference_tokens as f64 + SMALL);
         let penalty = if ratio < 1.0 { (1.0 - 1.0 / ratio).exp() } else { 1.0 };
         let mut product = 1.0;
         let mut scores = [0.0; LONGEST];

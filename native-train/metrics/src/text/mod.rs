@@ -2,6 +2,7 @@
 
 pub mod bleu;
 pub mod cider;
+pub mod lines;
 pub mod pope;
 pub mod rouge;
 pub mod tokens;

@@ -452,6 +452,7 @@ def depth():
             w, h = rng.randint(6, 16), rng.randint(6, 16)
             gt = np.array([round(rng.uniform(.5, far * 1.1), 3) if rng.random() < .8 else 0 for _ in range(w * h)]).reshape(h, w)
             pred = np.array([round(max(.01, v * rng.uniform(.6, 1.6) if v else rng.uniform(1, 9)), 3) for v in gt.ravel()]).reshape(h, w)
+            if case >= RANDOM: gt = np.floor(gt * 64) / 64  # so that 1.25 times as far is exact
             if case >= RANDOM: pred = gt.clip(.5) * (1 if case % 3 == 0 else 1.25 if case % 3 == 1 else 100)
             mask = (gt > near_) & (gt < far)
             part = {"whole": (0, 1, 0, 1), "kitti-garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229), "kitti-eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229)}[crop]

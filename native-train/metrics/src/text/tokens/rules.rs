@@ -9,15 +9,32 @@ pub(super) struct Taken {
 const ABBREVIATIONS: &str = include_str!("abbreviations.txt");
 
 /// Apostrophes in words that do not follow a rule.
-const WITH_APOSTROPHE: [&str; 15] = [
-    "somethin'", "ol'", "'em", "c'mon", "'til", "'till", "'cause", "'n'", "'n", "s'mores", "li'l",
-    "ev'ry", "nat'l", "nor'easter", "dunkin'",
+const WITH_APOSTROPHE: [&str; 13] = [
+    "somethin'",
+    "ol'",
+    "'em",
+    "c'mon",
+    "'til",
+    "'till",
+    "'cause",
+    "s'mores",
+    "li'l",
+    "ev'ry",
+    "nat'l",
+    "nor'easter",
+    "dunkin'",
 ];
 
 /// Words that are two: the first, the second.
 const JOINED: [(&str, &str); 8] = [
-    ("can", "not"), ("gon", "na"), ("got", "ta"), ("lem", "me"), ("gim", "me"), ("wan", "na"),
-    ("'t", "is"), ("'t", "was"), 
+    ("can", "not"),
+    ("gon", "na"),
+    ("got", "ta"),
+    ("lem", "me"),
+    ("gim", "me"),
+    ("wan", "na"),
+    ("'t", "is"),
+    ("'t", "was"),
 ];
 
 /// The text at a place, with safe access beyond its end.
@@ -134,6 +151,7 @@ fn apostrophe_word(p: &Place<'_>) -> usize {
         .map(|word| word.chars().count())
         .max()
         .unwrap_or(0);
+    length = length.max(p.whole(0, "'n")).max(if p.has(0, "'n'") { 3 } else { 0 });
     if apostrophe(p.char(0)) && matches!(p.char(1), '2'..='9') && p.char(2) == '0' {
         length = length.max(if matches!(p.char(3), 's' | 'S') { 4 } else { 0 });
     }
@@ -292,23 +310,38 @@ fn abbreviation(p: &Place<'_>) -> (usize, usize) {
     best
 }
 
+/// Where an address ends that goes on to the next space; marks at its end do not belong to it.
+fn path(p: &Place<'_>, from: usize) -> usize {
+    let mut end = from + p.run(from, |c| !space(c) && !"\"<>|()".contains(c));
+    while end > from && ".!?(){},-".contains(p.char(end - 1)) {
+        end -= 1;
+    }
+    end
+}
+
 /// Addresses of pages and of people, `#word`, `@name`.
 fn address(p: &Place<'_>) -> usize {
-    let scheme = ["https://", "http://", "www."].into_iter().find(|scheme| p.has(0, scheme));
-    if let Some(scheme) = scheme {
-        let mut end = p.run(0, |c| !space(c) && !"\"<>|()".contains(c));
-        while end > 0 && ".!?(){},-".contains(p.char(end - 1)) {
-            end -= 1;
+    if p.has(0, "http://") || p.has(0, "https://") {
+        let end = path(p, 0);
+        return if end > "https://".len() { end } else { 0 };
+    }
+    if p.has(0, "www.") {
+        let label =
+            |from: usize| p.run(from, |c| !space(c) && !"\"`'’‘“”…–—:;<>|.!?(){},/".contains(c));
+        let mut end = 3;
+        while p.char(end) == '.' && label(end + 1) > 0 {
+            end += 1 + label(end + 1);
         }
-        let host = p.run(scheme.len(), |c| c.is_ascii_alphanumeric() || c == '-');
-        return if host > 0 && end > scheme.len() + host { end } else { 0 };
+        return if p.char(end) == '/' { path(p, end).max(end) } else { end };
     }
     let user = p.run(0, |c| c.is_ascii_alphanumeric() || "._-".contains(c));
     if user > 0 && p.char(user) == '@' {
-        let host = p.run(user + 1, |c| c.is_ascii_alphanumeric() || "._-".contains(c));
-        let dots = (0..host).rev().find(|i| p.char(user + 1 + i).is_ascii_alphabetic());
-        let dotted = (0..host).any(|i| p.char(user + 1 + i) == '.');
-        return dots.filter(|_| dotted).map_or(0, |last| user + 2 + last);
+        let label = |from: usize| p.run(from, |c| !space(c) && !"\"<>|().".contains(c));
+        let mut end = user + 1 + label(user + 1);
+        while p.char(end) == '.' && label(end + 1) > 0 {
+            end += 1 + label(end + 1);
+        }
+        return if end > user + 1 { end } else { 0 };
     }
     match p.char(0) {
         '#' if letter(p.char(1)) => 1 + p.run(1, letter),
@@ -353,6 +386,7 @@ fn marks(p: &Place<'_>) -> usize {
             2 => 1,
             count => count,
         },
+        '\'' | '`' if p.char(1) == first => 2,
         ',' | ':' | ';' | '…' | '"' | '“' | '”' | '‘' | '’' | '\'' | '`' => 1,
         _ => 0,
     }
@@ -370,12 +404,37 @@ fn phone(p: &Place<'_>) -> usize {
 
 /// Fixed texts and what they become.
 const FIXED: [(&str, &str); 31] = [
-    ("(", "-lrb-"), (")", "-rrb-"), ("[", "-lsb-"), ("]", "-rsb-"), ("{", "-lcb-"),
-    ("}", "-rcb-"), ("€", "$"), ("¤", "$"), ("£", "#"), ("¢", "cents"), ("½", "1/2"),
-    ("¼", "1/4"), ("¾", "3/4"), ("⅓", "1/3"), ("⅔", "2/3"), ("&amp;", "&"), ("&lt;", "<"),
-    ("&gt;", ">"), ("&quot;", "\""), ("&nbsp;", ""), ("–", "--"), ("—", "--"), ("―", "--"),
-    ("c++", "c++"), ("c#", "c#"), ("f#", "f#"), ("us$", "us$"), ("c$", "c$"), ("a$", "a$"),
-    ("hk$", "hk$"), ("\u{97}", "--"),
+    ("(", "-lrb-"),
+    (")", "-rrb-"),
+    ("[", "-lsb-"),
+    ("]", "-rsb-"),
+    ("{", "-lcb-"),
+    ("}", "-rcb-"),
+    ("€", "$"),
+    ("¤", "$"),
+    ("£", "#"),
+    ("¢", "cents"),
+    ("½", "1/2"),
+    ("¼", "1/4"),
+    ("¾", "3/4"),
+    ("⅓", "1/3"),
+    ("⅔", "2/3"),
+    ("&amp;", "&"),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&nbsp;", ""),
+    ("–", "--"),
+    ("—", "--"),
+    ("―", "--"),
+    ("c++", "c++"),
+    ("c#", "c#"),
+    ("f#", "f#"),
+    ("us$", "us$"),
+    ("c$", "c$"),
+    ("a$", "a$"),
+    ("hk$", "hk$"),
+    ("\u{97}", "--"),
 ];
 
 /// The longest rule at a place; of equals the first.
@@ -410,8 +469,8 @@ pub(super) fn longest(text: &[char], at: usize) -> Taken {
     for (first, second) in JOINED {
         let ahead = first.chars().count();
         if place.has(0, first) && place.whole(ahead, second) > 0 && ahead + second.len() >= best.1 {
-            let behind = place.char(ahead + second.len());
-            if !alphanumeric(behind) && (!apostrophe(behind) || first == "'t") {
+            let behind = Place { text, at: at + ahead + second.len() };
+            if !alphanumeric(behind.char(0)) && short_verb(&behind) == 0 {
                 best = (ahead, ahead + second.len());
             }
         }
@@ -451,7 +510,8 @@ fn written(token: &str) -> Option<String> {
     }
     let token = token.replace(' ', "\u{a0}").replace('\u{ad}', "");
     let short = token.replace(['’', '\u{92}'], "'");
-    let verb = ["'s", "'m", "'d", "'re", "'ve", "'ll", "n't"].contains(&short.to_lowercase().as_str());
+    let verb =
+        ["'s", "'m", "'d", "'re", "'ve", "'ll", "n't"].contains(&short.to_lowercase().as_str());
     let token = if verb { short } else { token };
     let face = token.starts_with([':', ';', '=', '<', '>', '(']);
     if face && !token.ends_with('>') {
