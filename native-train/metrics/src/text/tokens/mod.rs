@@ -4,7 +4,9 @@
 //! At each place the rule that takes most characters wins. What the text becomes afterwards (lower
 //! case, `-lrb-` for a bracket, `$` for every currency) is that tool's, too.
 
+mod place;
 mod rules;
+mod signs;
 
 use rules::{Taken, longest};
 

@@ -1,5 +1,8 @@
 //! One function for each rule: how many characters it takes at a place, 0 when it doesn't apply.
 
+use super::place::{Place, alphanumeric, apostrophe, digit, letter, like_apostrophe, symbol};
+use super::signs::{address, face, tag};
+
 /// What stands at a place: how many characters, and their token, if they make one.
 pub(super) struct Taken {
     pub chars: usize,
@@ -36,77 +39,6 @@ const JOINED: [(&str, &str); 8] = [
     ("'t", "is"),
     ("'t", "was"),
 ];
-
-/// The text at a place, with safe access beyond its end.
-struct Place<'a> {
-    text: &'a [char],
-    at: usize,
-}
-
-impl Place<'_> {
-    /// The character `ahead` of here; a space beyond the end.
-    fn char(&self, ahead: usize) -> char {
-        self.text.get(self.at + ahead).copied().unwrap_or(' ')
-    }
-
-    /// How many characters from `ahead` on fulfil a condition.
-    fn run(&self, ahead: usize, fits: impl Fn(char) -> bool) -> usize {
-        let rest = self.text.get(self.at + ahead..).unwrap_or(&[]);
-        rest.iter().take_while(|c| fits(**c)).count()
-    }
-
-    /// Whether `word` (in lower case, `'` for any apostrophe) stands `ahead` of here.
-    fn has(&self, ahead: usize, word: &str) -> bool {
-        word.chars().enumerate().all(|(i, wanted)| {
-            let c = self.char(ahead + i);
-            if wanted == '\'' { apostrophe(c) } else { c.to_ascii_lowercase() == wanted }
-        })
-    }
-
-    /// `word` without a letter behind it.
-    fn whole(&self, ahead: usize, word: &str) -> usize {
-        let length = word.chars().count();
-        let ends = !self.char(ahead + length).is_ascii_alphabetic();
-        if ends && self.has(ahead, word) { length } else { 0 }
-    }
-}
-
-fn apostrophe(c: char) -> bool {
-    matches!(c, '\'' | '\u{92}' | '’')
-}
-
-/// Apostrophes and what is typed in their place.
-fn like_apostrophe(c: char) -> bool {
-    apostrophe(c) || matches!(c, '`' | '\u{91}' | '‘' | '\u{201b}')
-}
-
-fn letter(c: char) -> bool {
-    let mark = matches!(u32::from(c), 0xad | 0x300..=0x36f | 0x5b0..=0x5c7 | 0x64b..=0x65f
-        | 0x900..=0x903 | 0x93a..=0x94f | 0x981..=0x983 | 0x9bc..=0x9cd | 0xe31..=0xe4e);
-    (c.is_alphabetic() && u32::from(c) < 0x1_0000) || mark
-}
-
-fn digit(c: char) -> bool {
-    c.is_ascii_digit() || matches!(c, '٠'..='٩' | '०'..='९' | '０'..='９')
-}
-
-fn alphanumeric(c: char) -> bool {
-    letter(c) || digit(c)
-}
-
-fn space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}')
-}
-
-/// Symbols that are tokens by themselves.
-fn symbol(c: char) -> bool {
-    "+%&~^|\\/<>=$@#¦§¨©¬®¯´¶·¸¹º×÷¡¿„‚_*".contains(c)
-        || matches!(u32::from(c), 0xb0..=0xb3 | 0x2016..=0x2017 | 0x2020..=0x2023
-            | 0x2030..=0x2038 | 0x203b | 0x203e..=0x2042 | 0x2044 | 0x207a..=0x207e
-            | 0x208a..=0x208e | 0x2100..=0x214f | 0x215b..=0x215e | 0x2190..=0x21ff
-            | 0x2200..=0x2bff | 0x3012 | 0x30fb | 0xff01..=0xff0f | 0xff1a..=0xff20
-            | 0xff3b..=0xff40 | 0xff5b..=0xff65)
-}
 
 /// Letters and digits, with `.`, `!` or `?` between letters.
 fn word(p: &Place<'_>) -> usize {
@@ -308,72 +240,6 @@ fn abbreviation(p: &Place<'_>) -> (usize, usize) {
         best = best.max((length + 1, length + 1 + seen));
     }
     best
-}
-
-/// Where an address ends that goes on to the next space; marks at its end do not belong to it.
-fn path(p: &Place<'_>, from: usize) -> usize {
-    let mut end = from + p.run(from, |c| !space(c) && !"\"<>|()".contains(c));
-    while end > from && ".!?(){},-".contains(p.char(end - 1)) {
-        end -= 1;
-    }
-    end
-}
-
-/// Addresses of pages and of people, `#word`, `@name`.
-fn address(p: &Place<'_>) -> usize {
-    if p.has(0, "http://") || p.has(0, "https://") {
-        let end = path(p, 0);
-        return if end > "https://".len() { end } else { 0 };
-    }
-    if p.has(0, "www.") {
-        let label =
-            |from: usize| p.run(from, |c| !space(c) && !"\"`'’‘“”…–—:;<>|.!?(){},/".contains(c));
-        let mut end = 3;
-        while p.char(end) == '.' && label(end + 1) > 0 {
-            end += 1 + label(end + 1);
-        }
-        return if p.char(end) == '/' { path(p, end).max(end) } else { end };
-    }
-    let user = p.run(0, |c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    if user > 0 && p.char(user) == '@' {
-        let label = |from: usize| p.run(from, |c| !space(c) && !"\"<>|().".contains(c));
-        let mut end = user + 1 + label(user + 1);
-        while p.char(end) == '.' && label(end + 1) > 0 {
-            end += 1 + label(end + 1);
-        }
-        return if end > user + 1 { end } else { 0 };
-    }
-    match p.char(0) {
-        '#' if letter(p.char(1)) => 1 + p.run(1, letter),
-        '@' if p.char(1).is_ascii_alphabetic() => {
-            1 + p.run(1, |c| c.is_ascii_alphanumeric() || c == '_')
-        }
-        _ => 0,
-    }
-}
-
-/// `<br>`, `</a>`.
-fn tag(p: &Place<'_>) -> usize {
-    let slash = usize::from(p.char(1) == '/');
-    if p.char(0) != '<' || !p.char(1 + slash).is_ascii_alphabetic() {
-        return 0;
-    }
-    let end = 1 + p.run(1, |c| c != '>' && c != '<' && c != '\n');
-    if p.char(end) == '>' { end + 1 } else { 0 }
-}
-
-/// `:)`, `;-)`, `=P`.
-fn face(p: &Place<'_>) -> usize {
-    let hat = usize::from(matches!(p.char(0), '<' | '>'));
-    let nose = usize::from("-o*'".contains(p.char(hat + 1)));
-    let eyes = matches!(p.char(hat), ':' | ';' | '=');
-    let mouth = "()DPdpO\\{@|[]".contains(p.char(hat + 1 + nose));
-    let flat = "^x=~<>-'".contains(p.char(0)) && "^x=~<>-'".contains(p.char(2));
-    match (eyes && mouth, flat && p.char(1) == '_') {
-        (true, _) => hat + nose + 2,
-        (false, true) => 3,
-        (false, false) => 0,
-    }
 }
 
 /// Runs of marks that are one token.
