@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod compare;
 mod data;
 mod data_build;
 mod eval;
@@ -8,6 +9,7 @@ mod import;
 mod infer;
 mod inspect;
 mod scenes;
+mod score;
 mod tokenizer;
 mod train;
 
@@ -43,6 +45,10 @@ enum Command {
     Train(train::Train),
     /// Score a package on held-out scenes or on records.
     Eval(eval::Eval),
+    /// Score the predictions of any model: COCO results, or answers as JSON Lines.
+    Score(score::Score),
+    /// Compare two models by what `score --json` wrote of each.
+    Compare(compare::Compare),
     /// Export a run as a package.
     Export(export::Export),
     /// Import published weights as a package.
@@ -65,6 +71,8 @@ impl Cli {
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
             Command::Eval(command) => command.run(),
+            Command::Score(command) => command.run(),
+            Command::Compare(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -1,0 +1,11 @@
+//! COCO's average precision and recall of boxes, masks and keypoints.
+
+mod curve;
+pub mod detection;
+pub mod files;
+pub mod region;
+pub mod shape;
+
+pub use detection::{Detection, Found, Picture, Settings, Truth};
+pub use region::Region;
+pub use shape::{Joints, Shape};

@@ -1,0 +1,201 @@
+//! `refvlm score`.
+
+use super::Outcome;
+use clap::{Args, ValueEnum};
+use refvlm_native::files::write_atomic;
+use refvlm_native::scores::coco::detection::Judged;
+use refvlm_native::scores::coco::files::{self, Pictures};
+use refvlm_native::scores::coco::{Detection, Picture, Settings, Shape};
+use refvlm_native::scores::text::{Bleu, Caption, Cider, Pope, Rouge, Vqa, lines};
+use refvlm_native::scores::{Metric, MetricError, Row, gather};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Score the predictions of any model: COCO results, or answers as JSON Lines.
+#[derive(Debug, Args)]
+pub struct Score {
+    /// What the model found: a list of COCO results, or JSON Lines of `{"id", "answer"}`.
+    predictions: PathBuf,
+    /// The truth: COCO's file, or JSON Lines of `{"id", "answer"}` or `{"id", "answers"}`.
+    truth: PathBuf,
+    /// How the predictions are scored.
+    #[arg(long = "as", value_enum)]
+    measure: Measure,
+    /// Where to write the numbers and the score of each sample, for `refvlm compare`.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// What is scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Measure {
+    /// Boxes: COCO's AP and AR.
+    Boxes,
+    /// Masks: COCO's AP and AR.
+    Masks,
+    /// Keypoints: COCO's AP and AR by object keypoint similarity.
+    Keypoints,
+    /// Captions: BLEU, ROUGE-L, CIDEr-D.
+    Captions,
+    /// Short answers: VQA accuracy.
+    Vqa,
+    /// Yes and no: accuracy, precision, recall, F1, yes-rate.
+    Pope,
+}
+
+/// What `--json` writes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Scored {
+    /// How it was scored.
+    pub measure: Measure,
+    /// The table.
+    pub rows: Vec<Row>,
+    /// Each sample.
+    pub samples: Vec<Sample>,
+}
+
+/// The scores of one sample.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sample {
+    /// The picture's number or the line's id.
+    pub id: String,
+    /// By name.
+    pub scores: BTreeMap<String, f64>,
+}
+
+impl Score {
+    /// Runs the command.
+    pub fn run(self) -> Outcome {
+        if let Some(out) = &self.json {
+            let same =
+                |path: &Path| path == out || path.canonicalize().ok() == out.canonicalize().ok();
+            if same(&self.predictions) || (out.exists() && same(&self.truth)) {
+                return Err(format!(
+                    "--json {}: this is an input, name another file",
+                    out.display()
+                )
+                .into());
+            }
+        }
+        let [found, truth] = [&self.predictions, &self.truth]
+            .map(|path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())));
+        let (found, truth) = (found?, truth?);
+        let files = format!("{} against {}", self.predictions.display(), self.truth.display());
+        let scored = scored(self.measure, &found, &truth).map_err(|e| format!("{files}: {e}"))?;
+        for row in &scored.rows {
+            match row.value {
+                Some(value) => println!("{:16} {value:.4}  ({})", row.name, row.count),
+                None => println!("{:16} -", row.name),
+            }
+        }
+        if let Some(out) = &self.json {
+            write_atomic(out, &serde_json::to_vec_pretty(&scored)?)
+                .map_err(|e| format!("{}: {e}", out.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn scored(
+    measure: Measure,
+    found: &[u8],
+    truth: &[u8],
+) -> Result<Scored, Box<dyn std::error::Error>> {
+    let detected = |kind| files::read(kind, found, truth);
+    let (rows, samples) = match measure {
+        Measure::Boxes => objects(detected(files::Kind::Boxes)?, &Settings::objects())?,
+        Measure::Masks => objects(detected(files::Kind::Masks)?, &Settings::objects())?,
+        Measure::Keypoints => objects(detected(files::Kind::Keypoints)?, &Settings::keypoints())?,
+        Measure::Captions | Measure::Vqa | Measure::Pope => {
+            let [found, truth] = [("predictions", found), ("truth", truth)].map(|(name, bytes)| {
+                std::str::from_utf8(bytes).map_err(|e| format!("the {name}: {e}: save it as UTF-8"))
+            });
+            let pairs = lines::read(found?, truth?)?;
+            match measure {
+                Measure::Captions => captions(&pairs)?,
+                Measure::Vqa => vqa(&pairs)?,
+                _ => pope(&pairs)?,
+            }
+        }
+    };
+    Ok(Scored { measure, rows, samples })
+}
+
+type Table = (Vec<Row>, Vec<Sample>);
+
+fn objects(pictures: Pictures, settings: &Settings) -> Result<Table, MetricError> {
+    match pictures {
+        Pictures::Boxes(list) => average_precision(&list, settings),
+        Pictures::Masks(list) => average_precision(&list, settings),
+        Pictures::Keypoints(list) => average_precision(&list, settings),
+    }
+}
+
+fn average_precision<S: Shape>(
+    pictures: &[Picture<S>],
+    settings: &Settings,
+) -> Result<Table, MetricError> {
+    let empty = || Detection::new(settings.clone());
+    let add = |metric: &mut Detection, picture: &Picture<S>| picture.judge(metric);
+    let rows = gather(pictures, empty, add)?.rows();
+    let mut samples = Vec::new();
+    for picture in pictures {
+        let mut alone = empty();
+        alone.add(picture)?;
+        samples.extend(sample(picture.id.to_string(), alone.rows().into_iter().take(3)));
+    }
+    Ok((rows, samples))
+}
+
+/// A sample's scores; none when nothing could be measured, as on a picture without true objects.
+fn sample(id: String, rows: impl IntoIterator<Item = Row>) -> Option<Sample> {
+    let scores: BTreeMap<String, f64> =
+        rows.into_iter().filter_map(|row| Some((row.name, row.value?))).collect();
+    (!scores.is_empty()).then_some(Sample { id, scores })
+}
+
+fn captions(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+    let (mut bleu, mut rouge, mut cider) = (Bleu::default(), Rouge::default(), Cider::default());
+    let mut samples = Vec::new();
+    for pair in pairs {
+        let caption = Caption::new(&pair.answer, &pair.truths);
+        let (mut own_bleu, mut own_rouge) = (Bleu::default(), Rouge::default());
+        own_bleu.add(&caption)?;
+        own_rouge.add(&caption)?;
+        samples.extend(sample(pair.id.clone(), [own_bleu.rows(), own_rouge.rows()].concat()));
+        bleu.merge(own_bleu);
+        rouge.merge(own_rouge);
+        cider.add(&caption)?;
+    }
+    for (sample, score) in samples.iter_mut().zip(cider.scores()) {
+        sample.scores.insert("CIDEr-D".into(), score);
+    }
+    Ok(([bleu.rows(), rouge.rows(), cider.rows()].concat(), samples))
+}
+
+fn vqa(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+    let mut metric = Vqa::default();
+    let mut samples = Vec::new();
+    for pair in pairs {
+        let mut own = Vqa::default();
+        own.add((&pair.answer, &pair.truths))?;
+        samples.extend(sample(pair.id.clone(), own.rows()));
+        metric.merge(own);
+    }
+    Ok((metric.rows(), samples))
+}
+
+fn pope(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+    let mut metric = Pope::default();
+    let mut samples = Vec::new();
+    for pair in pairs {
+        let mut own = Pope::default();
+        // As in the official tool: what is not "no" is "yes".
+        own.add((&pair.answer, pair.truths.first().is_some_and(|truth| truth != "no")))?;
+        samples.extend(sample(pair.id.clone(), own.rows().into_iter().take(1)));
+        metric.merge(own);
+    }
+    Ok((metric.rows(), samples))
+}
