@@ -150,9 +150,8 @@ mod tests {
 
     #[test]
     fn sampling_without_meaning_is_refused() {
-        let check = |temperature, top_p| {
-            Sampling { temperature, top_p, ..Sampling::default() }.check()
-        };
+        let check =
+            |temperature, top_p| Sampling { temperature, top_p, ..Sampling::default() }.check();
         for good in [(0.0, 1.0), (0.7, 0.9), (100.0, 1e-6)] {
             assert_eq!(check(good.0, good.1), Ok(()));
         }
