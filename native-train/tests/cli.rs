@@ -244,7 +244,7 @@ fn what_a_budget_bends_is_said() {
         folder.done(&ask)
     };
     assert!(ask("192")[0].contains("\"reason\":\"end\""));
-    let [text, notes] = ask("20");
+    let [text, notes] = ask("12");
     assert!(text.contains("\"reason\":\"length\""), "{text}");
     assert!(notes.contains("raise --budget"), "{notes}");
     let long = "word ".repeat(2000);
