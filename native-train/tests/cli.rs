@@ -208,7 +208,8 @@ fn nothing_is_overwritten() {
     assert_eq!(folder.names(), ["mine.png", "page.html", "photo.png"]);
     assert_eq!(fs::read(folder.0.join("photo.png")).unwrap(), photo);
     assert_eq!(fs::read(folder.0.join("page.html")).unwrap(), b"mine");
-    for (name, start) in [("a.jpg", &b"\xFF\xD8"[..]), ("a.webp", b"RIFF"), ("mine.png", b"\x89P")] {
+    for (name, start) in [("a.jpg", &b"\xFF\xD8"[..]), ("a.webp", b"RIFF"), ("mine.png", b"\x89P")]
+    {
         folder.done(&[&ask[..], &[name, "--force"]].concat());
         assert!(fs::read(folder.0.join(name)).unwrap().starts_with(start), "{name}");
     }

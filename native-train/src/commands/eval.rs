@@ -9,7 +9,9 @@ use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, kind_of, on_groups, on_
 use refvlm_native::files::write_atomic;
 use refvlm_native::metrics::Summary;
 use refvlm_native::output::check_file;
-use refvlm_native::records::{DataError, Records, folder_of, load_depths, load_picture, record_file};
+use refvlm_native::records::{
+    DataError, Records, folder_of, load_depths, load_picture, record_file,
+};
 use refvlm_native::report::{Card, Sheet, worst_first};
 use refvlm_record::Record;
 use refvlm_scenes::dialog::Kind;

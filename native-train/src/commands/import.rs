@@ -67,7 +67,8 @@ enum Lora {
 impl ImportWeights {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let named: Vec<&Path> = self.sources.iter().map(|source| Path::new(place(source))).collect();
+        let named: Vec<&Path> =
+            self.sources.iter().map(|source| Path::new(place(source))).collect();
         check_folder(&self.out, &named, self.force)?;
         let mut config = match (&self.preset, &self.config) {
             (Some(name), _) => presets::preset(name)?,
