@@ -69,7 +69,23 @@ pub enum EngineError {
     /// The language model's forward pass failed.
     #[error(transparent)]
     Language(#[from] LlamaError),
-    /// The question is too long for the cache.
+    /// The question leaves no room for an answer.
+    #[error(
+        "the question, with picture and prompts, has {found} tokens; {most} fit beside an answer: \
+         shorten it by {over}"
+    )]
+    Long {
+        /// Rows of the question.
+        found: usize,
+        /// The largest number that leaves room.
+        most: usize,
+        /// Rows that are too many.
+        over: usize,
+    },
+    /// A decoder computed something that is no number.
+    #[error("the decoder of {0} gave numbers that are not finite; check the weights")]
+    NotFinite(refvlm_record::Unit),
+    /// The cache is full.
     #[error(transparent)]
     Cache(#[from] CacheFull),
     /// No token can be chosen.

@@ -2,7 +2,7 @@
 
 pub use refvlm_draw as draw;
 pub use refvlm_eval::{evaluate, metrics, report};
-pub use refvlm_files::{distance, files, picture, records};
+pub use refvlm_files::{distance, files, output, picture, records};
 pub use refvlm_metrics as scores;
 pub use refvlm_train as train;
 pub use refvlm_weights::{

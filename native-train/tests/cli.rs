@@ -91,6 +91,9 @@ fn every_kind_of_prompt_is_taken() {
     let point = ["--point", "30,20", "--box", "5,5,20,20", "--scribble", "40,40 50,45 60,40"];
     let ask = ["infer", "picture.png", "--task", "grounding_segmentation", "--mask", "mask.png"];
     let words = ["--ask", "Segment [prompt 1] and [prompt 4]."];
+    // Numbered as typed: the box is the second.
+    let wrong = ["infer", "picture.png", "--point", "30,20", "--box", "5,5,200,20"];
+    folder.refused(&wrong, &["prompt 2", "box 5,5,200,20"]);
     folder.done(&[&ask[..], &point[..], &words[..]].concat());
 }
 
@@ -161,12 +164,12 @@ fn broken_packages_are_refused() {
 fn records_are_made_checked_and_refused() {
     let folder = Folder::new("records");
     folder.done(&["scenes", "--count", "2", "--side", "64", "--out", "set"]);
-    let [text, _] = folder.done(&["data", "--check", "set/records.jsonl"]);
+    let [text, _] = folder.done(&["data", "check", "set/records.jsonl"]);
     assert!(text.contains("records"), "{text}");
     let path = folder.0.join("set/records.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"turns\":[{", "\"turns\":[{\"mood\":1,", 1)).unwrap();
-    folder.refused(&["data", "--check", "set/records.jsonl"], &["line 1", "mood"]);
+    folder.refused(&["data", "check", "set/records.jsonl"], &["line 1", "mood"]);
 }
 
 #[test]
@@ -181,6 +184,144 @@ fn unknown_settings_are_refused() {
     folder.file("misfit.toml", misfit.as_bytes());
     folder.refused(&["train", "misfit.toml"], &["misfit.toml", "tower_size", "multiple"]);
     assert_eq!(folder.names(), ["misfit.toml", "unknown.toml"]);
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let folder = Folder::new("guard");
+    folder.picture("photo.png", 60, 40);
+    folder.file("mine.png", b"mine");
+    folder.file("page.html", b"mine");
+    let photo = fs::read(folder.0.join("photo.png")).unwrap();
+    let ask = ["infer", "photo.png", "--task", "depth", "-o"];
+    let out = |name: &str, words: &[&str]| folder.refused(&[&ask[..], &[name]].concat(), words);
+    out("./photo.png", &["input"]);
+    out("mine.png", &["mine.png", "--force"]);
+    out("answer.gif", &["ending", ".png"]);
+    out("answer", &["ending"]);
+    out("photo.png/x.png", &["cannot be written"]);
+    folder.refused(&[&ask[..], &["photo.png", "--force"]].concat(), &["input"]);
+    folder.refused(&["scenes", "--count", "1", "--preview", "page.html"], &["--force"]);
+    folder.refused(&["scenes", "--count", "1", "--out", "."], &["not empty", "--force"]);
+    folder.refused(&["eval", "--scenes", "1", "--html", "page.html"], &["--force"]);
+    folder.refused(&["eval", "--scenes", "1", "--json", "mine.png/x"], &["cannot be written"]);
+    assert_eq!(folder.names(), ["mine.png", "page.html", "photo.png"]);
+    assert_eq!(fs::read(folder.0.join("photo.png")).unwrap(), photo);
+    assert_eq!(fs::read(folder.0.join("page.html")).unwrap(), b"mine");
+    for (name, start) in [("a.jpg", &b"\xFF\xD8"[..]), ("a.webp", b"RIFF"), ("mine.png", b"\x89P")]
+    {
+        folder.done(&[&ask[..], &[name, "--force"]].concat());
+        assert!(fs::read(folder.0.join(name)).unwrap().starts_with(start), "{name}");
+    }
+}
+
+#[test]
+fn several_pictures_are_a_line_each() {
+    let folder = Folder::new("several");
+    for name in ["a.png", "b.png"] {
+        folder.picture(name, 60, 40);
+    }
+    folder.file("c.png", b"no picture");
+    let all = ["infer", ".", "--task", "depth", "--json", "--out", "drawn"];
+    let output = folder.run(&all);
+    assert!(!output.status.success(), "c.png is no picture");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0]["picture"].as_str().unwrap().ends_with("a.png"));
+    assert_eq!(lines[1]["targets"][0]["unit"], "depth", "{text}");
+    assert!(lines[2]["error"].as_str().unwrap().contains("c.png"));
+    let drawn = fs::read_dir(folder.0.join("drawn")).unwrap();
+    assert_eq!(drawn.count(), 2);
+}
+
+#[test]
+fn what_a_budget_bends_is_said() {
+    let folder = Folder::new("budget");
+    folder.picture("photo.png", 60, 40);
+    let ask = |budget: &str| {
+        let ask = ["infer", "photo.png", "--task", "depth", "--json", "--budget", budget];
+        folder.done(&ask)
+    };
+    assert!(ask("192")[0].contains("\"reason\":\"end\""));
+    let [text, notes] = ask("12");
+    assert!(text.contains("\"reason\":\"length\""), "{text}");
+    assert!(notes.contains("raise --budget"), "{notes}");
+    let long = "word ".repeat(2000);
+    folder.refused(&["infer", "photo.png", "--ask", &long], &["tokens", "shorten"]);
+    for (option, value) in [("--temperature", "-1"), ("--temperature", "nan"), ("--top-p", "7")] {
+        folder.refused(&["infer", "photo.png", option, value], &["give a", "0"]);
+    }
+}
+
+#[test]
+fn the_command_line_has_manners() {
+    let folder = Folder::new("manners");
+    folder.picture("photo.png", 60, 40);
+    // Negative numbers are numbers.
+    folder.refused(&["infer", "photo.png", "--point", "-5,10"], &["-5,10", "outside"]);
+    // An early failure is an event too.
+    let output = folder.run(&["infer", "absent.png", "--json"]);
+    let event: Event = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(matches!(event, Event::Failed { error } if error.contains("absent.png")));
+    let alone = ["infer", "--preset", "photo", "--text-only", "Hi?"];
+    for ignored in [["--out", "a.png"], ["--point", "1,2"], ["--task", "depth"]] {
+        folder.refused(&[&alone[..], &ignored].concat(), &["cannot be used with"]);
+    }
+    for side in ["0", "100000"] {
+        folder.refused(&["scenes", "--side", side, "--out", "set"], &["16..=4096"]);
+    }
+    // No markup, and nothing but the answer when quiet.
+    let [text, notes] = folder.done(&["infer", "photo.png", "--task", "detection", "-q"]);
+    assert!(!text.contains('<') && !text.contains("tokens") && notes.is_empty(), "{text}{notes}");
+    let [raw, _] = folder.done(&["infer", "photo.png", "--task", "detection", "--raw"]);
+    assert!(raw.contains("<Task>"), "{raw}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_pipe_and_a_full_disk_are_no_panic() {
+    let folder = Folder::new("pipe");
+    folder.picture("photo.png", 60, 40);
+    let run = |out: std::process::Stdio, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_refvlm"));
+        let command = command.current_dir(&folder.0).args(arguments).stdout(out);
+        command.output().unwrap()
+    };
+    let commands: [&[&str]; 3] = [
+        &["infer", "photo.png", "--json"],
+        &["inspect", "--preset", "scenes"],
+        &["scenes", "--count", "1", "--preview", "page.html", "--force"],
+    ];
+    for arguments in commands {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = run(full.into(), arguments);
+        let message = String::from_utf8_lossy(&output.stderr).to_string();
+        assert!(!output.status.success() && !message.contains("panicked"), "{message}");
+        assert!(message.contains("No space left"), "{message}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = run(writer.into(), arguments);
+        let message = String::from_utf8_lossy(&output.stderr).to_string();
+        assert!(output.status.success() && !message.contains("error"), "{message}");
+    }
+}
+
+/// The record in the documentation passes as it stands there.
+#[test]
+fn the_printed_record_passes() {
+    let folder = Folder::new("printed");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/data.md");
+    let page = fs::read_to_string(page).unwrap();
+    let record = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    folder.file("records.jsonl", record.as_bytes());
+    folder.picture("dog.png", 640, 480);
+    let [text, _] = folder.done(&["data", "check", "."]);
+    assert!(text.contains("1 record, 1 turn, 1 prompt, 1 target\n"), "{text}");
+    folder.file("records.jsonl", b"");
+    folder.refused(&["data", "check", "."], &["no record"]);
+    folder.refused(&["eval", "."], &["no record"]);
 }
 
 /// Real photos, where the project stands beside the shared folder that holds some.

@@ -70,8 +70,8 @@ fn photos_become_records_and_records_a_page() {
     folder.done("data build --data squares --out train --per-picture 3");
     folder.done("data build --data squares --out judged --split validation --recipe judge");
     folder.done("data build --data squares --out again --per-picture 3");
-    folder.done("data --check train/records.jsonl");
-    folder.done("data --check judged/records.jsonl");
+    folder.done("data check train/records.jsonl");
+    folder.done("data check judged/records.jsonl");
     let (train, judged) = (folder.records("train"), folder.records("judged"));
     assert!(train.iter().all(|record| record.turns.len() == 3));
     assert_eq!(train, folder.records("again"), "the same seed asks the same");

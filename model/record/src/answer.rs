@@ -191,7 +191,7 @@ mod tests {
         let end = || done(Finish::End);
         let failed = || Event::Failed { error: "broken".into() };
         for (case, events) in [
-            ("cut", vec![token(RAW), triplet(0, 2), unit(0, 0), unit(0, 1), done(Finish::Budget)]),
+            ("cut", vec![token(RAW), triplet(0, 2), unit(0, 0), unit(0, 1), done(Finish::Length)]),
             ("failed", vec![token(RAW), triplet(0, 2), unit(0, 0), unit(0, 1), failed()]),
             ("unfinished", vec![token(RAW), triplet(0, 2), unit(0, 0), unit(0, 1)]),
             ("a target is missing", vec![token(RAW), triplet(0, 2), unit(0, 0), end()]),

@@ -97,7 +97,16 @@ pub enum AskError {
         /// How many prompts are given.
         count: usize,
     },
+    /// The temperature is no temperature.
+    #[error("temperature: give a number from 0 (always the best token) to {MAX_TEMPERATURE}")]
+    Temperature,
+    /// The nucleus is no probability.
+    #[error("top_p: give a probability above 0 and at most 1 (1 keeps all tokens)")]
+    TopP,
 }
+
+/// Largest temperature; all tokens are equally likely long before.
+pub const MAX_TEMPERATURE: f32 = 100.0;
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -113,6 +122,22 @@ pub struct Sampling {
     pub seed: u64,
 }
 
+impl Sampling {
+    /// Checks that the numbers mean something.
+    ///
+    /// # Errors
+    /// Names the first that does not, with its range.
+    pub fn check(&self) -> Result<(), AskError> {
+        if !(0.0..=MAX_TEMPERATURE).contains(&self.temperature) {
+            return Err(AskError::Temperature);
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(AskError::TopP);
+        }
+        Ok(())
+    }
+}
+
 impl Default for Sampling {
     fn default() -> Self {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, seed: 0 }
@@ -122,6 +147,21 @@ impl Default for Sampling {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sampling_without_meaning_is_refused() {
+        let check =
+            |temperature, top_p| Sampling { temperature, top_p, ..Sampling::default() }.check();
+        for good in [(0.0, 1.0), (0.7, 0.9), (100.0, 1e-6)] {
+            assert_eq!(check(good.0, good.1), Ok(()));
+        }
+        for temperature in [-1.0, f32::NAN, f32::INFINITY, 101.0] {
+            assert_eq!(check(temperature, 1.0), Err(AskError::Temperature));
+        }
+        for top_p in [0.0, -0.1, 7.0, f32::NAN] {
+            assert_eq!(check(0.5, top_p), Err(AskError::TopP));
+        }
+    }
 
     #[test]
     fn prompts_that_are_not_mentioned_stand_behind_the_words() {

@@ -1,5 +1,6 @@
 //! Validation: what a well-formed record promises to everything behind it.
 
+use crate::form;
 use crate::record::{AnswerPart, Prompt, QuestionPart, Record, Target};
 use crate::rle::{MAX_SIDE_PX, Rle, RleError};
 use crate::task::Unit;
@@ -8,7 +9,7 @@ use crate::task::Unit;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RecordError {
     /// The line is not the JSON of a record.
-    #[error("not a record: {0}")]
+    #[error("{0}")]
     Json(String),
     /// A number that is not finite, or a geometry outside the picture.
     #[error("{field}: {problem}")]
@@ -53,7 +54,7 @@ impl Record {
     /// The first problem found, naming its field.
     pub fn from_json(line: &str) -> Result<Self, RecordError> {
         let record: Record =
-            serde_json::from_str(line).map_err(|e| RecordError::Json(e.to_string()))?;
+            serde_json::from_str(line).map_err(|e| form::explain(line, &e.to_string()))?;
         record.check()?;
         Ok(record)
     }
@@ -63,6 +64,11 @@ impl Record {
     /// # Errors
     /// The first problem found, naming its field.
     pub fn check(&self) -> Result<(), RecordError> {
+        for (field, text) in [("id", &self.id), ("image.path", &self.image.path)] {
+            if text.trim().is_empty() {
+                return structure(field, "is empty; name it".into());
+            }
+        }
         let (w, h) = (self.image.width, self.image.height);
         for (field, side) in [("image.width", w), ("image.height", h)] {
             if !(1..=MAX_SIDE_PX).contains(&side) {
@@ -83,6 +89,14 @@ impl Record {
                 if let QuestionPart::Prompt { prompt } = part {
                     index(format!("turns[{t}].question[{k}].prompt"), *prompt, self.prompts.len())?;
                 }
+            }
+            let says = |part: &AnswerPart| match part {
+                AnswerPart::Text(text) => !text.trim().is_empty(),
+                AnswerPart::Triplet { .. } => true,
+            };
+            if !turn.answer.iter().any(says) {
+                let field = format!("turns[{t}].answer");
+                return structure(&field, "is empty; write what the answer is".into());
             }
             for (k, part) in turn.answer.iter().enumerate() {
                 self.check_answer(part, &format!("turns[{t}].answer[{k}]"))?;
@@ -165,7 +179,17 @@ fn check_target(target: &Target, field: &str, w: u32, h: u32) -> Result<(), Reco
     if let Some([x, y, bw, bh]) = target.bbox {
         let inside = x >= 0.0 && y >= 0.0 && x + bw <= w as f32 + 1.0 && y + bh <= h as f32 + 1.0;
         if !(inside && bw >= 0.0 && bh >= 0.0) {
-            let problem = format!("[{x}, {y}, {bw}, {bh}] is not inside {w}x{h} px");
+            let corners = bw > x && bh > y && bw <= w as f32 + 1.0 && bh <= h as f32 + 1.0;
+            let hint = match corners && x >= 0.0 && y >= 0.0 {
+                true => format!(
+                    "; a box is [x, y, width, height]: if these are two corners, write \
+                     [{x}, {y}, {}, {}]",
+                    bw - x,
+                    bh - y
+                ),
+                false => String::new(),
+            };
+            let problem = format!("[{x}, {y}, {bw}, {bh}] is not inside {w}x{h} px{hint}");
             return geometry(&format!("{field}.box"), problem);
         }
     }
@@ -180,6 +204,13 @@ fn check_target(target: &Target, field: &str, w: u32, h: u32) -> Result<(), Reco
         for (k, p) in points.iter().enumerate() {
             if !p.iter().all(|v| v.is_finite()) || ![0.0, 1.0, 2.0].contains(&p[2]) {
                 let problem = "must be finite x, y and v of 0, 1 or 2".into();
+                return geometry(&format!("{field}[{k}]"), problem);
+            }
+            // A joint may lie a little outside; one a whole picture away is of another picture.
+            let near = |v: f32, side: u32| (-(side as f32)..=2.0 * side as f32).contains(&v);
+            if p[2] > 0.0 && !(near(p[0], w) && near(p[1], h)) {
+                let problem =
+                    format!("the joint at {},{} is far outside the {w}x{h} px", p[0], p[1]);
                 return geometry(&format!("{field}[{k}]"), problem);
             }
         }

@@ -86,8 +86,8 @@ pub enum Stage {
 pub enum Finish {
     /// The model ended it.
     End,
-    /// The token budget ran out.
-    Budget,
+    /// The token budget cut the answer short, or left no room for what the model wanted to say.
+    Length,
 }
 
 /// A decoded target.

@@ -18,6 +18,7 @@ pub mod coco;
 pub mod depth;
 pub mod event;
 pub mod exchange;
+mod form;
 pub mod mention;
 mod outline;
 pub mod reading;

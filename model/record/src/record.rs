@@ -133,7 +133,7 @@ pub struct Turn {
 
 /// A piece of a question: JSON text, or `{"prompt": k}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum QuestionPart {
     /// Words.
     Text(String),
@@ -146,7 +146,7 @@ pub enum QuestionPart {
 
 /// A piece of an answer: JSON text, or a triplet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum AnswerPart {
     /// Words.
     Text(String),

@@ -5,7 +5,7 @@ use super::{Ask, EngineError, Row, Session, host};
 use crate::decoding::{PromptMaps, QueryMask};
 use crate::event::{Event, Finish, Stage, Timings};
 use crate::input::{regions, stroke_maps, stroke_tensor};
-use crate::language::Sampler;
+use crate::language::{Sampler, argmax};
 use crate::refvlm::Sight;
 use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
 use crate::triplet::{Grammar, Limits, Next};
@@ -13,6 +13,9 @@ use burn::tensor::{Tensor, TensorData};
 use refvlm_record::exchange::Exchange;
 use refvlm_record::{AskError, Unit};
 use std::collections::{HashMap, VecDeque};
+
+/// Positions of the context that a question must leave free, for a plan and a few words.
+const LEAST_ROOM: usize = 32;
 
 /// An answer that is being written. [`Answer::next`] gives its events in order; the last one is
 /// [`Event::Done`] or [`Event::Failed`].
@@ -37,6 +40,8 @@ pub struct Answer<'s> {
     triplets: usize,
     timings: Timings,
     start: f64,
+    /// Whether the budget forbade the token that the model wanted.
+    bent: bool,
     over: bool,
 }
 
@@ -69,8 +74,13 @@ impl Session {
             ..Context::default()
         };
         let rows = self.rows(&ids, &regions)?;
-        self.cache.check_room(0)?;
-        let room = self.cache.capacity().saturating_sub(rows.len());
+        let capacity = self.cache.capacity();
+        let room = capacity.saturating_sub(rows.len());
+        if room < LEAST_ROOM {
+            let (found, most) = (rows.len(), capacity.saturating_sub(LEAST_ROOM));
+            return Err(EngineError::Long { found, most, over: found - most });
+        }
+        ask.sampling.check()?;
         let budget = ask.budget.min(room);
         let grammar = ask.constrained.then(|| {
             let limits = Limits { budget, ..Limits::default() };
@@ -132,6 +142,7 @@ impl<'s> Answer<'s> {
             triplets: 0,
             timings,
             start,
+            bent: false,
             over: false,
         }
     }
@@ -178,9 +189,13 @@ impl<'s> Answer<'s> {
             return Ok(());
         }
         if self.timings.tokens >= self.budget {
-            return self.finish(Finish::Budget).await;
+            return self.finish(Finish::Length).await;
         }
         let next = self.grammar.as_ref().map(Grammar::next).transpose()?;
+        let next = match next {
+            Some(next) if !self.bent => Some(self.within_budget(next).await?),
+            next => next,
+        };
         match next {
             Some(Next::End) => self.finish(Finish::End).await,
             Some(Next::Forced(ids)) => self.write(&ids, true).await,
@@ -192,6 +207,32 @@ impl<'s> Answer<'s> {
                 let id = self.choose(None).await?;
                 self.write(&[id], false).await
             }
+        }
+    }
+
+    /// Notes whether the budget, and not the language, forbids what the model would write next.
+    async fn within_budget(&mut self, next: Next) -> Result<Next, EngineError> {
+        let free = self.grammar.as_ref().map(|grammar| grammar.unbounded().next()).transpose()?;
+        match (free, next) {
+            (Some(Next::Allowed(free)), next) if Next::Allowed(free.clone()) != next => {
+                let Some(last) = self.last.clone() else { return Err(AskError::Empty.into()) };
+                let scores = host(self.session.model.llm.logits(last)).await?;
+                let wanted = argmax(&scores, Some(&|id| free.contains(id)))?;
+                self.bent = match &next {
+                    Next::Allowed(set) => !set.contains(wanted),
+                    Next::Forced(ids) => ids.first() != Some(&wanted),
+                    Next::End => true,
+                };
+                // What follows the first token is judged when it is its turn.
+                Ok(match next {
+                    Next::Forced(ids) if !self.bent => Next::Forced(ids[..1].to_vec()),
+                    next => next,
+                })
+            }
+            (Some(Next::Forced(free)), Next::Forced(ids)) if ids.starts_with(&free) => {
+                Ok(Next::Forced(free))
+            }
+            (_, next) => Ok(next),
         }
     }
 
@@ -282,6 +323,7 @@ impl<'s> Answer<'s> {
                 self.emit(unit, &asked).await?;
             }
         }
+        let reason = if self.bent { Finish::Length } else { reason };
         self.over = true;
         self.timings.total_s = (self.session.clock)() - self.start;
         self.events.push_back(Event::Done { timings: self.timings, reason });

@@ -107,7 +107,8 @@ impl Session {
         let sizes = layout.group_sizes();
         let numbers = asked.iter().zip(sizes);
         let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));
-        Ok(numbers.zip(shapes).collect())
+        let shapes = shapes.into_iter().map(|found| checked(&frame, unit, found));
+        Ok(numbers.zip(shapes.collect::<Result<Vec<_>, _>>()?).collect())
     }
 }
 
@@ -159,6 +160,47 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Share of the picture's side by which a joint may lie outside and still count as on its edge.
+const JOINT_MARGIN: f32 = 0.02;
+
+/// What was found, with a confidence of 0 where it is empty, and a presence of 0 for joints that
+/// lie outside the picture.
+///
+/// # Errors
+/// When a number is not finite.
+fn checked(
+    frame: &Frame,
+    unit: Unit,
+    (confidence, mut shape): (f32, Shape),
+) -> Result<(f32, Shape), EngineError> {
+    let (finite, empty) = match &mut shape {
+        Shape::Box { bbox } => (all_finite(bbox), bbox[2] <= 0.0 || bbox[3] <= 0.0),
+        Shape::Mask { bbox, .. } => (all_finite(bbox), bbox[2] <= 0.0 || bbox[3] <= 0.0),
+        Shape::Keypoint { bbox, keypoints } => {
+            let near = |v: f32, side: u32| {
+                let margin = (JOINT_MARGIN * side as f32).max(1.0);
+                (-margin..=side as f32 + margin).contains(&v)
+            };
+            let finite = all_finite(bbox) && keypoints.iter().all(|joint| all_finite(joint));
+            for joint in keypoints.iter_mut() {
+                if !(near(joint[0], frame.width) && near(joint[1], frame.height)) {
+                    joint[2] = 0.0;
+                }
+            }
+            (finite, bbox[2] <= 0.0 || bbox[3] <= 0.0)
+        }
+        Shape::Depth { metres, .. } => (all_finite(metres), metres.is_empty()),
+    };
+    if !finite || !confidence.is_finite() {
+        return Err(EngineError::NotFinite(unit));
+    }
+    Ok((if empty { 0.0 } else { confidence }, shape))
+}
+
+fn all_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
 }
 
 /// The shapes of references, in px of the picture, each with its confidence.
@@ -345,5 +387,24 @@ mod tests {
         let [x, y] = peak(&logits, 8);
         assert!((x - 3.0 / 8.0).abs() < 1e-4 && (y - 1.5 / 4.0).abs() < 1e-4, "{x} {y}");
         assert_eq!(around(&[0.2, 0.5, 0.6, 0.1]), [0.4, 0.3, 0.40000004, 0.4]);
+    }
+
+    #[test]
+    fn what_is_empty_outside_or_no_number_is_said_to_be_so() {
+        let frame = Frame::new(40, 20, 64).unwrap();
+        let empty = Shape::Mask { mask: Mask::zeros(40, 20).to_rle(), bbox: [0.0; 4] };
+        assert_eq!(checked(&frame, Unit::Mask, (0.78, empty)).unwrap().0, 0.0);
+        let seen = Shape::Box { bbox: [1.0, 2.0, 3.0, 4.0] };
+        assert_eq!(checked(&frame, Unit::Box, (0.78, seen)).unwrap().0, 0.78);
+        let keypoints = vec![[5.0, -287.0, 0.9], [5.0, 10.0, 0.9], [40.5, 20.0, 0.8]];
+        let body = Shape::Keypoint { bbox: [1.0, 1.0, 9.0, 9.0], keypoints };
+        let (_, body) = checked(&frame, Unit::Keypoint, (0.5, body)).unwrap();
+        let Shape::Keypoint { keypoints, .. } = body else { panic!("another shape") };
+        assert_eq!(keypoints.iter().map(|joint| joint[2]).collect::<Vec<_>>(), [0.0, 0.9, 0.8]);
+        for bad in [f32::NAN, f32::INFINITY] {
+            let shape = Shape::Box { bbox: [bad, 0.0, 1.0, 1.0] };
+            let error = checked(&frame, Unit::Box, (0.5, shape)).unwrap_err();
+            assert_eq!(error, EngineError::NotFinite(Unit::Box));
+        }
     }
 }

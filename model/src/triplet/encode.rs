@@ -1,9 +1,9 @@
 //! Prompts and answers as ids, with what is learned of them and the targets behind them.
 
-use super::template::{Reference, Segment, Template, TemplateError};
+use super::template::{Reference, Segment, Template, TemplateError, stretches};
 use super::tokens::{IMAGE, TokenError, Tokenizer, VISUAL_PROMPT};
+use refvlm_record::Unit;
 use refvlm_record::exchange::{AnswerPiece, Exchange, UnitWord};
-use refvlm_record::{QuestionPart, Unit};
 
 /// The target behind one `<REF>` of an encoded turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,8 @@ impl Template {
         exchange: &Exchange,
         first: bool,
     ) -> Result<Encoded, TemplateError> {
-        for part in &exchange.question {
-            if let QuestionPart::Text(text) = part {
-                check_free(tokenizer, "the question", text)?;
-            }
+        for words in stretches(&exchange.question) {
+            check_free(tokenizer, "the question", &words)?;
         }
         let mut encoded = Encoded::default();
         if !first {

@@ -161,7 +161,7 @@ impl Grammar {
             return self.step(id);
         }
         let text = self.rules.tokenizer.decode(&[id]).unwrap_or_default();
-        let position = self.rules.limits.budget - self.left;
+        let position = self.rules.limits.budget.saturating_sub(self.left);
         Err(GrammarError::Refused { id, text, position })
     }
 
@@ -173,6 +173,11 @@ impl Grammar {
     /// Tokens that still fit.
     pub fn left(&self) -> usize {
         self.left
+    }
+
+    /// The same state without a budget: what would be allowed if there were room.
+    pub fn unbounded(&self) -> Self {
+        Self { left: usize::MAX / 4, ..self.clone() }
     }
 
     fn options(&self) -> Result<Option<TokenSet>, GrammarError> {

@@ -233,12 +233,12 @@ impl Template {
                 out.text("\n");
             }
         }
+        for words in stretches(&question) {
+            check_reserved("the question", &words)?;
+        }
         for part in &question {
             match part {
-                QuestionPart::Text(text) => {
-                    check_reserved("the question", text)?;
-                    out.text(text);
-                }
+                QuestionPart::Text(text) => out.text(text),
                 QuestionPart::Prompt { prompt } => out.push(Segment::VisualPrompt(*prompt)),
             }
         }
@@ -321,10 +321,32 @@ fn strip(question: &mut Vec<QuestionPart>) {
 }
 
 fn check_reserved(place: &'static str, text: &str) -> Result<(), TemplateError> {
-    match TRP_TOKENS.into_iter().find(|token| text.contains(token)) {
-        Some(token) => Err(TemplateError::Reserved { place, token: token.into() }),
+    let own = TRP_TOKENS.into_iter().map(String::from).chain(markers());
+    match own.into_iter().find(|token| text.contains(token)) {
+        Some(token) => Err(TemplateError::Reserved { place, token }),
         None => Ok(()),
     }
+}
+
+/// What the template's own stretches are known by. Words of a person that held one would be read
+/// as the template's: a turn could be ended, or a plan begun, by what was asked.
+fn markers() -> impl Iterator<Item = String> {
+    let fixed = [USER, ASSISTANT, PLAN_NAME].map(|text| text.trim().to_string());
+    let heads = ["Task Command:", "Unit decode ("].map(String::from);
+    let units = Unit::ALL.map(|unit| plan_unit(unit.name()).trim().to_string());
+    fixed.into_iter().chain(heads).chain(units)
+}
+
+/// The stretches of words in a question, neighbouring texts joined as they will be read.
+pub(super) fn stretches(question: &[QuestionPart]) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for part in question {
+        match (part, found.last_mut()) {
+            (QuestionPart::Text(text), Some(last)) => last.push_str(text),
+            _ => found.push(String::new()),
+        }
+    }
+    found
 }
 
 fn check_triplet(
@@ -351,4 +373,42 @@ fn check_triplet(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::triplet::Tokenizer;
+    use refvlm_record::exchange::Exchange;
+
+    /// Every added token of the shipped vocabularies that holds a word, and every fixed stretch,
+    /// whole and split over two texts.
+    #[test]
+    fn pieces_of_the_template_are_out_of_reach() {
+        let configs = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs");
+        for name in ["scenes-tokenizer.json", "pocket-tokenizer.json"] {
+            let json = std::fs::read(format!("{configs}/{name}")).unwrap();
+            let tokenizer = Tokenizer::from_json(&json).unwrap();
+            let ids = 0..tokenizer.vocab_size() as u32;
+            let added = ids.filter(|&id| tokenizer.is_added(id));
+            let added = added.map(|id| tokenizer.decode(&[id]).unwrap());
+            let pieces: Vec<String> = added
+                .chain(fixed_pieces())
+                .filter(|piece| piece.chars().any(char::is_alphabetic))
+                .collect();
+            assert!(pieces.len() > 30);
+            let template = Template::published();
+            let refused = |parts: &[&str]| {
+                let parts = parts.iter().map(|text| QuestionPart::Text((*text).into())).collect();
+                let exchange = Exchange::ask(Task::Vqa, parts, true);
+                template.encode_prompt(&tokenizer, &exchange, true).is_err()
+            };
+            assert!(!refused(&["Is the user (a dog) in [3] or ", "on the task command?"]));
+            for piece in &pieces {
+                assert!(refused(&["What is ", piece, "?"]), "{piece:?}");
+                let middle = (piece.len() / 2..).find(|&at| piece.is_char_boundary(at)).unwrap();
+                assert!(refused(&[&piece[..middle], &piece[middle..]]), "{piece:?} in two");
+            }
+        }
+    }
 }

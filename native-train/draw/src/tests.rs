@@ -1,7 +1,7 @@
 //! Properties of drawn sheets; what they look like is judged by eye (`REFVLM_DRAWINGS`).
 
 use super::*;
-use refvlm_files::picture::write_png;
+use refvlm_files::picture::write_picture;
 use refvlm_model::event::{Finish, Timings};
 use refvlm_record::{Mask, Unit};
 
@@ -151,7 +151,8 @@ fn a_sheet_holds_picture_depth_and_words() {
         let (picture, prompts, events) = showcase(width, height);
         let drawn = annotate(&picture, &prompts, &events);
         if let Ok(folder) = std::env::var("REFVLM_DRAWINGS") {
-            write_png(&std::path::Path::new(&folder).join(format!("{name}.png")), &drawn).unwrap();
+            write_picture(&std::path::Path::new(&folder).join(format!("{name}.png")), &drawn)
+                .unwrap();
         }
     }
 }

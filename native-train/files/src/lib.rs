@@ -2,5 +2,6 @@
 
 pub mod distance;
 pub mod files;
+pub mod output;
 pub mod picture;
 pub mod records;

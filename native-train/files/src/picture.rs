@@ -1,9 +1,15 @@
 //! Pictures in and out: whatever a person has, bounded and upright, as plain RGB.
 
-use crate::files::write_atomic;
+mod jpeg;
+mod mask;
+mod save;
+
+pub use mask::read_mask;
+pub use save::{Format, write_picture};
+
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use refvlm_record::{MAX_SIDE_PX, Mask};
+use refvlm_record::MAX_SIDE_PX;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -12,6 +18,9 @@ use std::path::{Path, PathBuf};
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Most pixels that are decoded.
 pub const MAX_PIXELS: u64 = 120_000_000;
+/// Most bytes that the decoded pixels may take: a small file of 16-bit RGBA unpacks to a thousand
+/// times its length.
+pub const MAX_DECODED_BYTES: u64 = 512 << 20;
 
 /// An upright RGB picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +82,54 @@ pub enum PictureError {
         /// Rows.
         height: u32,
     },
+    /// Too many bytes once decoded.
+    #[error(
+        "{path}: {width}x{height} px take {needed} MiB once decoded, at most {} MiB are read: \
+         scale the picture down, or save it with 8 bits per channel",
+        MAX_DECODED_BYTES >> 20, path = path.display()
+    )]
+    Decoded {
+        /// The file.
+        path: PathBuf,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// MiB of the decoded pixels.
+        needed: u64,
+    },
+    /// A format that is known and not read.
+    #[error("{path}: this is {found}, which is not read: convert it to PNG or JPEG", path = path.display())]
+    Known {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The name of a picture to be written ends in no format.
+    #[error(
+        "{path}: the ending decides the format: name it .png, .jpg or .webp", path = path.display()
+    )]
+    Ending {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A mask of many values, each too dark to be a painted region.
+    #[error(
+        "{path}: the mask has {values} values from {low} to {high}, as an index mask has: a mask is \
+         white where the prompt is and black elsewhere; write one mask per thing",
+        path = path.display()
+    )]
+    MaskValues {
+        /// The file.
+        path: PathBuf,
+        /// How many different values.
+        values: usize,
+        /// The smallest.
+        low: u8,
+        /// The largest.
+        high: u8,
+    },
     /// The content is truncated or damaged.
     #[error("{path}: truncated or damaged ({reason}): get the file again", path = path.display())]
     Damaged {
@@ -83,8 +140,8 @@ pub enum PictureError {
     },
     /// The mask has another size than its picture.
     #[error(
-        "{path}: the mask is {found_width}x{found_height} px, the picture {width}x{height}: paint \
-         it on a copy of the picture", path = path.display()
+        "{path}: the mask is {found_width}x{found_height} px, the picture {width}x{height} once \
+         upright: paint it on a copy of the picture", path = path.display()
     )]
     MaskSize {
         /// The file.
@@ -121,27 +178,6 @@ impl Picture {
     pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
         Self { width, height, rgb: colour.repeat(width as usize * height as usize) }
     }
-
-    /// The picture as a PNG file's bytes.
-    ///
-    /// # Errors
-    /// When the buffer does not fit the size; `name` stands in the text.
-    pub fn to_png(&self, name: &Path) -> Result<Vec<u8>, PictureError> {
-        let mut bytes = Vec::new();
-        let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
-        let fits = self.rgb.len() as u64 == u64::from(self.width) * u64::from(self.height) * 3;
-        let encoded = if fits {
-            let colour = image::ExtendedColorType::Rgb8;
-            image::ImageEncoder::write_image(encoder, &self.rgb, self.width, self.height, colour)
-                .map_err(|e| e.to_string())
-        } else {
-            Err(format!("{} bytes are not {}x{} RGB", self.rgb.len(), self.width, self.height))
-        };
-        match encoded {
-            Ok(()) => Ok(bytes),
-            Err(reason) => Err(PictureError::Encode { path: name.into(), reason }),
-        }
-    }
 }
 
 /// Reads a PNG, JPEG, WebP or GIF (its first frame): turned upright by EXIF, transparent parts on
@@ -158,46 +194,28 @@ pub fn read_picture(path: &Path) -> Result<Picture, PictureError> {
 /// # Errors
 /// As [`read_picture`].
 pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Picture, PictureError> {
-    let image = decode(bytes, name)?;
+    let mut image = decode(bytes, name)?;
+    if let DynamicImage::ImageLuma16(grey) = &mut image {
+        brighten(grey);
+    }
     let (width, height) = (image.width(), image.height());
     let rgb = if image.color().has_alpha() {
-        image.into_rgba8().pixels().flat_map(|p| on_white(p.0)).collect()
+        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+        rgb.extend(image.into_rgba8().pixels().flat_map(|p| on_white(p.0)));
+        rgb
     } else {
         image.into_rgb8().into_raw()
     };
     Ok(Picture { width, height, rgb })
 }
 
-/// Reads a mask painted in any program. Where the picture has transparent parts, its opacity is
-/// the mask; otherwise its brightness. More than 127 of 255 is set.
-///
-/// # Errors
-/// As [`read_picture`], and when the mask is not `width` x `height` px.
-pub fn read_mask(path: &Path, width: u32, height: u32) -> Result<Mask, PictureError> {
-    let image = decode(&read_bytes(path)?, path)?;
-    if (image.width(), image.height()) != (width, height) {
-        return Err(PictureError::MaskSize {
-            path: path.into(),
-            found_width: image.width(),
-            found_height: image.height(),
-            width,
-            height,
-        });
-    }
-    let grey = image.into_luma_alpha8();
-    let transparent = grey.pixels().any(|p| p.0[1] != 255);
-    let channel = usize::from(transparent);
-    let pixels = grey.pixels().map(|p| u8::from(p.0[channel] > 127)).collect();
-    Ok(Mask { width, height, pixels })
-}
-
-/// Writes a PNG; the old file stays until the new one is complete.
-///
-/// # Errors
-/// When encoding or a step of writing fails.
-pub fn write_png(path: &Path, picture: &Picture) -> Result<(), PictureError> {
-    let bytes = picture.to_png(path)?;
-    write_atomic(path, &bytes).map_err(|source| PictureError::Write { path: path.into(), source })
+/// Stretches 16-bit grey of which only the lower bits are used, as sensors with 10, 12 or 14 bits
+/// write it: taken as it stands it is black.
+fn brighten(grey: &mut image::ImageBuffer<image::Luma<u16>, Vec<u16>>) {
+    let most = grey.iter().copied().max().unwrap_or_default();
+    let Some(bits) = [8, 10, 12].into_iter().find(|bits| most < 1 << bits) else { return };
+    let full = (1u32 << bits) - 1;
+    grey.iter_mut().for_each(|v| *v = (u32::from(*v) * 65_535 / full) as u16);
 }
 
 fn on_white([r, g, b, a]: [u8; 4]) -> [u8; 3] {
@@ -237,7 +255,11 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|source| PictureError::Read { path: path(), source })?;
-    let format = reader.format().ok_or_else(|| PictureError::Format { path: path() })?;
+    let format = reader.format().filter(ImageFormat::reading_enabled);
+    let format = format.ok_or_else(|| match known(bytes) {
+        Some(found) => PictureError::Known { path: path(), found },
+        None => PictureError::Format { path: path() },
+    })?;
     // Zero and huge sides are judged below with a better text than a limit's.
     reader.no_limits();
     let mut decoder = reader.into_decoder().map_err(failed)?;
@@ -248,15 +270,18 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     if width.max(height) > MAX_SIDE_PX || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(PictureError::Dimensions { path: path(), width, height });
     }
-    // The JPEG decoder fills what is missing with grey and reports nothing.
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(damaged("the JPEG ends before its end marker".into()));
+    if decoder.total_bytes() > MAX_DECODED_BYTES {
+        let needed = decoder.total_bytes() >> 20;
+        return Err(PictureError::Decoded { path: path(), width, height, needed });
+    }
+    if format == ImageFormat::Jpeg {
+        jpeg::check_whole(bytes, MAX_SIDE_PX).map_err(damaged)?;
     }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);
     limits.max_image_height = Some(MAX_SIDE_PX);
-    // Eight bytes per pixel (16-bit RGBA) and as much again for the decoder itself.
-    limits.max_alloc = Some(MAX_PIXELS * 16);
+    // The pixels, and as much again for the decoder itself.
+    limits.max_alloc = Some(MAX_DECODED_BYTES * 2);
     decoder.set_limits(limits).map_err(failed)?;
     // A picture with a broken EXIF block is still read.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -265,29 +290,36 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     Ok(image)
 }
 
-/// Walks the segments of a JPEG up to its end marker.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    loop {
-        // Between segments and inside entropy-coded data: on to the next marker.
-        while bytes.get(at).is_some_and(|&b| b != 0xFF) {
-            at += 1;
-        }
-        let Some(&marker) = bytes.get(at + 1) else { return false };
-        match marker {
-            0xD9 => return true,
-            // A fill byte: the marker's code is still to come.
-            0xFF => at += 1,
-            // A stuffed zero, restart markers and others without content.
-            0x00 | 0x01 | 0xD0..=0xD8 => at += 2,
-            _ => {
-                let (Some(&high), Some(&low)) = (bytes.get(at + 2), bytes.get(at + 3)) else {
-                    return false;
-                };
-                at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
-            }
-        }
+/// The name of a format that people have and that is not read.
+fn known(bytes: &[u8]) -> Option<&'static str> {
+    let brand = bytes.get(8..12).filter(|_| bytes.get(4..8) == Some(b"ftyp"));
+    match brand {
+        Some(b"avif" | b"avis") => return Some("an AVIF picture"),
+        Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1") => return Some("a HEIC picture"),
+        Some(_) => return Some("a film"),
+        None => {}
     }
+    let starts: [(&[u8], &str); 8] = [
+        (b"BM", "a BMP picture"),
+        (b"II*\0", "a TIFF picture or a camera's raw file"),
+        (b"MM\0*", "a TIFF picture or a camera's raw file"),
+        (b"%PDF", "a PDF document"),
+        (b"PK\x03\x04", "a ZIP archive or an office document"),
+        (b"\xFF\x0A", "a JPEG XL picture"),
+        (b"\0\0\0\x0CJXL ", "a JPEG XL picture"),
+        (b"version https://git-lfs", "a pointer of Git LFS; run `git lfs pull`,"),
+    ];
+    if let Some((_, found)) = starts.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Some(found);
+    }
+    let text = bytes.get(..bytes.len().min(256)).unwrap_or_default();
+    let text = String::from_utf8_lossy(text).trim_start().to_ascii_lowercase();
+    if text.starts_with("<svg") || (text.starts_with("<?xml") && text.contains("<svg")) {
+        return Some("an SVG drawing");
+    }
+    text.starts_with("<!doctype html")
+        .then_some("a web page")
+        .or_else(|| text.starts_with("<html").then_some("a web page"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Record sets on disk: JSON Lines with pictures and distance maps beside them.
 
+mod form;
 mod report;
 mod write;
 
@@ -36,6 +37,20 @@ pub enum DataError {
         line: usize,
         /// What is wrong with it, and in which field.
         source: RecordError,
+    },
+    /// The file holds something else than one record per line.
+    #[error("{path}: {found}", path = path.display())]
+    Form {
+        /// The record file.
+        path: PathBuf,
+        /// What it holds, and how to bring it in.
+        found: &'static str,
+    },
+    /// There is no record at all.
+    #[error("{path}: no record in it: each line holds one", path = path.display())]
+    None {
+        /// The record file.
+        path: PathBuf,
     },
     /// A line is longer than [`MAX_LINE_BYTES`].
     #[error(
@@ -138,15 +153,28 @@ pub struct Records {
     ended: bool,
 }
 
+/// The record file that a person names: the file itself, or the folder that holds
+/// `records.jsonl`.
+pub fn record_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("records.jsonl") } else { path.into() }
+}
+
 impl Records {
-    /// Opens a file.
+    /// Opens a file. A byte order mark is passed over.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When it cannot be opened, or is a whole document instead of one record per line.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let file =
-            File::open(path).map_err(|source| DataError::Read { path: path.into(), source })?;
-        Ok(Self { path: path.into(), reader: BufReader::new(file), line: 0, ended: false })
+        let failed = |source| DataError::Read { path: path.into(), source };
+        let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+        let start = reader.fill_buf().map_err(failed)?;
+        if let Some(found) = form::other_than_lines(start) {
+            return Err(DataError::Form { path: path.into(), found });
+        }
+        if start.starts_with(form::BYTE_ORDER_MARK) {
+            reader.consume(form::BYTE_ORDER_MARK.len());
+        }
+        Ok(Self { path: path.into(), reader, line: 0, ended: false })
     }
 
     /// The next line's bytes; none at the end, an error beyond the bound.

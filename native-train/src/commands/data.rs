@@ -2,53 +2,66 @@
 
 use super::Outcome;
 use super::data_build::{Build, Preview};
+use super::say::{count, say};
 use clap::{Args, Subcommand};
-use refvlm_native::records::check_file;
+use refvlm_native::records::{check_file, record_file};
 use std::path::PathBuf;
 
-/// Check a file of records with its pictures and depth maps, build one from photos, or preview one.
+/// Check records with their pictures and depth maps, build them from photos, or preview them.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Data {
-    /// The JSON Lines file to check.
-    #[arg(long, value_name = "FILE")]
-    check: Option<PathBuf>,
     #[command(subcommand)]
-    action: Option<Action>,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Check records with their pictures and depth maps.
+    Check(Check),
     /// Build records from photos in COCO format.
     Build(Build),
     /// Make a page that shows records with every target drawn.
     Preview(Preview),
 }
 
+/// Check records with their pictures and depth maps.
+#[derive(Debug, Args)]
+struct Check {
+    /// The JSON Lines file, or the folder with its `records.jsonl`.
+    records: PathBuf,
+}
+
 impl Data {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let check = match (self.action, self.check) {
-            (Some(Action::Build(command)), _) => return command.run(),
-            (Some(Action::Preview(command)), _) => return command.run(),
-            (None, Some(check)) => check,
-            (None, None) => return Err("give --check FILE, build or preview".into()),
-        };
-        let report = check_file(&check)?;
-        println!(
-            "{}: {} records, {} turns, {} prompts, {} targets",
-            check.display(),
-            report.records,
-            report.turns,
-            report.prompts,
-            report.targets
-        );
-        for (line, error) in &report.errors {
-            println!("line {line}: {error}");
+        match self.action {
+            Action::Check(command) => command.run(),
+            Action::Build(command) => command.run(),
+            Action::Preview(command) => command.run(),
         }
-        match report.errors.len() {
+    }
+}
+
+impl Check {
+    fn run(self) -> Outcome {
+        let file = record_file(&self.records);
+        let report = check_file(&file)?;
+        let counts = [
+            count(report.records, "record"),
+            count(report.turns, "turn"),
+            count(report.prompts, "prompt"),
+            count(report.targets, "target"),
+        ];
+        say!("{}: {}", file.display(), counts.join(", "));
+        for (line, error) in &report.errors {
+            say!("line {line}: {error}");
+        }
+        if report.bad > report.errors.len() {
+            say!("and {} more", report.bad - report.errors.len());
+        }
+        match report.bad {
             0 => Ok(()),
-            n => Err(format!("{n} records cannot be used").into()),
+            bad => Err(format!("{} cannot be used", count(bad, "record")).into()),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! `refvlm data build` and `refvlm data preview`: photos become records, and records a page.
 
+use super::say::{note, say};
 use super::{Outcome, bar};
 use clap::{Args, ValueEnum};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::{Collection, DialogueOptions, Photo, Split, WordingSet, dialogues, judge, split};
+use refvlm_native::output::{Staging, check_file, check_folder};
 use refvlm_native::picture::Picture;
-use refvlm_native::records::{RecordWriter, Records, folder_of, load_depths, load_picture};
+use refvlm_native::records::{
+    RecordWriter, Records, folder_of, load_depths, load_picture, record_file,
+};
 use refvlm_native::report::{Card, Sheet};
 use refvlm_record::{AnswerPart, Record};
 use std::path::PathBuf;
@@ -21,8 +25,11 @@ pub struct Build {
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// Write `records.jsonl` and `pictures` into this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
+    /// Write into the folder though it is not empty.
+    #[arg(long)]
+    force: bool,
     /// Which photos: those for training or those kept for validation.
     #[arg(long, value_enum, default_value = "train")]
     split: Side,
@@ -63,12 +70,13 @@ enum Recipe {
 impl Build {
     /// Runs the command.
     pub fn run(self) -> Outcome {
+        check_folder(&self.out, &[&self.data], self.force)?;
         let collection = Collection::open(&self.data)?;
         for fault in collection.faults.iter().take(MOST_TOLD) {
-            eprintln!("left out: {fault}");
+            note(format_args!("left out: {fault}"));
         }
         if collection.faults.len() > MOST_TOLD {
-            eprintln!("left out: {} more", collection.faults.len() - MOST_TOLD);
+            note(format_args!("left out: {} more", collection.faults.len() - MOST_TOLD));
         }
         let side = match self.split {
             Side::Train => Split::Train,
@@ -79,8 +87,8 @@ impl Build {
             .filter(|(_, photo)| split::of(photo) == side)
             .take(self.limit.unwrap_or(usize::MAX))
             .collect();
-        let path = self.out.join("records.jsonl");
-        let mut writer = RecordWriter::create(&path)?;
+        let staging = Staging::begin(&self.out)?;
+        let mut writer = RecordWriter::create(&staging.path().join("records.jsonl"))?;
         let bar = bar(photos.len() as u64, "photos");
         let mut count = 0;
         for (number, photo) in photos {
@@ -99,8 +107,10 @@ impl Build {
             bar.inc(1);
         }
         writer.finish()?;
+        staging.finish()?;
         bar.finish_and_clear();
-        println!("{}: {count} records", path.display());
+        let path = self.out.join("records.jsonl");
+        say!("{}: {}", path.display(), super::say::count(count, "record"));
         Ok(())
     }
 
@@ -126,12 +136,15 @@ impl Build {
 /// Make a page that shows records with every target drawn.
 #[derive(Debug, Args)]
 pub struct Preview {
-    /// The JSON Lines file.
+    /// The JSON Lines file, or its folder.
     #[arg(long, value_name = "FILE")]
     records: PathBuf,
     /// The page.
-    #[arg(long, value_name = "PAGE.html")]
+    #[arg(short, long, value_name = "PAGE.html")]
     out: PathBuf,
+    /// Replace the page.
+    #[arg(long)]
+    force: bool,
     /// First record.
     #[arg(long, default_value_t = 0)]
     skip: usize,
@@ -143,9 +156,11 @@ pub struct Preview {
 impl Preview {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let folder = folder_of(&self.records);
+        let file = record_file(&self.records);
+        check_file(&self.out, &[&file], self.force)?;
+        let folder = folder_of(&file);
         let mut cards = Vec::new();
-        for line in Records::open(&self.records)?.skip(self.skip).take(self.count) {
+        for line in Records::open(&file)?.skip(self.skip).take(self.count) {
             let (_, mut record) = line?;
             load_depths(folder, &mut record)?;
             let picture = load_picture(folder, &record)?;
@@ -158,7 +173,7 @@ impl Preview {
             cards,
         };
         sheet.write(&self.out)?;
-        println!("{}", self.out.display());
+        say!("{}", self.out.display());
         Ok(())
     }
 }

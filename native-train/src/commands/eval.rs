@@ -1,5 +1,6 @@
 //! `refvlm eval`.
 
+use super::say::{count, say};
 use super::{Outcome, bar, package};
 use burn::tensor::Device;
 use clap::Args;
@@ -7,7 +8,10 @@ use refvlm_model::event::Timings;
 use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, kind_of, on_groups, on_scenes};
 use refvlm_native::files::write_atomic;
 use refvlm_native::metrics::Summary;
-use refvlm_native::records::{Records, load_depths, load_picture};
+use refvlm_native::output::check_file;
+use refvlm_native::records::{
+    DataError, Records, folder_of, load_depths, load_picture, record_file,
+};
 use refvlm_native::report::{Card, Sheet, worst_first};
 use refvlm_record::Record;
 use refvlm_scenes::dialog::Kind;
@@ -18,8 +22,8 @@ use std::time::Instant;
 /// Score a package on held-out scenes, or on a folder of records.
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// Folder with `records.jsonl`, as `refvlm scenes --out` makes it; held-out scenes are drawn
-    /// when absent.
+    /// A file of records, or the folder with its `records.jsonl`, as `refvlm scenes --out` makes
+    /// it; held-out scenes are drawn when absent.
     records: Option<PathBuf>,
     /// Folder of a package; the embedded model by default.
     #[arg(long)]
@@ -39,16 +43,24 @@ pub struct Eval {
     /// Where to write a page with pictures, worst answers first.
     #[arg(long)]
     html: Option<PathBuf>,
+    /// Replace the files at `--json` and `--html`.
+    #[arg(long)]
+    force: bool,
 }
 
 impl Eval {
     /// Runs the command.
     pub fn run(self) -> Outcome {
+        let records = self.records.as_deref().map(record_file);
+        for out in [&self.json, &self.html].into_iter().flatten() {
+            let inputs: Vec<&Path> = records.iter().map(PathBuf::as_path).collect();
+            check_file(out, &inputs, self.force)?;
+        }
         let package = package(self.model.as_deref())?;
         let started = Instant::now();
-        let outcome = match &self.records {
-            Some(folder) => {
-                of_records(&package, folder).map_err(|e| -> Box<dyn std::error::Error> { e })?
+        let outcome = match &records {
+            Some(file) => {
+                of_records(&package, file).map_err(|e| -> Box<dyn std::error::Error> { e })?
             }
             None => {
                 let world = World::new()?;
@@ -65,12 +77,12 @@ impl Eval {
         let summary = Summary::of(&outcome.scores);
         let mut rows = summary.rows();
         for row in &rows {
-            println!("{:40} {}", row.name, row.value);
+            say!("{:40} {}", row.name, row.value);
         }
         let speed = Speed::of(&outcome.timings);
-        println!(
-            "{} answers in {:.0} s; {speed}",
-            outcome.timings.len(),
+        say!(
+            "{} in {:.0} s; {speed}",
+            count(outcome.timings.len(), "answer"),
             started.elapsed().as_secs_f64()
         );
         if let Some(path) = &self.json {
@@ -99,7 +111,7 @@ impl Eval {
                 cards,
             };
             sheet.write(path)?;
-            println!("{}", path.display());
+            say!("{}", path.display());
         }
         Ok(())
     }
@@ -111,15 +123,19 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Asks the turns of records. Records of one picture that follow each other look at it once.
 fn of_records(
     package: &refvlm_native::package::Package,
-    folder: &Path,
+    file: &Path,
 ) -> Result<evaluate::Outcome, Failure> {
     let mut groups: Vec<Vec<Record>> = Vec::new();
-    for record in Records::open(&folder.join("records.jsonl"))? {
+    let folder = folder_of(file);
+    for record in Records::open(file)? {
         let (_, record) = record?;
         match groups.last_mut() {
             Some(group) if group[0].image == record.image => group.push(record),
             _ => groups.push(vec![record]),
         }
+    }
+    if groups.is_empty() {
+        return Err(DataError::None { path: file.into() }.into());
     }
     let load = |records: &Vec<Record>| -> Result<_, Failure> {
         let picture = load_picture(folder, &records[0])?;

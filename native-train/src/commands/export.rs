@@ -1,11 +1,13 @@
 //! `refvlm export`.
 
+use super::say::say;
 use super::{Form, Outcome};
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use refvlm_model::package::{Description, MANIFEST_FILE};
 use refvlm_native::huggingface::Stored;
+use refvlm_native::output::{Staging, check_folder};
 use refvlm_native::package::{pack, write};
 use refvlm_native::train::TrainFile;
 use refvlm_native::train::checkpoint::Checkpoint;
@@ -38,8 +40,11 @@ pub struct Export {
     #[arg(long)]
     scores: Option<PathBuf>,
     /// Folder of the package.
-    #[arg(long)]
+    #[arg(short, long)]
     out: PathBuf,
+    /// Write into the folder though it is not empty.
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is written.
@@ -57,12 +62,16 @@ impl Export {
         if self.layout == Layout::Huggingface && matches!(self.dtype, Form::Q8 | Form::Q4) {
             return Err("--dtype: this layout holds f32, f16 or bf16".into());
         }
+        check_folder(&self.out, &[&self.config, &self.run], self.force)?;
         if self.config.join(MANIFEST_FILE).is_file() {
             if self.layout == Layout::Package {
                 return Err("this is a package already; give --layout huggingface".into());
             }
-            Stored::open(&self.config)?.export(self.dtype.into(), &self.out)?;
-            println!("{}", self.out.display());
+            let stored = Stored::open(&self.config)?;
+            let staging = Staging::begin(&self.out)?;
+            stored.export(self.dtype.into(), staging.path())?;
+            staging.finish()?;
+            say!("{}", self.out.display());
             return Ok(());
         }
         let file = TrainFile::read(&self.config)?;
@@ -76,8 +85,10 @@ impl Export {
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         if self.layout == Layout::Huggingface {
             let stored = Stored::of(file.model, student.model, Some(tokenizer));
-            stored.export(self.dtype.into(), &self.out)?;
-            println!("{}: step {}", self.out.display(), state.step);
+            let staging = Staging::begin(&self.out)?;
+            stored.export(self.dtype.into(), staging.path())?;
+            staging.finish()?;
+            say!("{}: step {}", self.out.display(), state.step);
             return Ok(());
         }
         let mut scores = BTreeMap::from([
@@ -101,9 +112,11 @@ impl Export {
             scores,
         };
         let files = pack(&student.model, tokenizer, self.quantisation.into(), description)?;
-        write(&self.out, &files)?;
+        let staging = Staging::begin(&self.out)?;
+        write(staging.path(), &files)?;
+        staging.finish()?;
         let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-        println!(
+        say!(
             "{}: {:.2} MB, {} parameters, step {}",
             self.out.display(),
             bytes as f64 / 1e6,

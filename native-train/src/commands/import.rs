@@ -1,13 +1,15 @@
 //! `refvlm import`.
 
+use super::say::{count, say};
 use super::{Form, Outcome, bytes_bar, fetched};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
-use refvlm_model::package::{MANIFEST_FILE, Plan, SHARD_BYTES};
+use refvlm_model::package::{Plan, SHARD_BYTES};
 use refvlm_native::fetch::{self, Hub, Snapshot};
 use refvlm_native::import::{
     Import, Origin, attach, is_adapter, keep_adapters, open, tokenizer_beside,
 };
+use refvlm_native::output::{Staging, check_folder};
 use refvlm_native::presets;
 use refvlm_native::vocabulary;
 use std::path::{Path, PathBuf};
@@ -46,8 +48,11 @@ pub struct ImportWeights {
     #[arg(long, default_value = "see the source of the weights")]
     licence: String,
     /// Folder of the package.
-    #[arg(long)]
+    #[arg(short, long)]
     out: PathBuf,
+    /// Write into the folder though it is not empty.
+    #[arg(long)]
+    force: bool,
 }
 
 /// What becomes of low-rank adapters.
@@ -62,12 +67,9 @@ enum Lora {
 impl ImportWeights {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        if self.out.join(MANIFEST_FILE).exists() {
-            let place = self.out.display();
-            return Err(
-                format!("{place} holds a package already; remove it or name another").into()
-            );
-        }
+        let named: Vec<&Path> =
+            self.sources.iter().map(|source| Path::new(place(source))).collect();
+        check_folder(&self.out, &named, self.force)?;
         let mut config = match (&self.preset, &self.config) {
             (Some(name), _) => presets::preset(name)?,
             (None, Some(path)) => presets::read(path)?,
@@ -106,32 +108,39 @@ impl ImportWeights {
         let assignment = import.assign(&sources)?;
         let plan = Plan::new(import.quantisation, &assignment.parameters, SHARD_BYTES);
         let bar = bytes_bar(plan.bytes()).with_message("writing");
-        import.write(&sources, &assignment, &self.out, |bytes| bar.inc(bytes))?;
+        let staging = Staging::begin(&self.out)?;
+        import.write(&sources, &assignment, staging.path(), |bytes| bar.inc(bytes))?;
+        staging.finish()?;
         bar.finish_and_clear();
 
         let fresh = assignment.origins.iter().filter(|origin| **origin == Origin::Fresh).count();
-        println!(
-            "{}: {} in {} shards, {} tensors",
+        say!(
+            "{}: {} in {}, {}",
             self.out.display(),
             HumanBytes(plan.bytes()),
-            plan.shards.len(),
-            assignment.parameters.len()
+            count(plan.shards.len(), "shard"),
+            count(assignment.parameters.len(), "tensor")
         );
         if fresh > 0 {
-            println!("{fresh} of them are new: initialised as for training");
+            say!("{fresh} of them new: initialised as for training");
         }
         if !assignment.unused.is_empty() {
-            let count = assignment.unused.len();
-            println!(
-                "{count} tensors of the sources are not needed, such as {}",
+            say!(
+                "{} of the sources not needed, such as {}",
+                count(assignment.unused.len(), "tensor"),
                 assignment.unused[0].0
             );
         }
         if import.tokenizer.is_none() {
-            println!("no vocabulary was found beside the weights; give one with --tokenizer");
+            say!("no vocabulary was found beside the weights; give one with --tokenizer");
         }
         Ok(())
     }
+}
+
+/// The path in a source, without the part it is said to be.
+fn place(source: &str) -> &str {
+    source.split_once('=').map_or(source, |(_, place)| place)
 }
 
 /// The local path of a source, fetched first if it is remote.

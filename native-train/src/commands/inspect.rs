@@ -1,6 +1,7 @@
 //! `refvlm inspect`.
 
 use super::Outcome;
+use super::say::say;
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount};
 use refvlm_native::inspect::{Inspection, Memory, sha256};
@@ -36,17 +37,17 @@ impl Inspect {
             (None, None, Some(path)) => Inspection::of_config(&presets::read(path)?)?,
             (None, None, None) => return Err("give a path, --preset or --config".into()),
         };
-        println!("{}", found.kind);
+        say!("{}", found.kind);
         for (key, value) in &found.settings {
-            println!("  {key}: {value}");
+            say!("  {key}: {value}");
         }
         if self.all {
             for entry in &found.entries {
-                println!("{:8} {:?} {}", entry.dtype.unwrap_or("-"), entry.shape, entry.name);
+                say!("{:8} {:?} {}", entry.dtype.unwrap_or("-"), entry.shape, entry.name);
             }
         }
-        print_modules(&found);
-        print_memory(&found);
+        print_modules(&found)?;
+        print_memory(&found)?;
         for file in &found.files {
             let length = BinaryBytes(file.bytes);
             let hash = match (&file.sha256, self.hash) {
@@ -61,19 +62,19 @@ impl Inspect {
                 (Some(listed), false) => listed.clone(),
                 (None, false) => "--hash prints its sha-256".into(),
             };
-            println!("{} {length} {hash}", file.path);
+            say!("{} {length} {hash}", file.path);
         }
         Ok(())
     }
 }
 
-fn print_modules(found: &Inspection) {
+fn print_modules(found: &Inspection) -> std::io::Result<()> {
     let modules = found.modules();
-    println!("\n{:<28} {:>16} {:>8} {:>12}  stored as", "module", "parameters", "tensors", "bytes");
+    say!("\n{:<28} {:>16} {:>8} {:>12}  stored as", "module", "parameters", "tensors", "bytes");
     let (mut parameters, mut tensors, mut bytes) = (0, 0, 0);
     for (name, module) in &modules {
         let dtypes: Vec<&str> = module.dtypes.iter().copied().collect();
-        println!(
+        say!(
             "{name:<28} {:>16} {:>8} {:>12}  {}",
             HumanCount(module.parameters).to_string(),
             module.tensors,
@@ -84,24 +85,26 @@ fn print_modules(found: &Inspection) {
         tensors += module.tensors;
         bytes += module.bytes;
     }
-    println!(
+    say!(
         "{:<28} {:>16} {tensors:>8} {:>12}\n",
         "all",
         HumanCount(parameters).to_string(),
         BinaryBytes(bytes).to_string()
     );
+    Ok(())
 }
 
-fn print_memory(found: &Inspection) {
-    println!("{:<6} {:>12} {:>12} {:>12} {:>12}", "as", "files", "on CPU", "on WebGPU", "on CUDA");
+fn print_memory(found: &Inspection) -> std::io::Result<()> {
+    say!("{:<6} {:>12} {:>12} {:>12} {:>12}", "as", "files", "on CPU", "on WebGPU", "on CUDA");
     for Memory { quantisation, files, cpu, webgpu, cuda } in found.memory() {
         let form = format!("{quantisation:?}").to_lowercase();
         let [files, cpu, webgpu, cuda] =
             [files, cpu, webgpu, cuda].map(|bytes| BinaryBytes(bytes).to_string());
-        println!("{form:<6} {files:>12} {cpu:>12} {webgpu:>12} {cuda:>12}");
+        say!("{form:<6} {files:>12} {cpu:>12} {webgpu:>12} {cuda:>12}");
     }
     if let Some((positions, bytes)) = found.cache_bytes() {
-        println!("and {} for keys and values of {positions} positions", BinaryBytes(bytes));
+        say!("and {} for keys and values of {positions} positions", BinaryBytes(bytes));
     }
-    println!();
+    say!("");
+    Ok(())
 }

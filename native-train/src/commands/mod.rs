@@ -8,8 +8,11 @@ mod export;
 mod import;
 mod infer;
 mod inspect;
+mod pointing;
+pub mod say;
 mod scenes;
 mod score;
+mod show;
 mod tokenizer;
 mod train;
 
@@ -22,6 +25,9 @@ use refvlm_native::package::{LoadError, Package};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+/// What a shell expects of a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
 /// What every command returns: an error is printed with its causes named in its text.
 pub type Outcome = Result<(), Box<dyn Error>>;
 
@@ -29,6 +35,9 @@ pub type Outcome = Result<(), Box<dyn Error>>;
 #[derive(Debug, Parser)]
 #[command(name = "refvlm", version, about)]
 pub struct Cli {
+    /// Leave out notes and figures.
+    #[arg(short, long, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -65,6 +74,16 @@ impl Cli {
     /// # Errors
     /// When the command fails.
     pub fn run(self) -> Outcome {
+        if self.quiet {
+            say::be_quiet();
+        }
+        // Training saves a checkpoint instead.
+        if !matches!(self.command, Command::Train(_)) {
+            ctrlc::set_handler(|| {
+                refvlm_native::output::abandon();
+                std::process::exit(INTERRUPTED);
+            })?;
+        }
         match self.command {
             Command::Infer(command) => command.run(),
             Command::Scenes(command) => command.run(),
@@ -122,7 +141,7 @@ fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
     let bar = bytes_bar(0);
     let path = Source::from_env()?.fetch(pinned, &mut |at, end| {
         if bar.length() == Some(0) {
-            eprintln!("{}", announcement(pinned));
+            say::note(announcement(pinned));
             bar.reset();
         }
         bar.set_length(end.unwrap_or(at).max(1));

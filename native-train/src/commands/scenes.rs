@@ -1,8 +1,10 @@
 //! `refvlm scenes`.
 
+use super::say::say;
 use super::{Outcome, bar};
 use clap::Args;
 use refvlm_native::evaluate::{TABLE_KINDS, full_kind};
+use refvlm_native::output::{Staging, check_file, check_folder};
 use refvlm_native::picture::Picture;
 use refvlm_native::records::RecordWriter;
 use refvlm_native::report::{Card, Sheet};
@@ -19,8 +21,8 @@ pub struct Scenes {
     /// Number of scenes.
     #[arg(long, default_value_t = 24)]
     count: u64,
-    /// Longest side in px.
-    #[arg(long, default_value_t = 128)]
+    /// Longest side in px, 16 to 4096.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=4096))]
     side: u32,
     /// Draw all classes of the world instead of those the embedded model knows.
     #[arg(long)]
@@ -29,11 +31,14 @@ pub struct Scenes {
     #[arg(long)]
     train: bool,
     /// Write pictures and `records.jsonl`, one question per record, into this folder.
-    #[arg(long)]
+    #[arg(short, long)]
     out: Option<PathBuf>,
     /// Write a page that shows the scenes with every label drawn.
     #[arg(long)]
     preview: Option<PathBuf>,
+    /// Write into a folder that is not empty, or replace the page.
+    #[arg(long)]
+    force: bool,
 }
 
 impl Scenes {
@@ -49,13 +54,19 @@ impl Scenes {
         if self.out.is_none() && self.preview.is_none() {
             return Err("nothing to write: give --out FOLDER or --preview PAGE.html".into());
         }
+        if let Some(out) = &self.out {
+            check_folder(out, &[], self.force)?;
+        }
+        if let Some(page) = &self.preview {
+            check_file(page, &[], self.force)?;
+        }
         let world = World::new()?;
         let split = if self.train { Split::Train } else { Split::HeldOut };
         let options = SceneOptions { side_px: self.side, ..self.world(split) };
         let seeds = self.seed..self.seed.saturating_add(self.count);
         if let Some(out) = &self.out {
-            let path = out.join("records.jsonl");
-            let mut writer = RecordWriter::create(&path)?;
+            let staging = Staging::begin(out)?;
+            let mut writer = RecordWriter::create(&staging.path().join("records.jsonl"))?;
             let bar = bar(self.count, "scenes");
             for seed in seeds.clone() {
                 let scene = world.scene(seed, &options);
@@ -73,8 +84,9 @@ impl Scenes {
                 bar.inc(1);
             }
             writer.finish()?;
+            staging.finish()?;
             bar.finish_and_clear();
-            println!("{}", path.display());
+            say!("{}", out.join("records.jsonl").display());
         }
         if let Some(page) = &self.preview {
             let cards = seeds.map(|seed| {
@@ -96,7 +108,7 @@ impl Scenes {
                 cards: cards.collect(),
             };
             sheet.write(page)?;
-            println!("{}", page.display());
+            say!("{}", page.display());
         }
         Ok(())
     }

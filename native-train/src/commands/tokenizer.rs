@@ -1,11 +1,13 @@
 //! `refvlm tokenizer`.
 
 use super::Outcome;
+use super::say::say;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::words::imagenet;
 use refvlm_data::{Collection, DialogueOptions, Split as PhotoSplit, split};
 use refvlm_native::files::write_atomic;
+use refvlm_native::output::check_file;
 use refvlm_native::train::TrainFile;
 use refvlm_native::vocabulary::train;
 use refvlm_record::{AnswerPart, QuestionPart, Turn};
@@ -19,8 +21,11 @@ pub struct TrainTokenizer {
     /// Configuration file; its `model.llm.vocab_size` is the size of the vocabulary.
     config: PathBuf,
     /// Where to write the vocabulary.
-    #[arg(long)]
+    #[arg(short, long)]
     out: PathBuf,
+    /// Replace the file at `--out`.
+    #[arg(long)]
+    force: bool,
     /// Photos whose dialogues are read too, a folder in COCO format; then the names of ImageNet's
     /// classes are read as well.
     #[arg(long)]
@@ -45,6 +50,7 @@ fn said(turn: Turn, texts: &mut Vec<String>) {
 impl TrainTokenizer {
     /// Runs the command.
     pub fn run(self) -> Outcome {
+        check_file(&self.out, &[&self.config], self.force)?;
         let file = TrainFile::read(&self.config)?;
         let world = World::new()?;
         let options = SceneOptions { side_px: 32, split: Split::Train, ..file.scenes.clone() };
@@ -75,7 +81,7 @@ impl TrainTokenizer {
         }
         let json = train(texts.into_iter(), file.model.llm.vocab_size)?;
         write_atomic(&self.out, &json)?;
-        println!("{}: {} ids", self.out.display(), file.model.llm.vocab_size);
+        say!("{}: {} ids", self.out.display(), file.model.llm.vocab_size);
         Ok(())
     }
 }

@@ -37,6 +37,17 @@ pub enum ChatError {
     /// The question contains a reserved token.
     #[error("the question contains the reserved token {0}; write it differently")]
     Reserved(String),
+    /// The question leaves no room for an answer.
+    #[error("the question has {found} tokens; the model reads {most} beside an answer: shorten it")]
+    Long {
+        /// Tokens of the question.
+        found: usize,
+        /// The largest number that leaves room.
+        most: usize,
+    },
+    /// The sampling values mean nothing.
+    #[error("{0}")]
+    Setting(String),
     /// The forward pass failed.
     #[error(transparent)]
     Language(#[from] LlamaError),
@@ -50,6 +61,9 @@ pub enum ChatError {
     #[error("the device failed: {0}")]
     Device(String),
 }
+
+/// Positions of the context that a question must leave free.
+const LEAST_ROOM: usize = 32;
 
 /// A language model with its vocabulary.
 #[derive(Debug, Clone)]
@@ -104,11 +118,11 @@ impl Chat {
         Ok(self.llama.logits(self.llama.forward(self.embed(ids), &positions, None, None)?))
     }
 
-    /// Answers with at most `budget` tokens and hands out each stretch of text as it is complete.
-    /// Returns the tokens, the one that ends the answer included.
+    /// Answers with at most `budget` tokens, fewer where the context is shorter, and hands out each
+    /// stretch of text as it is complete. Returns the tokens, the one that ends the answer included.
     ///
     /// # Errors
-    /// When the context is full, or `each` fails.
+    /// When the question leaves no room, the sampling values mean nothing, or `each` fails.
     pub fn answer(
         &self,
         prompt: &[u32],
@@ -116,6 +130,12 @@ impl Chat {
         sampling: Sampling,
         mut each: impl FnMut(&str) -> std::io::Result<()>,
     ) -> Result<Vec<u32>, ChatError> {
+        sampling.check().map_err(|error| ChatError::Setting(error.to_string()))?;
+        let most = self.config.max_position_embeddings.saturating_sub(LEAST_ROOM);
+        if prompt.len() > most {
+            return Err(ChatError::Long { found: prompt.len(), most });
+        }
+        let budget = budget.min(self.config.max_position_embeddings - prompt.len());
         let mut cache = KvCache::new(&self.config, prompt.len() + budget, &self.device);
         let mut sampler = Sampler::new(sampling);
         let (mut answer, mut unwritten) = (Vec::new(), Vec::new());

@@ -34,7 +34,7 @@ pub struct Report {
 /// Reads every record of a file with its picture and distance maps.
 ///
 /// # Errors
-/// Only when the file itself cannot be read; bad records are in the report.
+/// Only when the file itself cannot be read or holds no record; bad records are in the report.
 pub fn check_file(path: &Path) -> Result<Report, DataError> {
     let mut report = Report::default();
     let mut ids = HashSet::new();
@@ -65,6 +65,9 @@ pub fn check_file(path: &Path) -> Result<Report, DataError> {
                     None => report.count(&record),
                 }
             }
+        }
+        if ended && report.records + report.bad == 0 {
+            return Err(DataError::None { path: path.into() });
         }
         if ended {
             report.errors.sort_by_key(|(line, _)| *line);

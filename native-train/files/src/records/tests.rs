@@ -109,3 +109,41 @@ fn an_unfinished_set_leaves_the_old_one() {
     let left = fs::read_dir(folder_of(&path)).unwrap();
     assert!(left.flatten().all(|f| !f.file_name().to_string_lossy().ends_with(".tmp")));
 }
+
+#[test]
+fn other_files_are_told_what_they_are() {
+    let folder = Folder::new("forms");
+    let path = write(&folder, &["a", "b"]);
+    let good = fs::read_to_string(&path).unwrap();
+    let spread = good.lines().next().unwrap().replacen('{', "{\n ", 1);
+    let utf16: Vec<u8> =
+        std::iter::once(0xFEFF).chain(good.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for (text, word) in [
+        (format!("[{}]", good.lines().collect::<Vec<_>>().join(",")).into_bytes(), "jq -c '.[]'"),
+        (spread.into_bytes(), "line of its own"),
+        (utf16, "UTF-16"),
+        (b"{\"info\": {}, \"images\": [], \"annotations\": []}".to_vec(), "COCO"),
+        (b"{\n  \"images\": []\n}".to_vec(), "COCO"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = check_file(&path).unwrap_err().to_string();
+        assert!(error.contains(word) && error.contains("records.jsonl"), "{word}: {error}");
+    }
+    fs::write(&path, b"\n\n").unwrap();
+    assert!(matches!(check_file(&path), Err(DataError::None { .. })));
+    let marked = [form::BYTE_ORDER_MARK, good.as_bytes()].concat();
+    fs::write(&path, marked).unwrap();
+    assert_eq!(check_file(&path).unwrap().records, 2);
+    assert_eq!(record_file(folder_of(&path)), path);
+    assert_eq!(record_file(&path), path);
+}
+
+#[test]
+fn all_bad_records_are_counted() {
+    let folder = Folder::new("many");
+    let path = write(&folder, &["a"]);
+    fs::write(&path, "{}\n".repeat(1500)).unwrap();
+    let report = check_file(&path).unwrap();
+    assert_eq!((report.records, report.bad), (0, 1500));
+    assert!(report.errors.len() < 1500);
+}

@@ -3,7 +3,7 @@
 use super::{DataError, below, check_size, in_record};
 use crate::distance;
 use crate::files::write_atomic;
-use crate::picture::{Picture, PictureError, write_png};
+use crate::picture::{Picture, PictureError, write_picture};
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma};
 use refvlm_record::{DepthMap, Record};
 use std::collections::HashSet;
@@ -53,7 +53,7 @@ impl RecordWriter {
         let target = below(&folder, &record.image.path, &record.id, field)?;
         check_size(record, field, &target, [picture.width, picture.height])?;
         if self.written.insert(target.clone()) {
-            write_png(&target, picture).map_err(|source| in_record(record, field, source))?;
+            write_picture(&target, picture).map_err(|source| in_record(record, field, source))?;
         }
         for (k, depth) in
             record.targets.iter().enumerate().filter_map(|(k, t)| Some((k, t.depth.as_ref()?)))

@@ -77,7 +77,7 @@ pub fn state(answer: &Answer) -> String {
             parts.push(format!("in all {}", seconds(timings.total_s)));
             parts.push(format!("{} tokens", timings.tokens));
             parts.extend(answer.tokens_per_second().map(|rate| format!("{rate:.0}/s")));
-            if *reason == Finish::Budget {
+            if *reason == Finish::Length {
                 parts.push("cut at the token limit".into());
             }
             // Lines break between parts, never within one.

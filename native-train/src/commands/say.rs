@@ -1,0 +1,58 @@
+//! What the program says: lines on the standard output, which may be a closed pipe or a full disk,
+//! and notes beside them.
+
+use std::error::Error;
+use std::fmt::{Arguments, Display};
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves notes and figures out from now on.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether notes and figures are left out.
+pub fn quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints a line; ends the function where it cannot be written.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::commands::say::line(format_args!($($text)*))? };
+}
+pub(crate) use say;
+
+/// Prints a line.
+pub fn line(text: Arguments) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_fmt(text)?;
+    out.write_all(b"\n")
+}
+
+/// Prints a remark beside the output, unless the program is to be quiet.
+pub fn note(text: impl Display) {
+    if !quiet() {
+        // A remark that cannot be shown is not worth ending for.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// A number of things: `1 record`, `2 records`.
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// Whether nobody reads the output any more, as behind `| head`.
+pub fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
