@@ -231,8 +231,7 @@ impl RefVlm {
     fn class_rows(&self, pooled: Tensor<2>, said: Option<&SaidClasses>) -> Option<Tensor<2>> {
         let row = self.class_row.as_ref()?;
         let mut probabilities = self.visual_encoder.class_probabilities(pooled.clone())?;
-        // Of length 1, so that a new map of them does not drown the classes' rows.
-        let size = pooled.clone().square().sum_dim(1).sqrt() + 1e-6;
+        let size = pooled.clone().square().mean_dim(1).sqrt() + 1e-6;
         let seen = self.class_feature.as_ref().map(|f| f.forward(pooled / size));
         // What is seen stays: an exercise that could be told from a photo would teach nothing about
         // photos.

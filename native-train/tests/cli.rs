@@ -338,7 +338,8 @@ fn real_photos_are_answered() {
     for (path, task) in paths.iter().step_by(40).zip(["vqa", "detection", "depth", "segmentation"])
     {
         let path = path.to_str().unwrap();
-        let [text, notes] = folder.done(&["infer", path, "--task", task, "--out", "out.png"]);
+        let [text, notes] =
+            folder.done(&["infer", path, "--task", task, "--out", "out.png", "--force"]);
         assert!(text.contains("answer"), "{text}");
         assert!(notes.contains("for photos give --model"), "{notes}");
     }

@@ -119,7 +119,7 @@ export type AnswerEvent =
   | { event: "token"; id: number; text: string; forced: boolean }
   | { event: "triplet"; triplet: number; concept: string; unit: Unit; count: number }
   | ({ event: "unit"; triplet: number; index: number; confidence: number } & Shape)
-  | { event: "done"; timings: Timings; reason: "end" | "budget" };
+  | { event: "done"; timings: Timings; reason: "end" | "length" };
 
 export type Shape =
   | { unit: "box"; box: Box }

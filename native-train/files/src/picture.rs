@@ -275,7 +275,7 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
         return Err(PictureError::Decoded { path: path(), width, height, needed });
     }
     if format == ImageFormat::Jpeg {
-        jpeg::check_whole(bytes, MAX_SIDE_PX).map_err(damaged)?;
+        jpeg::check_whole(bytes).map_err(damaged)?;
     }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);

@@ -1,13 +1,15 @@
 //! `refvlm compare`.
 
 use super::Outcome;
-use super::score::{Sample, Scored};
+use super::score::Sample;
 use clap::Args;
 use refvlm_native::scores::compare::paired;
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Compare two models by what `score --json` wrote of each: is the difference more than chance?
+/// Compare two models by what `score --json` or `eval --json` wrote of each: is the difference more
+/// than chance?
 #[derive(Debug, Args)]
 pub struct Compare {
     /// Scores of the first model.
@@ -68,10 +70,19 @@ impl Compare {
     }
 }
 
+/// What is read of a file of scores.
+#[derive(Debug, Deserialize)]
+struct Scored {
+    /// How it was scored.
+    measure: String,
+    samples: Vec<Sample>,
+}
+
 fn read(path: &Path) -> Result<Scored, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| format!("{}: {e}: give what refvlm score --json wrote", path.display()))
+    serde_json::from_slice(&bytes).map_err(|e| {
+        format!("{}: {e}: give what refvlm score --json or eval --json wrote", path.display())
+    })
 }
 
 type Scores = BTreeMap<String, BTreeMap<String, f64>>;

@@ -26,7 +26,7 @@ type Gram = u128;
 type Counts = Vec<(Gram, u32)>;
 
 fn counts(words: &[u32]) -> Counts {
-    let key = |gram: &[u32]| gram.iter().fold(0, |key, &word| key << 32 | Gram::from(word) + 1);
+    let key = |gram: &[u32]| gram.iter().fold(0, |key, &word| (key << 32) | (Gram::from(word) + 1));
     let mut grams: Vec<Gram> = (1..=LONGEST).flat_map(|n| words.windows(n).map(key)).collect();
     grams.sort_unstable();
     let mut counts: Counts = Vec::with_capacity(grams.len());
