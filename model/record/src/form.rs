@@ -1,7 +1,7 @@
 //! The form of a record as JSON, checked by hand where serde refuses a line: its words ("data did
 //! not match any variant") do not help the person who wrote the line.
 
-use crate::RecordError;
+use crate::error::RecordError;
 use crate::task::{Task, Unit};
 use serde_json::{Map, Value};
 

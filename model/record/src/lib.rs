@@ -16,7 +16,8 @@ pub mod ask;
 mod check;
 pub mod coco;
 pub mod depth;
-pub mod event;
+mod error;
+mod event;
 pub mod exchange;
 mod form;
 pub mod mention;
@@ -29,7 +30,7 @@ mod task;
 pub mod weighted;
 
 pub use ask::{Ask, AskError, Sampling};
-pub use check::RecordError;
+pub use error::RecordError;
 pub use record::{AnswerPart, DepthMap, Image, Prompt, QuestionPart, Record, Target, Turn};
 pub use rle::{Counts, MAX_SIDE_PX, Mask, Rle, RleError};
 pub use task::{Element, Task, TaskCommand, Unit, UnknownName};

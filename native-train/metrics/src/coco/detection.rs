@@ -1,25 +1,10 @@
 //! COCO's evaluation: who found what, at ten thresholds, in four ranges of area.
 
 use super::curve::{RECALLS, precision_at_recalls};
-use super::shape::Shape;
+use super::shape::{Shape, Truth};
 use crate::{Metric, MetricError, Row, finite, within};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-
-/// A true object.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Truth<S> {
-    /// Its category.
-    pub category: u64,
-    /// Its outline.
-    pub shape: S,
-    /// Its area in px, as annotated: it says which range the object belongs to.
-    pub area: f64,
-    /// Many in one: may be found any number of times, and counts neither as found nor as missed.
-    pub crowd: bool,
-    /// Counts neither as found nor as missed (for example a body without joints).
-    pub ignore: bool,
-}
 
 /// A found object.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,8 @@
 //! COCO's files: the truth of a data set, and what a model found, checked before it is scored.
 
-use super::detection::{Found, Picture, Truth};
+use super::detection::{Found, Picture};
 use super::region::Region;
+use super::shape::Truth;
 use super::shape::{Joints, Shape};
 use refvlm_record::{Rle, coco};
 use serde::Deserialize;

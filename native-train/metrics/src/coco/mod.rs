@@ -6,6 +6,6 @@ pub mod files;
 pub mod region;
 pub mod shape;
 
-pub use detection::{Detection, Found, Picture, Settings, Truth};
+pub use detection::{Detection, Found, Picture, Settings};
 pub use region::Region;
-pub use shape::{Joints, Shape};
+pub use shape::{Joints, Shape, Truth};

@@ -1,9 +1,23 @@
 //! What is compared: boxes, masks and joints, each with COCO's measure of overlap.
 
-use super::detection::Truth;
 use super::region::Region;
 use crate::{MetricError, finite, within};
 use refvlm_record::coco::SIGMAS;
+
+/// A true object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth<S> {
+    /// Its category.
+    pub category: u64,
+    /// Its outline.
+    pub shape: S,
+    /// Its area in px, as annotated: it says which range the object belongs to.
+    pub area: f64,
+    /// Many in one: may be found any number of times, and counts neither as found nor as missed.
+    pub crowd: bool,
+    /// Counts neither as found nor as missed (for example a body without joints).
+    pub ignore: bool,
+}
 
 /// A form that an object can be given in.
 pub trait Shape: Clone + Send + Sync {

@@ -14,17 +14,14 @@ import numpy as np
 HERE = Path(__file__).parent
 RANDOM = 200
 
-
 def write(name, tool, cases):
     text = json.dumps({"tool": tool, "cases": cases}, separators=(",", ":"), ensure_ascii=False)
     (HERE / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     print(name, len(cases), "cases", file=sys.stderr)
 
-
 def num(value):
     value = float(value)
     return None if not np.isfinite(value) or value == -1 else value
-
 
 # ---- COCO ------------------------------------------------------------------------------------
 
@@ -58,7 +55,6 @@ def coco_score(kind, truth, results, agnostic=False):
         want[f"AR{most}"] = mean(r[:, :, 0, m])
     return want
 
-
 def rle(rng, w, h):
     from pycocotools import mask as M
     a = np.zeros((h, w), np.uint8, order="F")
@@ -67,7 +63,6 @@ def rle(rng, w, h):
         a[y:y + rng.randint(1, h), x:x + rng.randint(1, w)] = 1
     r = M.encode(a)
     return {"size": r["size"], "counts": r["counts"].decode()}, a
-
 
 def polygon(rng, w, h):
     cx, cy, r = rng.uniform(0, w), rng.uniform(0, h), rng.uniform(2, min(w, h) / 2)
@@ -78,13 +73,10 @@ def polygon(rng, w, h):
         points += [round(cx + r * np.cos(t) * rng.uniform(.5, 1.2), 2), round(cy + r * np.sin(t) * rng.uniform(.5, 1.2), 2)]
     return points
 
-
 def near(rng, box, s):
     return [round(v + rng.gauss(0, s), 2) for v in box[:2]] + [round(max(0.0, v + rng.gauss(0, s)), 2) for v in box[2:]]
 
-
 SIGMAS = None
-
 
 def coco_case(rng, kind, style):
     from pycocotools import mask as M
@@ -152,9 +144,7 @@ def coco_case(rng, kind, style):
     agnostic = kind != "keypoints" and rng.random() < .15
     return {"truth": truth, "results": dts, "agnostic": agnostic, "want": coco_score(kind, truth, dts, agnostic)}
 
-
 STYLES = ["no truth", "no answers", "all wrong", "ties", "crowd", "area borders", "exact", "many", "no joints"]
-
 
 def coco():
     import pycocotools
@@ -166,7 +156,6 @@ def coco():
             cases += [coco_case(rng, kind, style) for _ in range(2 if style == "many" else 6)]
         write(f"coco-{kind}", f"pycocotools {version('pycocotools')}", cases)
 
-
 # ---- text ------------------------------------------------------------------------------------
 
 WORDS = """a an the man woman dog cats sitting on table next to red-and-white t-shirt blue bus street sign that says stop
@@ -174,7 +163,6 @@ people's dog's don't can't it's isn't they're cannot gonna wanna o'clock ma'am y
 1,000 3.5 1/2 9:30 9:30am 10-20 1990s '90s 3d 2x4 1st -5 +5 5% $5 #5 #hash @home and/or he/she AT&T www.foo.com a@b.com café naïve 日本語
 Ünïcode two three none zero ten yes no not well-known mid-air 12-year-old skateboard pizza tennis racket holding green grass field in of with is are""".split()
 ENDS = [".", ",", "!", "?", ";", ":", "...", "…", "\"", "'", ")", "(", "?!", "!!", " -", " --", "–", "—", "'s", "’s", ""]
-
 
 def sentence(rng, most=14):
     out = ""
@@ -187,16 +175,13 @@ def sentence(rng, most=14):
     # The tokeniser looks for the digit behind "no." on the next line, in another caption.
     return out.strip() + (" end" if out.strip().lower().endswith("no.") else "")
 
-
 def varied(rng, text):
     words = [w for w in text.split() if rng.random() > .2]
     for _ in range(rng.randint(0, 3)): words.insert(rng.randint(0, len(words)), rng.choice(WORDS))
     return " ".join(words) + (" end" if words and words[-1].lower().endswith("no.") else "")
 
-
 ODD = ["", ".", "...", "a", "A.", "!!!", "ÀÉ ß ſ ﬁ", "🐶 dog🐶 dog", "the the the the the", "½ cup 1 1/2 cups", "it’s “curly” ‘quoted’",
        "<br> b &amp; c", ":) ;-)", "a  b\tc", "don`t it`s", "(555) 123-4567", "x-y-z a-b-c-", "A.B. c.d.", "100% of 5 p.m. trains", "a_b __c__ *d*"]
-
 
 def captions():
     from importlib.metadata import version
@@ -238,7 +223,6 @@ def captions():
     write("captions", f"pycocoevalcap {version('pycocoevalcap')}", cases)
     return words
 
-
 def short_answers(official):
     from vqa_eval import VQAEval
     rng = random.Random("vqa")
@@ -265,7 +249,6 @@ def short_answers(official):
         cases.append({"samples": samples, "want": {"VQA accuracy": e.accuracy["overall"] / 100}})
     write("vqa", "VQAEval of salesforce-lavis 1.0.2", cases)
 
-
 def yes_no():
     from sklearn.metrics import accuracy_score, precision_score, recall_score, f1_score
     from importlib.metadata import version
@@ -286,7 +269,6 @@ def yes_no():
         cases.append({"samples": samples, "want": {"accuracy": accuracy_score(t, p), "precision": precision, "recall": recall, "F1": f1, "yes-rate": sum(p) / len(p)}})
     write("pope", f"rule of POPE's evaluate.py, counts of scikit-learn {version('scikit-learn')}", cases)
 
-
 # ---- masks, maps, confidences ----------------------------------------------------------------
 
 def blob(rng, w, h):
@@ -296,12 +278,10 @@ def blob(rng, w, h):
         a |= ((xx - rng.uniform(0, w)) / rng.uniform(1, w / 2)) ** 2 + ((yy - rng.uniform(0, h)) / rng.uniform(1, h / 2)) ** 2 < 1
     return a
 
-
 def enc(a):
     from pycocotools import mask as M
     r = M.encode(np.asfortranarray(a.astype(np.uint8)))
     return {"size": r["size"], "counts": r["counts"].decode()}
-
 
 def pair(rng, case):
     w, h = rng.randint(1, 90) if case >= RANDOM else rng.randint(20, 90), rng.randint(20, 90)
@@ -310,7 +290,6 @@ def pair(rng, case):
     if case >= RANDOM and rng.random() < .6: f = rng.choice([t, np.zeros_like(t), ~t, np.ones_like(t)])
     if case >= RANDOM and rng.random() < .3: t = np.zeros_like(t)
     return t, f
-
 
 def expressions():
     from sklearn.metrics import jaccard_score
@@ -345,7 +324,6 @@ def expressions():
     write("res", f"jaccard_score of scikit-learn {version('scikit-learn')}", res)
     write("gref", "rule of ReferEvaluator (henghuiding/ReLA, 1e6e889)", gref)
 
-
 def gref_case(rng, case):
     """The sums of ReferEvaluator.evaluate, which needs detectron2 to be imported."""
     samples, I, U, total, with_, pr = [], 0, 0, 0.0, [], {.7: 0, .8: 0, .9: 0}
@@ -371,7 +349,6 @@ def gref_case(rng, case):
     want.update({f"P@{p}": int(c) / n if n else None for p, c in pr.items()})
     return {"samples": samples, "want": want}
 
-
 def interactive():
     from davis2017.metrics import f_measure
     from sklearn.metrics import jaccard_score
@@ -387,7 +364,6 @@ def interactive():
         cases.append({"samples": samples, "want": {"mIoU": float(np.mean(js)), "boundary F": float(np.mean(fs))}})
     write("interactive", "f_measure of davis2017-evaluation 30b698a", cases)
 
-
 def semantic():
     from sklearn.metrics import jaccard_score, accuracy_score
     from importlib.metadata import version
@@ -402,7 +378,6 @@ def semantic():
         tt, ff = zip(*[(a, b) for a, b in zip(t, f) if a != 255])
         cases.append({"classes": k, "samples": [[f, t]], "want": {"mIoU": jaccard_score(tt, ff, average="macro"), "fwIoU": jaccard_score(tt, ff, average="weighted"), "pixel accuracy": accuracy_score(tt, ff)}})
     write("semantic", f"jaccard_score of scikit-learn {version('scikit-learn')}", [dict(c, want={k: float(v) for k, v in c["want"].items()}) for c in cases])
-
 
 def panoptic():
     from panopticapi.evaluation import pq_compute_single_core
@@ -440,7 +415,6 @@ def panoptic():
         cases.append({"samples": samples, "want": want})
     write("panoptic", "panopticapi 1ad5afa", cases)
 
-
 def depth():
     from monodepth2 import compute_errors
     rng = random.Random("depth")
@@ -474,7 +448,6 @@ def depth():
         cases.append({"crop": crop, "far": far, "scaled": scaled, "samples": samples, "want": {k: None if v is None else float(v) for k, v in zip(names, m)}})
     write("depth", "compute_errors of monodepth2 77f1410", cases)
 
-
 def calibration():
     from sklearn.calibration import calibration_curve
     from importlib.metadata import version
@@ -495,7 +468,6 @@ def calibration():
         gap = np.abs(right - conf)
         cases.append({"bins": bins, "samples": list(zip(c, y)), "want": {"ECE": float((gap * count).sum() / n), "MCE": float(gap.max())}})
     write("calibration", f"calibration_curve of scikit-learn {version('scikit-learn')}", cases)
-
 
 if __name__ == "__main__":
     args = argparse.ArgumentParser()
