@@ -3,7 +3,7 @@
 use crate::error::RecordError;
 use crate::form;
 use crate::record::{AnswerPart, Prompt, QuestionPart, Record, Target};
-use crate::rle::{MAX_SIDE_PX, Rle, RleError};
+use crate::rle::{MAX_SIDE_PX, Rle};
 use crate::task::Unit;
 
 impl Record {

@@ -17,7 +17,7 @@ mod check;
 pub mod coco;
 pub mod depth;
 mod error;
-mod event;
+pub mod event;
 pub mod exchange;
 mod form;
 pub mod mention;
