@@ -18,7 +18,7 @@ pub use vqa::Vqa;
 use crate::MetricError;
 use std::collections::HashMap;
 
-/// An answer and the captions it is compared with, as [`tokens`].
+/// An answer and the captions it is compared with, as [`tokens()`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caption {
     /// What was answered.
