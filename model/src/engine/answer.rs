@@ -92,7 +92,7 @@ impl Session {
 
     /// What decoders are told of a question's prompts; none where there are none or no decoder is
     /// told.
-    fn prompt_maps(
+    pub(super) fn prompt_maps(
         &self,
         sight: &Sight,
         regions: &[std::sync::Arc<Vec<f32>>],

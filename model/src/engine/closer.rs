@@ -8,10 +8,11 @@ use super::{EngineError, Session, host};
 use crate::config::CloserLook;
 use crate::decoding::{Pointed, PromptMaps, QueryLayout};
 use crate::image::{Frame, Picture};
-use crate::input::{Inputs, regions, stroke_maps, stroke_tensor};
+use crate::input::{Inputs, regions, stroke_maps};
 use crate::refvlm::Sight;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use refvlm_record::{Mask, Prompt, Rle};
+use std::sync::Arc;
 
 /// Parts of the picture that are remembered, so that a second question about the same prompt does
 /// not look again.
@@ -96,16 +97,11 @@ impl Session {
         };
         let Some(inside) = within(prompt, window) else { return Ok(None) };
         let inside = [inside];
-        let strokes = stroke_maps(&self.config, &inside, &part.frame)?;
-        let Some(maps) = stroke_tensor(strokes.concat(), 1, &self.config, &self.device) else {
-            return Ok(None);
-        };
-        let side = self.config.selected_side(&self.config.prompt_features);
-        let region = regions(&self.config, &inside, &part.frame)?.concat();
-        let region = TensorData::new::<f32, _>(region, [1, side, side]);
-        let region = Tensor::<3>::from_data(region, &self.device);
-        let rows = self.model.prompt_rows(&part.sight, region, &[0], None);
-        Ok(Some(Closer { prompts: self.model.prompt_maps(maps, rows), part }))
+        let strokes = stroke_maps(&self.config, &inside, &part.frame)?.concat();
+        let regions = regions(&self.config, &inside, &part.frame)?;
+        let regions: Vec<_> = regions.into_iter().map(Arc::new).collect();
+        let prompts = self.prompt_maps(&part.sight, &regions, strokes);
+        Ok(prompts.map(|prompts| Closer { part, prompts }))
     }
 }
 

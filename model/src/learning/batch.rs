@@ -299,9 +299,7 @@ impl Rows {
             keep: Tensor::from_data(TensorData::new(keep, [self.ids.len(), 1]), device),
         })
     }
-}
 
-impl Rows {
     /// What the prompts are said to show.
     fn said(&self, config: &ModelConfig, device: &Device) -> Option<SaidClasses> {
         let classes = config.visual_encoder.classes().filter(|_| config.class_rows)?;

@@ -46,8 +46,8 @@ pub fn load_by_name<M: Module>(
     (module, loader.report)
 }
 
-/// Hands every parameter to `each(name, data)` in the order of the fields; a packed one unpacked. Reads the device
-/// synchronously, so not on the web.
+/// Hands every parameter to `each(name, data)` in the order of the fields; a packed one unpacked.
+/// Reads the device synchronously, so not on the web.
 pub fn visit_named<M: Module>(module: &M, each: &mut dyn FnMut(&str, TensorData)) {
     // A visitor is shown what lies below a packed matrix, which holds no values.
     module.clone().materialize().visit(&mut Reader { path: Path::default(), each });
