@@ -72,13 +72,21 @@ impl WebError {
             WebError::Engine(error) => match error {
                 EngineError::NoPicture => FailureKind::NoPicture,
                 EngineError::Image(_) => FailureKind::BadPicture,
-                EngineError::Ask(_) | EngineError::Prompt(_) | EngineError::Template(_) => {
-                    FailureKind::BadRequest
-                }
                 // The cache is as long as the context: only a question can be too long for it.
-                EngineError::Cache(_) | EngineError::Grammar(_) => FailureKind::BadRequest,
+                EngineError::Ask(_)
+                | EngineError::Prompt(_)
+                | EngineError::Template(_)
+                | EngineError::Long { .. }
+                | EngineError::Cache(_)
+                | EngineError::Grammar(_)
+                | EngineError::NoDecoder(_) => FailureKind::BadRequest,
+                EngineError::Vocabulary { .. } | EngineError::Config(_) => FailureKind::BadPackage,
                 EngineError::Device(_) => FailureKind::DeviceLost,
-                _ => FailureKind::Engine,
+                // Written out, so that an error that is new is given its kind here.
+                EngineError::Token(_)
+                | EngineError::Language(_)
+                | EngineError::Sampling(_)
+                | EngineError::NotFinite(_) => FailureKind::Engine,
             },
             WebError::Answer(_) | WebError::Scene(_) => FailureKind::Engine,
         }
