@@ -12,7 +12,7 @@ use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
 use crate::prompting::{VptEncoder, vpt::normalise};
 use crate::vision::{ConvNext, Projector, ProjectorConfig, Pyramid, VisualEncoder};
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use refvlm_record::Unit;
 
 /// A REF-VLM.
@@ -82,15 +82,10 @@ pub struct Sight {
     pub sam: Option<Tensor<4>>,
 }
 
-/// What prompts are said to show, whatever the classifier takes them for: exercises in reading its
-/// rows.
+/// Which class each class of the classifier counts as, `[prompts, classes]`: exercises in reading
+/// its rows. What it is sure or unsure of stays as it is on that photo.
 #[derive(Debug, Clone)]
-pub struct SaidClasses {
-    /// Probabilities of the classes, `[prompts, classes]`; zeros where the classifier's own count.
-    pub probabilities: Tensor<2>,
-    /// 1 where the classifier's own count, else 0, `[prompts, 1]`.
-    pub own: Tensor<2>,
-}
+pub struct Renaming(pub Tensor<2, Int>);
 
 impl Sight {
     /// The same with another last map of the pyramid.
@@ -224,25 +219,27 @@ impl RefVlm {
         Sight { pyramid, rows, class_features: features, sam }
     }
 
-    /// The rows of what the classifier takes pooled features for, or of what it is said to.
+    /// The rows of what the classifier takes pooled features for, under other names if there are.
     ///
     /// # Shapes
     /// `[n, features] -> [n, hidden]`
-    fn class_rows(&self, pooled: Tensor<2>, said: Option<&SaidClasses>) -> Option<Tensor<2>> {
+    fn class_rows(&self, pooled: Tensor<2>, renaming: Option<&Renaming>) -> Option<Tensor<2>> {
         let row = self.class_row.as_ref()?;
         let mut probabilities = self.visual_encoder.class_probabilities(pooled.clone())?;
         let size = pooled.clone().square().mean_dim(1).sqrt() + 1e-6;
         let seen = self.class_feature.as_ref().map(|f| f.forward(pooled / size));
         // What is seen stays: an exercise that could be told from a photo would teach nothing about
         // photos.
-        if let Some(SaidClasses { probabilities: said, own }) = said {
-            probabilities = probabilities * own.clone() + said.clone();
+        if let Some(Renaming(classes)) = renaming {
+            let renamed = probabilities.zeros_like();
+            let add = IndexingUpdateOp::Add;
+            probabilities = renamed.scatter(1, classes.clone(), probabilities, add);
         }
         let named = row.forward(probabilities);
         Some(seen.into_iter().fold(named, |named, seen| named + seen))
     }
 
-    /// Rows of the language model for visual prompts; `said` stands in for the classifier.
+    /// Rows of the language model for visual prompts; a renaming is of exercises only.
     ///
     /// # Shapes
     /// - `regions` `[prompts, grid, grid]`: weights over the cells of the prompt features
@@ -253,13 +250,13 @@ impl RefVlm {
         sight: &Sight,
         regions: Tensor<3>,
         sample: &[usize],
-        said: Option<&SaidClasses>,
+        renaming: Option<&Renaming>,
     ) -> Tensor<3> {
         let features = sight.pyramid.joined(&self.wiring.prompt);
         let pooled = self.vpt_encoder.forward(features, regions.clone(), sample);
         let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
         let Some(features) = &sight.class_features else { return rows };
-        let class = self.class_rows(pool(features.clone(), regions, sample), said);
+        let class = self.class_rows(pool(features.clone(), regions, sample), renaming);
         let class = class.map(|class| class.unsqueeze_dim::<3>(1));
         Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
     }

@@ -9,7 +9,7 @@ use crate::input::{Inputs, stroke_tensor};
 use crate::language::Bucket;
 use crate::learning::example::{Example, Look};
 use crate::learning::losses::{DenseTarget, PoseTarget};
-use crate::refvlm::SaidClasses;
+use crate::refvlm::Renaming;
 use crate::triplet::{Encoded, IMAGE, VISUAL_PROMPT};
 use crate::vision::Pyramid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -86,8 +86,8 @@ pub struct PromptRows {
     pub sample: Vec<usize>,
     /// The prompts' maps, as in [`crate::decoding::PromptMaps`]; none where no decoder is told.
     pub maps: Option<Tensor<4>>,
-    /// What prompts are said to show, where some are.
-    pub said: Option<SaidClasses>,
+    /// Other names for the classifier's classes, where some prompt has such.
+    pub renaming: Option<Renaming>,
     /// Places of all prompt rows in the row of tokens, `[prompts * rows]`.
     pub places: Tensor<1, Int>,
     /// 0 where a prompt's row stands, else 1, `[tokens, 1]`.
@@ -216,7 +216,7 @@ struct Rows {
     labels: Vec<i64>,
     regions: Vec<f32>,
     strokes: Vec<f32>,
-    said: Vec<Vec<f32>>,
+    renamed: Vec<Vec<u16>>,
     sample: Vec<usize>,
     prompt_places: Vec<i64>,
 }
@@ -232,7 +232,7 @@ impl Rows {
             labels: Vec::new(),
             regions: Vec::new(),
             strokes: Vec::new(),
-            said: Vec::new(),
+            renamed: Vec::new(),
             sample: Vec::new(),
             prompt_places: Vec::new(),
         }
@@ -266,8 +266,8 @@ impl Rows {
             self.regions.extend(region.into_iter().flatten());
             let strokes = prompt.and_then(|&prompt| example.strokes.get(prompt));
             self.strokes.extend(strokes.into_iter().flatten());
-            let said = prompt.and_then(|&prompt| example.said.get(prompt));
-            self.said.extend(region.map(|_| said.cloned().unwrap_or_default()));
+            let renamed = prompt.and_then(|&prompt| example.renamed.get(prompt));
+            self.renamed.extend(region.map(|_| renamed.cloned().unwrap_or_default()));
             self.sample.extend(region.map(|_| picture));
             self.prompt_places.extend((at..at + self.prompt_rows).map(|place| place as i64));
             at += self.prompt_rows;
@@ -292,7 +292,7 @@ impl Rows {
         let regions = TensorData::new(self.regions.clone(), [count, grid, grid]);
         Some(PromptRows {
             regions: Tensor::from_data(regions, device),
-            said: self.said(config, device),
+            renaming: self.renaming(config, device),
             sample: self.sample.clone(),
             maps: stroke_tensor(self.strokes.clone(), count, config, device),
             places: places(self.prompt_places.clone(), device),
@@ -300,24 +300,22 @@ impl Rows {
         })
     }
 
-    /// What the prompts are said to show.
-    fn said(&self, config: &ModelConfig, device: &Device) -> Option<SaidClasses> {
+    /// What classes count as, where some prompt has other names for them.
+    fn renaming(&self, config: &ModelConfig, device: &Device) -> Option<Renaming> {
         let classes = config.visual_encoder.classes().filter(|_| config.class_rows)?;
-        let of = |said: &Vec<f32>| said.len() == classes;
-        if !self.said.iter().any(of) {
+        let fits = |renamed: &Vec<u16>| {
+            renamed.len() == classes && renamed.iter().all(|&class| usize::from(class) < classes)
+        };
+        if !self.renamed.iter().any(fits) {
             return None;
         }
-        let count = self.said.len();
-        let own: Vec<f32> = self.said.iter().map(|said| f32::from(u8::from(!of(said)))).collect();
-        let row = |said: &Vec<f32>| if of(said) { said.clone() } else { vec![0.0; classes] };
-        let probabilities: Vec<f32> = self.said.iter().flat_map(row).collect();
-        Some(SaidClasses {
-            probabilities: Tensor::from_data(
-                TensorData::new(probabilities, [count, classes]),
-                device,
-            ),
-            own: Tensor::from_data(TensorData::new(own, [count, 1]), device),
-        })
+        let row = |renamed: &Vec<u16>| match fits(renamed) {
+            true => renamed.iter().map(|&class| i64::from(class)).collect::<Vec<i64>>(),
+            false => (0..classes as i64).collect(),
+        };
+        let index: Vec<i64> = self.renamed.iter().flat_map(row).collect();
+        let index = TensorData::new(index, [self.renamed.len(), classes]);
+        Some(Renaming(Tensor::from_data(index, device)))
     }
 }
 

@@ -23,9 +23,9 @@ pub struct Example {
     /// The map of each prompt for a decoder that is told where prompts lie, as
     /// [`crate::input::stroke_maps`] gives them; empty where no decoder is told.
     pub strokes: Vec<Vec<f32>>,
-    /// For each prompt what it is said to show, as probabilities of the classifier's classes; empty
-    /// where it shows what the picture shows.
-    pub said: Vec<Vec<f32>>,
+    /// For each prompt which class each class of the classifier counts as; empty where each counts
+    /// as itself.
+    pub renamed: Vec<Vec<u16>>,
     /// The turns as ids, each a dialogue of its own behind the picture.
     pub turns: Vec<Encoded>,
     /// The targets of the record in its order, each in the forms that the turns ask for.
@@ -100,14 +100,14 @@ impl Example {
     /// Adds the turns of another example of the same picture, which have prompts but no targets.
     pub fn append(&mut self, other: Example) {
         let before = self.regions.len();
-        self.said.resize(before, Vec::new());
+        self.renamed.resize(before, Vec::new());
         for mut turn in other.turns {
             turn.prompts.iter_mut().for_each(|prompt| *prompt += before);
             self.turns.push(turn);
         }
         self.regions.extend(other.regions);
         self.strokes.extend(other.strokes);
-        self.said.extend(other.said);
+        self.renamed.extend(other.renamed);
     }
 }
 
@@ -148,7 +148,7 @@ impl Setup<'_> {
         }
         let regions = regions(self.config, &record.prompts, &frame)?;
         let strokes = stroke_maps(self.config, &record.prompts, &frame)?;
-        Ok(Example { frame, look, regions, strokes, said: Vec::new(), turns, targets })
+        Ok(Example { frame, look, regions, strokes, renamed: Vec::new(), turns, targets })
     }
 
     fn fill(

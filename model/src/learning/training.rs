@@ -114,7 +114,7 @@ impl RefVlm {
         let trunk = self.trunk(&sight, batch);
         let prompts = batch.prompts.as_ref();
         let rows = prompts
-            .map(|p| self.prompt_rows(&sight, p.regions.clone(), &p.sample, p.said.as_ref()));
+            .map(|p| self.prompt_rows(&sight, p.regions.clone(), &p.sample, p.renaming.as_ref()));
         let branches = self.branches(rows.clone(), batch);
         let hidden = self.llm.forward_branches(trunk, branches, &batch.buckets)?.squeeze_dim(0);
         let maps = prompts.and_then(|prompts| prompts.maps.clone());

@@ -18,6 +18,9 @@ pub struct State {
     pub pictures: usize,
     /// Tokens read.
     pub tokens: usize,
+    /// Steps that the average of the weights has followed.
+    #[serde(default)]
+    pub averaged: usize,
     /// Seconds of training over all runs.
     pub seconds: f64,
     /// Seconds of the run that goes on.
@@ -53,6 +56,7 @@ pub enum CheckpointError {
 }
 
 const MODEL: &str = "model.bpk";
+const AVERAGE: &str = "average.bpk";
 const OPTIM: &str = "optim.bpk";
 const STATE: &str = "state.json";
 
@@ -73,6 +77,7 @@ impl Checkpoint {
     pub fn save<M: Module>(
         dir: &Path,
         module: &M,
+        average: Option<&M>,
         optim: &ModuleOptimizer,
         state: &State,
     ) -> Result<(), CheckpointError> {
@@ -81,8 +86,12 @@ impl Checkpoint {
             fs::remove_dir_all(&temporary).map_err(file(&temporary))?;
         }
         fs::create_dir_all(&temporary).map_err(file(&temporary))?;
-        let model = module.clone().into_record().into_bytes();
-        write(&temporary.join(MODEL), &model.map_err(content(&temporary.join(MODEL)))?)?;
+        for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
+            let Some(module) = module else { continue };
+            let path = temporary.join(name);
+            let bytes = module.clone().into_record().into_bytes().map_err(content(&path))?;
+            write(&path, &bytes)?;
+        }
         let optim = optim.into_bytes().map_err(content(&temporary.join(OPTIM)))?;
         write(&temporary.join(OPTIM), &optim)?;
         let json = serde_json::to_vec_pretty(state).map_err(content(&temporary.join(STATE)))?;
@@ -109,7 +118,7 @@ impl Checkpoint {
         module: M,
         optim: ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer, State), CheckpointError> {
-        let module = self.weights(module)?;
+        let module = self.record(MODEL, module)?;
         let path = self.path.join(OPTIM);
         let optim = optim.from_bytes(read(&path)?).map_err(content(&path))?;
         let path = self.path.join(STATE);
@@ -117,12 +126,26 @@ impl Checkpoint {
         Ok((module, optim, state))
     }
 
-    /// A module with the checkpoint's weights, and nothing else.
+    /// A module with the checkpoint's weights, averaged where an average was kept, and nothing
+    /// else.
     ///
     /// # Errors
     /// When the file is missing or damaged, or of a module with other parts.
     pub fn weights<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
-        let path = self.path.join(MODEL);
+        let averaged = self.path.join(AVERAGE).exists();
+        self.record(if averaged { AVERAGE } else { MODEL }, module)
+    }
+
+    /// The average of the weights; `module`, which has the weights, where none was kept.
+    ///
+    /// # Errors
+    /// When the file is damaged, or of a module with other parts.
+    pub(crate) fn average<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
+        if self.path.join(AVERAGE).exists() { self.record(AVERAGE, module) } else { Ok(module) }
+    }
+
+    fn record<M: Module>(&self, name: &str, module: M) -> Result<M, CheckpointError> {
+        let path = self.path.join(name);
         let record = ModuleRecord::from_bytes(read(&path)?).map_err(content(&path))?;
         module.try_load_record(record).map_err(content(&path))
     }

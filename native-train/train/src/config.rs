@@ -79,6 +79,10 @@ pub struct LoopConfig {
     pub threads: usize,
     /// Steps of data made ahead.
     pub prefetch: usize,
+    /// Share of the moving average of the weights that a step keeps, such as 0.998; held-out scores
+    /// are the average's, and exports take it. None is kept when absent.
+    #[serde(default)]
+    pub average: Option<f64>,
     /// The optimiser.
     pub optim: OptimConfig,
 }

@@ -13,6 +13,7 @@ pub mod stage;
 pub mod teach;
 pub mod tower;
 
+mod average;
 mod parallel;
 mod progress;
 mod run;

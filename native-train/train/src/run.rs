@@ -1,12 +1,14 @@
 //! The training loop: prefetched batches, clipped steps, progress with losses and time left,
 //! held-out scores, checkpoints that resume at the exact step, and Ctrl-C that saves.
 
+use super::average::follow;
 use super::checkpoint::{Checkpoint, CheckpointError, State};
 use super::config::LoopConfig;
 use super::optim::clip_global_norm;
 use super::parallel::{Learned, learn, materialise};
 use super::progress::{LogError, Window, say};
 use super::task::{Part, Task};
+use burn::module::Module;
 use burn::tensor::Device;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +49,9 @@ pub enum RunError {
 /// Steps in a row without a finite gradient after which a run gives up.
 const MOST_SKIPPED: usize = 20;
 
-/// Trains `module` in `dir`, from the last checkpoint there if there is one. Returns the module
-/// and whether it reached its last step; it does not when `stop` was raised.
+/// Trains `module` in `dir`, from the last checkpoint there if there is one. Returns the module,
+/// with the average of its weights where one is kept, and whether it reached its last step; it does
+/// not when `stop` was raised.
 ///
 /// # Errors
 /// When data, loss, optimiser or files fail. Checkpoints written before stay good.
@@ -67,6 +70,13 @@ pub fn run<T: Task>(
         say(dir, &format!("resumed at step {}", state.step))?;
     }
     materialise(&module);
+    let mut average = match config.average {
+        Some(_) => Some(match Checkpoint::latest(dir)? {
+            Some(checkpoint) => checkpoint.average(module.valid())?,
+            None => module.valid(),
+        }),
+        None => None,
+    };
     let first = state.step;
     let started = Instant::now();
     let mut window = Window::default();
@@ -95,6 +105,10 @@ pub fn run<T: Task>(
             if norm.is_finite() && total.is_finite() {
                 let lr = config.optim.lr_at(step, config.steps);
                 module = optim.step(lr, module, gradients);
+                average = average.zip(config.average).map(|(average, decay)| {
+                    state.averaged += 1;
+                    follow(average, &module, decay, state.averaged)
+                });
                 skipped = 0;
             } else {
                 skipped += 1;
@@ -119,10 +133,11 @@ pub fn run<T: Task>(
             if state.step % config.checkpoint_every.max(1) == 0 || last || stopping {
                 state.seconds += started.elapsed().as_secs_f64() - state.seconds_of_run;
                 state.seconds_of_run = started.elapsed().as_secs_f64();
-                Checkpoint::save(dir, &module, &optim, &state)?;
+                Checkpoint::save(dir, &module, average.as_ref(), &optim, &state)?;
             }
             if state.step % config.score_every.max(1) == 0 || last {
-                let scores = task.score(&module, &device.clone().inner()).map_err(at)?;
+                let scored = average.as_ref().unwrap_or(&module);
+                let scores = task.score(scored, &device.clone().inner()).map_err(at)?;
                 say(dir, &format!("step {} held-out: {scores}", state.step))?;
             }
             if stopping {
@@ -131,7 +146,10 @@ pub fn run<T: Task>(
             }
         }
         drop(receive);
-        Ok::<_, RunError>(module)
+        Ok::<_, RunError>(match average {
+            Some(average) => module.load_record(average.into_record()),
+            None => module,
+        })
     })?;
     Ok((module, state.step >= config.steps))
 }

@@ -135,7 +135,7 @@ fn decoding_equals_teacher_forcing(query_mask: QueryMask) {
         look: Look::Pixels(pixels),
         regions: regions(&config, &prompts, &frame).unwrap(),
         strokes: vec![],
-        said: vec![],
+        renamed: vec![],
         turns: vec![turn],
         targets: vec![],
     };

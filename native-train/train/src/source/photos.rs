@@ -142,7 +142,7 @@ impl<'a> PhotoSource<'a> {
         if let Some(words) = &mut words
             && let Some(made) = exercises(&seen, self.config.exercises, &mut rng)
         {
-            words.append(Example { said: made.said, ..example(&made.record)? });
+            words.append(Example { renamed: made.renamed, ..example(&made.record)? });
         }
         Ok(Some((words, example(&record)?)))
     }
