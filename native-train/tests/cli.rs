@@ -324,6 +324,39 @@ fn the_printed_record_passes() {
     folder.refused(&["eval", "."], &["no record"]);
 }
 
+#[test]
+fn an_evaluation_goes_on_and_lists_what_cannot_be_asked() {
+    let folder = Folder::new("evaluation");
+    folder.done(&["scenes", "--count", "3", "--side", "64", "--out", "set"]);
+    let eval = |more: &[&'static str]| [&["eval", "set"], more].concat();
+    folder.done(&eval(&["--answers", "a.jsonl", "--json", "a.json", "--csv", "a.csv"]));
+    let whole = fs::read(folder.0.join("a.jsonl")).unwrap();
+    let lines = whole.iter().filter(|&&byte| byte == b'\n').count();
+    assert!(lines > 10, "{lines} answers");
+    let csv = fs::read_to_string(folder.0.join("a.csv")).unwrap();
+    assert_eq!(csv.lines().count(), lines + 1);
+
+    // Killed while it wrote a line.
+    folder.file("b.jsonl", &whole[..whole.len() / 2]);
+    let [_, notes] = folder.done(&eval(&["--answers", "b.jsonl", "--resume", "--json", "b.json"]));
+    assert!(notes.contains("answers in b.jsonl"), "{notes}");
+    let [a, b] = ["a.json", "b.json"].map(|name| fs::read_to_string(folder.0.join(name)).unwrap());
+    assert_eq!(a, b);
+    folder.refused(&eval(&["--answers", "a.jsonl"]), &["--force"]);
+    folder.refused(&eval(&["--tasks", "chess"]), &["no task chess", "vqa"]);
+    folder.refused(&eval(&["--min-confidence", "2"]), &["0 to 1"]);
+
+    // A line that is no record, and a picture that is gone.
+    let path = folder.0.join("set/records.jsonl");
+    let mut text = fs::read_to_string(&path).unwrap();
+    text.insert_str(0, "{\"id\": 1}\n");
+    fs::write(&path, text).unwrap();
+    fs::remove_file(folder.0.join("set/scene-1.png")).unwrap();
+    folder.refused(&eval(&[]), &["records.jsonl:1", "scene-1.png", "--bad-share"]);
+    let [text, _] = folder.done(&eval(&["--bad-share", "0.9", "--limit", "100"]));
+    assert!(text.contains("answers in"), "{text}");
+}
+
 /// Real photos, where the project stands beside the shared folder that holds some.
 #[test]
 fn real_photos_are_answered() {

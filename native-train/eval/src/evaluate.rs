@@ -1,7 +1,8 @@
 //! Asking a model what is known, and scoring what it says.
 
+use crate::answers::{AnswersError, Said};
 use crate::metrics::{Answer, Scores};
-use rayon::prelude::*;
+use crate::work::{EvalError, Manner, on_groups};
 use refvlm_files::picture::Picture;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
@@ -12,10 +13,13 @@ use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// A question whose answer is known.
 #[derive(Debug, Clone)]
 pub struct Sample {
+    /// The record's id, with the number of the turn behind it from the second on.
+    pub id: String,
     /// Kind of dialogue, with the kind of its first prompt behind a point where it has one.
     pub kind: String,
     /// One turn about one picture.
@@ -48,7 +52,12 @@ pub struct Outcome {
     pub scores: Scores,
     /// The samples that were kept: the worst, or all where they are few.
     pub kept: Vec<Answered>,
-    /// Timings of all answers.
+    /// Questions that were asked.
+    pub answers: usize,
+    /// What could not be asked, and why: a damaged record or picture, a question that the model
+    /// cannot be asked.
+    pub faults: Vec<String>,
+    /// Timings of all answers that came to their end.
     pub timings: Vec<Timings>,
     /// The score of each sample, for intervals and for comparing two models.
     pub samples: Vec<SampleScore>,
@@ -91,6 +100,7 @@ pub fn scene_samples(
         let mut rng = scene_rng(seed, options.split, Stream::Evaluation(kind));
         let Some(dialogue) = dialogue_of(kind, &scene, &mut rng) else { continue };
         samples.push(Sample {
+            id: dialogue.record.id.clone(),
             kind: full_kind(kind.name(), &dialogue.record),
             record: dialogue.record,
         });
@@ -142,11 +152,8 @@ fn is_triplet(part: &AnswerPart) -> bool {
     matches!(part, AnswerPart::Triplet { .. })
 }
 
-/// Asks one turn of a record.
-///
-/// # Errors
-/// When the question cannot be asked; what goes wrong later is an event.
-pub fn ask(session: &mut Session, record: &Record, turn: &Turn) -> Result<Vec<Event>, EngineError> {
+/// The text of a turn's question, with its prompts in the order of their mentions.
+fn asked(record: &Record, turn: &Turn) -> (String, Vec<Prompt>) {
     let mut prompts: Vec<Prompt> = Vec::new();
     let mut text = String::new();
     for part in &turn.question {
@@ -158,106 +165,125 @@ pub fn ask(session: &mut Session, record: &Record, turn: &Turn) -> Result<Vec<Ev
             }
         }
     }
-    let answer = session.ask(&Ask::new(turn.task, text, prompts))?;
-    Ok(pollster::block_on(answer.collect()))
+    (text, prompts)
 }
 
-/// Scores a model on held-out or other scenes, on all cores. Each core asks a session of its own,
-/// which `session` opens.
+impl Sample {
+    /// What tells it from all others.
+    fn title(&self) -> String {
+        format!("{} · {}", self.id, self.kind)
+    }
+
+    /// Asks; the picture is looked at where it is not `set`.
+    fn asked(
+        &self,
+        session: &mut Session,
+        picture: &Picture,
+        turn: &Turn,
+        set: &mut bool,
+    ) -> Result<Said, EngineError> {
+        if !*set {
+            let view = View::new(picture.width, picture.height, &picture.rgb)?;
+            pollster::block_on(session.set_image(view))?;
+            *set = true;
+        }
+        let (text, prompts) = asked(&self.record, turn);
+        let answer = session.ask(&Ask::new(turn.task, text, prompts))?;
+        let events = pollster::block_on(answer.collect());
+        let given = Answer::from_events(&events);
+        let timings = match events.last() {
+            Some(Event::Done { timings, .. }) => Some(*timings),
+            _ => None,
+        };
+        let (id, kind, model) = (self.title(), self.kind.clone(), String::new());
+        Ok(Said { id, model, kind, answer: given.words(), given, timings })
+    }
+}
+
+/// Scores a model on held-out or other scenes, on all cores, as [`on_groups`] does.
 ///
 /// # Errors
-/// When a session cannot be opened or a picture cannot be set.
+/// When a session cannot be opened or the file of answers cannot be written.
 pub fn on_scenes(
     session: impl Fn() -> Result<Session, EngineError> + Sync,
     world: &World,
     seeds: std::ops::Range<u64>,
     options: &SceneOptions,
     kinds: &[Kind],
+    manner: Manner,
     tick: impl Fn() + Sync,
-) -> Result<Outcome, EngineError> {
-    let seeds: Vec<u64> = seeds.collect();
-    on_groups(session, &seeds, |&seed| Ok(scene_samples(world, seed, options, kinds)), tick)
-}
-
-/// Scores a model on pictures with samples, on all cores. `load` gives the picture of a group of
-/// samples; each core asks a session of its own, which `session` opens.
-///
-/// # Errors
-/// When a session cannot be opened, or a picture cannot be read or set.
-pub fn on_groups<G: Sync, E: From<EngineError> + Send>(
-    session: impl Fn() -> Result<Session, EngineError> + Sync,
-    groups: &[G],
-    load: impl Fn(&G) -> Result<(Picture, Vec<Sample>), E> + Sync,
-    tick: impl Fn() + Sync,
-) -> Result<Outcome, E> {
-    let threads = rayon::current_num_threads().max(1);
-    let parts = groups.par_chunks(groups.len().div_ceil(threads).max(1)).map(|groups| {
-        let mut session = session()?;
-        let mut outcome = Outcome::default();
-        for group in groups {
-            let (picture, samples) = load(group)?;
-            outcome.look(&mut session, &picture, &samples)?;
-            tick();
-        }
-        Ok(outcome)
-    });
-    let mut whole = Outcome::default();
-    for part in parts.collect::<Vec<Result<Outcome, E>>>() {
-        whole.merge(part?);
-    }
-    Ok(whole)
+) -> Result<Outcome, EvalError> {
+    let load = |seed| Ok::<_, Infallible>(scene_samples(world, seed, options, kinds));
+    on_groups(session, seeds, load, manner, |_| tick())
 }
 
 impl Outcome {
-    /// Asks the samples of one picture.
+    /// Asks the samples of one picture. What cannot be looked at or asked is a fault.
     ///
     /// # Errors
-    /// When the picture cannot be set.
-    pub fn look(
+    /// When the file of answers cannot be written.
+    pub(crate) fn look(
         &mut self,
         session: &mut Session,
         picture: &Picture,
         samples: &[Sample],
-    ) -> Result<(), EngineError> {
-        let view = View::new(picture.width, picture.height, &picture.rgb)?;
-        pollster::block_on(session.set_image(view))?;
+        manner: Manner,
+    ) -> Result<(), AnswersError> {
+        let mut set = false;
         for sample in samples {
-            let record = &sample.record;
-            let Some(turn) = record.turns.first() else { continue };
-            let events = match ask(session, record, turn) {
-                Ok(events) => events,
-                Err(error) => vec![Event::Failed { error: error.to_string() }],
+            let Some(turn) = sample.record.turns.first() else { continue };
+            let known = manner.answers.and_then(|file| file.get(&sample.title()));
+            let said = match known {
+                Some(said) => said.clone(),
+                None => match sample.asked(session, picture, turn, &mut set) {
+                    Ok(said) => {
+                        manner.answers.map_or(Ok(()), |file| file.put(&said))?;
+                        said
+                    }
+                    Err(error) => {
+                        self.faults.push(format!("{}: {error}", sample.id));
+                        continue;
+                    }
+                },
             };
-            if let Some(Event::Done { timings, .. }) = events.last() {
-                self.timings.push(*timings);
-            }
-            let size = [picture.width, picture.height];
-            let answer = Answer::from_events(&events);
-            let score = self.scores.add(&sample.kind, &turn.answer, &record.targets, size, &answer);
-            self.samples.push(SampleScore {
-                id: format!("{} · {}", record.id, sample.kind),
-                scores: BTreeMap::from([(sample.kind.clone(), score)]),
-            });
-            let truth = Answer::from_truth(&turn.answer, &record.targets, size);
-            let asked: Vec<Prompt> = turn
-                .question
-                .iter()
-                .filter_map(|part| match part {
-                    QuestionPart::Prompt { prompt } => record.prompts.get(*prompt).cloned(),
-                    QuestionPart::Text(_) => None,
-                })
-                .collect();
+            self.take(sample, turn, picture, said, manner);
+        }
+        Ok(())
+    }
+
+    /// Scores an answer.
+    fn take(
+        &mut self,
+        sample: &Sample,
+        turn: &Turn,
+        picture: &Picture,
+        said: Said,
+        manner: Manner,
+    ) {
+        let (record, size) = (&sample.record, [picture.width, picture.height]);
+        self.answers += 1;
+        self.timings.extend(said.timings);
+        let mut answer = said.given;
+        for triplet in &mut answer.triplets {
+            triplet.shapes.retain(|(confidence, _)| *confidence >= manner.least_confidence);
+        }
+        let score = self.scores.add(&sample.kind, &turn.answer, &record.targets, size, &answer);
+        let title = sample.title();
+        self.samples.push(SampleScore {
+            id: title.clone(),
+            scores: BTreeMap::from([(sample.kind.clone(), score)]),
+        });
+        if manner.keep {
             self.keep(score, || Answered {
-                title: format!("{} · {}", record.id, sample.kind),
+                title,
                 picture: picture.clone(),
-                prompts: asked,
+                prompts: asked(record, turn).1,
                 question: Record::question_text(turn),
-                truth,
+                truth: Answer::from_truth(&turn.answer, &record.targets, size),
                 answer,
                 score,
             });
         }
-        Ok(())
     }
 
     /// Keeps an answer when it is among the worst or the first few, so that the memory they take
@@ -274,7 +300,9 @@ impl Outcome {
         }
     }
 
-    fn merge(&mut self, other: Outcome) {
+    pub(crate) fn merge(&mut self, other: Outcome) {
+        self.answers += other.answers;
+        self.faults.extend(other.faults);
         self.scores.merge(&other.scores);
         self.kept.extend(other.kept);
         self.timings.extend(other.timings);

@@ -1,49 +1,82 @@
 //! `refvlm eval`.
 
-use super::say::{count, say};
+mod groups;
+mod speed;
+
+use super::say::{count, note, say};
 use super::{Outcome, bar, package};
 use burn::tensor::Device;
 use clap::Args;
-use refvlm_model::event::Timings;
-use refvlm_native::evaluate::{self, Sample, TABLE_KINDS, kind_of, on_groups, on_scenes};
-use refvlm_native::files::write_atomic;
+use groups::{Groups, Load, line_count, tasks_of};
+use refvlm_native::answers::AnswerFile;
+use refvlm_native::evaluate::{self, TABLE_KINDS, on_scenes};
+use refvlm_native::files::{sha256, write_atomic};
 use refvlm_native::metrics::Summary;
 use refvlm_native::output::check_file;
-use refvlm_native::records::{
-    DataError, Records, folder_of, load_depths, load_picture, record_file,
-};
+use refvlm_native::package::Package;
+use refvlm_native::records::{DataError, Records, folder_of, record_file};
 use refvlm_native::report::{Card, Sheet, worst_first};
-use refvlm_record::Record;
+use refvlm_native::work::{Manner, on_groups};
 use refvlm_scenes::dialog::Kind;
 use refvlm_scenes::{SceneOptions, Split, World};
+use speed::Speed;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Score a package on held-out scenes, or on a folder of records.
+/// Faults that are printed; all stand in what `--json` writes.
+const SHOWN_FAULTS: usize = 10;
+
+/// Score a package on held-out scenes, or on records.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  refvlm eval --scenes 60 --html page.html
+  refvlm eval mine/ --json scores.json --answers answers.jsonl
+  refvlm eval mine/ --answers answers.jsonl --resume      (goes on after Ctrl-C)
+  refvlm eval mine/ --tasks vqa,grounding_segmentation --limit 200")]
 pub struct Eval {
-    /// A file of records, or the folder with its `records.jsonl`, as `refvlm scenes --out` makes
-    /// it; held-out scenes are drawn when absent.
+    /// A file of records, or the folder with its `records.jsonl`, as `refvlm data build` and
+    /// `refvlm scenes` make it; held-out scenes are drawn when absent.
     records: Option<PathBuf>,
     /// Folder of a package; the embedded model by default.
     #[arg(long)]
     model: Option<PathBuf>,
     /// Number of held-out scenes.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, conflicts_with = "records")]
     scenes: u64,
     /// First held-out seed.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "records")]
     seed: u64,
     /// Ask every kind of question, also those outside the results table.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "records")]
     all_kinds: bool,
-    /// Where to write all numbers.
+    /// Only the first so many records.
+    #[arg(long, requires = "records")]
+    limit: Option<usize>,
+    /// Only turns of these tasks, such as `vqa,grounding_segmentation`.
+    #[arg(long, value_delimiter = ',', requires = "records")]
+    tasks: Vec<String>,
+    /// What is found with less confidence counts as not found, 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_parser = super::share)]
+    min_confidence: f32,
+    /// Share of records that may be damaged or impossible to ask before the command fails.
+    #[arg(long, default_value_t = 0.01, value_parser = super::share)]
+    bad_share: f32,
+    /// Where to write each answer as it comes, one line of JSON each: what `refvlm score` reads.
+    #[arg(long)]
+    answers: Option<PathBuf>,
+    /// Go on with the file at `--answers`: what stands there is not asked again.
+    #[arg(long, requires = "answers")]
+    resume: bool,
+    /// Where to write all numbers, and the score of each sample for `refvlm compare`.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Where to write the score of each sample as CSV.
+    #[arg(long)]
+    csv: Option<PathBuf>,
     /// Where to write a page with pictures, worst answers first.
     #[arg(long)]
     html: Option<PathBuf>,
-    /// Replace the files at `--json` and `--html`.
+    /// Replace the files that the command is to write.
     #[arg(long)]
     force: bool,
 }
@@ -52,15 +85,35 @@ impl Eval {
     /// Runs the command.
     pub fn run(self) -> Outcome {
         let records = self.records.as_deref().map(record_file);
-        for out in [&self.json, &self.html].into_iter().flatten() {
+        let answers = self.answers.iter().filter(|_| !self.resume);
+        for out in [&self.json, &self.csv, &self.html].into_iter().flatten().chain(answers) {
             let inputs: Vec<&Path> = records.iter().map(PathBuf::as_path).collect();
             check_file(out, &inputs, self.force)?;
         }
+        let tasks = tasks_of(&self.tasks)?;
         let package = package(self.model.as_deref())?;
+        let answers = self.answer_file(&package)?;
+        let manner = Manner {
+            answers: answers.as_ref(),
+            least_confidence: self.min_confidence,
+            keep: self.html.is_some(),
+        };
         let started = Instant::now();
+        let session = || package.session(&Device::flex());
         let outcome = match &records {
             Some(file) => {
-                of_records(&package, file).map_err(|e| -> Box<dyn std::error::Error> { e })?
+                let limit = self.limit.unwrap_or(usize::MAX);
+                let bar = bar(line_count(file)?.min(limit as u64), "records");
+                let load = Load { folder: folder_of(file), tasks };
+                let groups = Groups::new(Records::open(file)?.take(limit));
+                let load = |group| load.samples(group);
+                let tick = |records| bar.inc(records as u64);
+                let outcome = on_groups(session, groups, load, manner, tick)?;
+                bar.finish_and_clear();
+                if outcome.answers == 0 && outcome.faults.is_empty() {
+                    return Err(self.nothing(file));
+                }
+                outcome
             }
             None => {
                 let world = World::new()?;
@@ -68,127 +121,105 @@ impl Eval {
                 let kinds: &[Kind] = if self.all_kinds { &Kind::ALL } else { &TABLE_KINDS };
                 let bar = bar(self.scenes, "scenes");
                 let seeds = self.seed..self.seed.saturating_add(self.scenes);
-                let session = || package.session(&Device::flex());
-                let outcome = on_scenes(session, &world, seeds, &options, kinds, || bar.inc(1))?;
+                let tick = || bar.inc(1);
+                let outcome = on_scenes(session, &world, seeds, &options, kinds, manner, tick)?;
                 bar.finish_and_clear();
                 outcome
             }
         };
+        self.report(&package, &outcome, started)?;
+        self.judge_faults(&outcome)
+    }
+
+    fn answer_file(
+        &self,
+        package: &Package,
+    ) -> Result<Option<AnswerFile>, Box<dyn std::error::Error>> {
+        let Some(path) = &self.answers else { return Ok(None) };
+        let mut model = sha256(serde_json::to_vec(&package.manifest)?.as_slice())?;
+        model.truncate(16);
+        let file = match self.resume {
+            true => AnswerFile::resume(path, &model)?,
+            false => AnswerFile::create(path, &model)?,
+        };
+        if file.known() > 0 {
+            note(format!("{} in {}", count(file.known(), "answer"), path.display()));
+        }
+        Ok(Some(file))
+    }
+
+    fn nothing(&self, file: &Path) -> Box<dyn std::error::Error> {
+        match self.tasks.is_empty() {
+            true => DataError::None { path: file.into() }.into(),
+            false => format!(
+                "{}: no turn of the tasks {}: leave --tasks out, or name others",
+                file.display(),
+                self.tasks.join(", ")
+            )
+            .into(),
+        }
+    }
+
+    /// Prints the table and writes what is to be written.
+    fn report(&self, package: &Package, outcome: &evaluate::Outcome, started: Instant) -> Outcome {
         let summary = Summary::of(&outcome.scores);
-        let mut rows = summary.rows();
+        let rows = summary.rows();
         for row in &rows {
             say!("{:40} {}", row.name, row.value);
         }
         let speed = Speed::of(&outcome.timings);
-        say!(
-            "{} in {:.0} s; {speed}",
-            count(outcome.timings.len(), "answer"),
-            started.elapsed().as_secs_f64()
-        );
+        let seconds = started.elapsed().as_secs_f64();
+        say!("{} in {seconds:.0} s; {speed}", count(outcome.answers, "answer"));
         if let Some(path) = &self.json {
             let json = serde_json::json!({
                 "summary": summary,
                 "scores": outcome.scores,
                 "measure": "refvlm eval",
                 "samples": outcome.samples,
-                "answers": outcome.timings.len(),
+                "answers": outcome.answers,
+                "faults": outcome.faults,
                 "quantisation": package.manifest.quantisation,
                 "package_bytes": package.bytes,
             });
             write_atomic(path, &serde_json::to_vec_pretty(&json)?)?;
         }
+        if let Some(path) = &self.csv {
+            let mut csv = String::from("id,kind,score\n");
+            for sample in &outcome.samples {
+                for (kind, score) in &sample.scores {
+                    csv += &format!("\"{}\",{kind},{score}\n", sample.id.replace('"', "\"\""));
+                }
+            }
+            write_atomic(path, csv.as_bytes())?;
+        }
         if let Some(path) = &self.html {
             let mut cards: Vec<Card> = outcome.kept.iter().map(Card::of_answer).collect();
             worst_first(&mut cards);
-            let sheet = Sheet {
-                title: "Evaluation".into(),
-                subtitle: format!(
-                    "{} answers, {:?}",
-                    outcome.timings.len(),
-                    package.manifest.quantisation
-                ),
-                rows: std::mem::take(&mut rows),
-                cards,
-            };
-            sheet.write(path)?;
+            let quantisation = &package.manifest.quantisation;
+            let subtitle = format!("{}, {quantisation:?}", count(outcome.answers, "answer"));
+            Sheet { title: "Evaluation".into(), subtitle, rows, cards }.write(path)?;
             say!("{}", path.display());
         }
         Ok(())
     }
-}
 
-/// What ends an evaluation, on whichever core.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Asks the turns of records. Records of one picture that follow each other look at it once.
-fn of_records(
-    package: &refvlm_native::package::Package,
-    file: &Path,
-) -> Result<evaluate::Outcome, Failure> {
-    let mut groups: Vec<Vec<Record>> = Vec::new();
-    let folder = folder_of(file);
-    for record in Records::open(file)? {
-        let (_, record) = record?;
-        match groups.last_mut() {
-            Some(group) if group[0].image == record.image => group.push(record),
-            _ => groups.push(vec![record]),
+    /// Lists what could not be asked; an error when it is more than may be.
+    fn judge_faults(&self, outcome: &evaluate::Outcome) -> Outcome {
+        let faults = &outcome.faults;
+        for fault in faults.iter().take(SHOWN_FAULTS) {
+            note(fault);
         }
-    }
-    if groups.is_empty() {
-        return Err(DataError::None { path: file.into() }.into());
-    }
-    let load = |records: &Vec<Record>| -> Result<_, Failure> {
-        let picture = load_picture(folder, &records[0])?;
-        let mut samples = Vec::new();
-        for record in records {
-            let mut record = record.clone();
-            load_depths(folder, &mut record)?;
-            let turns = std::mem::take(&mut record.turns);
-            samples.extend(turns.into_iter().map(|turn| {
-                let record = Record { turns: vec![turn], ..record.clone() };
-                let kind = match record.source.strip_prefix("refvlm-scenes:") {
-                    Some(kind) => kind.to_string(),
-                    None => kind_of(&record),
-                };
-                Sample { kind, record }
-            }));
+        if faults.len() > SHOWN_FAULTS {
+            note(format!("... and {} more; --json lists all", faults.len() - SHOWN_FAULTS));
         }
-        Ok((picture, samples))
-    };
-    let bar = bar(groups.len() as u64, "pictures");
-    let session = || package.session(&Device::flex());
-    let outcome = on_groups(session, &groups, load, || bar.inc(1))?;
-    bar.finish_and_clear();
-    Ok(outcome)
-}
-
-/// Mean seconds.
-struct Speed {
-    first_token_s: f64,
-    answer_s: f64,
-    tokens_per_s: f64,
-}
-
-impl Speed {
-    fn of(timings: &[Timings]) -> Self {
-        let n = timings.len().max(1) as f64;
-        let mean = |value: fn(&Timings) -> f64| timings.iter().map(value).sum::<f64>() / n;
-        let total: f64 = timings.iter().map(|t| t.total_s).sum();
-        let tokens: usize = timings.iter().map(|t| t.tokens).sum();
-        Self {
-            first_token_s: mean(|t| t.first_token_s),
-            answer_s: mean(|t| t.total_s),
-            tokens_per_s: tokens as f64 / total.max(1e-9),
+        let all = faults.len() + outcome.answers;
+        if faults.len() as f32 > all as f32 * self.bad_share {
+            return Err(format!(
+                "{} of {all} could not be asked: correct them, or allow more by --bad-share",
+                faults.len()
+            )
+            .into());
         }
-    }
-}
-
-impl std::fmt::Display for Speed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "first token {:.3} s, answer {:.3} s, {:.0} tokens/s",
-            self.first_token_s, self.answer_s, self.tokens_per_s
-        )
+        Ok(())
     }
 }

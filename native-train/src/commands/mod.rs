@@ -127,6 +127,14 @@ impl From<Form> for Quantisation {
     }
 }
 
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a number from 0 to 1 is needed".into()),
+    }
+}
+
 /// The package in a folder, or the one inside the program.
 fn package(dir: Option<&Path>) -> Result<Package, LoadError> {
     let device = Device::flex();

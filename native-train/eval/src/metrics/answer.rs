@@ -3,9 +3,10 @@
 use refvlm_model::event::{Event, Finish, Shape, Timings};
 use refvlm_record::reading::Reading;
 use refvlm_record::{AnswerPart, Target, Unit, answer};
+use serde::{Deserialize, Serialize};
 
 /// A finished answer.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The raw text, tags included.
     pub text: String,
@@ -16,7 +17,7 @@ pub struct Answer {
 }
 
 /// A triplet with its decoded targets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerTriplet {
     /// The phrase.
     pub concept: String,
