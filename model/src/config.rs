@@ -43,8 +43,8 @@ pub struct ModelConfig {
     /// encoder with a classifier.
     #[serde(default)]
     pub class_rows: bool,
-    /// Whether these rows also carry the features that the classifier reads: what something is may
-    /// be seen in them, though it is in none of the classes.
+    /// Whether there is another row before these, of the features that the classifier reads: what
+    /// something is may be seen in them, though it is in none of the classes.
     #[serde(default)]
     pub class_features: bool,
     /// Maps that visual prompts are pooled from, joined likewise.
@@ -228,15 +228,18 @@ impl ModelConfig {
         select.first().and_then(|&i| sides.get(i)).copied().unwrap_or(0)
     }
 
-    /// Rows that a picture takes in the language model: one for each cell, and one for its class
-    /// where there are such rows.
+    /// Rows that a picture takes in the language model: one for each cell, and those of its class.
     pub fn image_rows(&self) -> usize {
-        self.selected_side(&self.image_features).pow(2) + usize::from(self.class_rows)
+        self.selected_side(&self.image_features).pow(2) + self.rows_of_class()
     }
 
     /// Rows that a prompt takes in the language model.
     pub fn prompt_rows(&self) -> usize {
-        self.vpt_encoder.tokens() + usize::from(self.class_rows)
+        self.vpt_encoder.tokens() + self.rows_of_class()
+    }
+
+    fn rows_of_class(&self) -> usize {
+        usize::from(self.class_rows) + usize::from(self.class_features)
     }
 
     /// The decoder of a unit, where there is one.

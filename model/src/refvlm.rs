@@ -213,17 +213,18 @@ impl RefVlm {
         });
         if let Some(features) = &features {
             let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
-            let class = self.class_rows(pooled, None).map(|class| class.unsqueeze_dim::<3>(1));
-            rows = Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1);
+            rows = Tensor::cat([Some(rows), self.class_rows(pooled, None)].into_iter().flatten().collect(), 1);
         }
         Sight { pyramid, rows, class_features: features, sam }
     }
 
-    /// The rows of what the classifier takes pooled features for, under other names if there are.
+    /// The rows of pooled features: what is seen, where the configuration says so, and last what the
+    /// classifier takes it for, under other names if there are. They are rows of their own, for
+    /// features are ten times as long as a mixture of words and would drown it.
     ///
     /// # Shapes
-    /// `[n, features] -> [n, hidden]`
-    fn class_rows(&self, pooled: Tensor<2>, renaming: Option<&Renaming>) -> Option<Tensor<2>> {
+    /// `[n, features] -> [n, rows, hidden]`
+    fn class_rows(&self, pooled: Tensor<2>, renaming: Option<&Renaming>) -> Option<Tensor<3>> {
         let row = self.class_row.as_ref()?;
         let mut probabilities = self.visual_encoder.class_probabilities(pooled.clone())?;
         let size = pooled.clone().square().mean_dim(1).sqrt() + 1e-6;
@@ -236,7 +237,7 @@ impl RefVlm {
             probabilities = renamed.scatter(1, classes.clone(), probabilities, add);
         }
         let named = row.forward(probabilities);
-        Some(seen.into_iter().fold(named, |named, seen| named + seen))
+        Some(Tensor::stack(seen.into_iter().chain([named]).collect(), 1))
     }
 
     /// Rows of the language model for visual prompts; a renaming is of exercises only.
@@ -257,14 +258,24 @@ impl RefVlm {
         let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
         let Some(features) = &sight.class_features else { return rows };
         let class = self.class_rows(pool(features.clone(), regions, sample), renaming);
-        let class = class.map(|class| class.unsqueeze_dim::<3>(1));
         Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
+    }
+
+    /// What stands for a prompt's rows in decoders: the mean of what is seen there. What it is called
+    /// is for the language model to read.
+    ///
+    /// # Shapes
+    /// `[prompts, tokens, hidden] -> [prompts, hidden]`
+    pub fn prompt_state(&self, rows: Tensor<3>) -> Tensor<2> {
+        let [_, count, _] = rows.dims();
+        let named = usize::from(self.class_feature.is_some() && count > 1);
+        rows.narrow(1, 0, count - named).mean_dim(1).squeeze_dim::<2>(1)
     }
 
     /// The prompts as decoders are told of them. `maps` as in [`PromptMaps`], `rows`
     /// `[prompts, tokens, hidden]` as [`Self::prompt_rows`] gives them.
     pub fn prompt_maps(&self, maps: Tensor<4>, rows: Tensor<3>) -> PromptMaps {
-        let rows = rows.mean_dim(1).squeeze_dim::<2>(1);
+        let rows = self.prompt_state(rows);
         PromptMaps { maps, states: self.llm.model.norm.forward(rows.clone()), rows }
     }
 

@@ -93,7 +93,7 @@ impl RefVlm {
     ) -> (Tensor<2>, Option<PromptMaps>) {
         let rows = self.prompt_rows(sight, batch.regions.clone(), &batch.sample, None);
         let maps = batch.maps.clone().map(|maps| self.prompt_maps(maps, rows.clone()));
-        (self.llm.model.norm.forward(rows.mean_dim(1).squeeze_dim::<2>(1)), maps)
+        (self.llm.model.norm.forward(self.prompt_state(rows)), maps)
     }
 
     /// The losses of the units that are asked of prompts with these states. `label_side` as in
