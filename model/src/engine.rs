@@ -24,6 +24,7 @@ use crate::triplet::{GrammarError, IMAGE, TemplateError, TokenError, Tokenizer, 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_record::AskError;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Seconds since any fixed moment; only differences count.
@@ -123,7 +124,16 @@ pub struct Session {
 enum Row {
     Token(u32),
     Image { picture: u64, row: usize },
-    Prompt { region: std::sync::Arc<Vec<f32>>, row: usize },
+    Prompt { pointer: Arc<Pointer>, row: usize },
+}
+
+/// What a prompt's rows are made from.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Pointer {
+    /// Weights over the cells of the prompt features.
+    region: Vec<f32>,
+    /// What a closer look says of it.
+    near: Option<closer::Near>,
 }
 
 /// A picture that was looked at.
@@ -216,20 +226,20 @@ impl Session {
     fn rows(
         &self,
         ids: &[i64],
-        regions: &[std::sync::Arc<Vec<f32>>],
+        pointers: &[Arc<Pointer>],
     ) -> Result<Vec<Row>, EngineError> {
         let picture = self.picture.as_ref().ok_or(EngineError::NoPicture)?.number;
-        let mut regions = regions.iter();
+        let mut pointers = pointers.iter();
         let mut rows = Vec::new();
         for &id in ids {
             match id {
                 IMAGE => rows
                     .extend((0..self.config.image_rows()).map(|row| Row::Image { picture, row })),
                 VISUAL_PROMPT => {
-                    let region = regions.next().cloned().unwrap_or_default();
+                    let pointer = pointers.next().cloned().unwrap_or_default();
                     rows.extend(
                         (0..self.config.prompt_rows())
-                            .map(|row| Row::Prompt { region: region.clone(), row }),
+                            .map(|row| Row::Prompt { pointer: pointer.clone(), row }),
                     );
                 }
                 _ => rows.push(Row::Token(id as u32)),
@@ -267,17 +277,27 @@ impl Session {
                     self.embed_ids(ids.collect())
                 }
                 Row::Image { row, .. } => sight.rows.clone().narrow(1, *row, run),
-                Row::Prompt { region, row } => {
-                    let side = self.config.selected_side(&self.config.prompt_features);
-                    let region = TensorData::new(region.as_ref().clone(), [1, side, side]);
-                    let region = Tensor::<3>::from_data(region, &self.device);
-                    self.model.prompt_rows(sight, region, &[0], None).narrow(1, *row, run)
+                Row::Prompt { pointer, row } => {
+                    let region = self.region_tensor(pointer.region.clone(), 1);
+                    let mut rows = self.model.prompt_rows(sight, region, &[0], None);
+                    if let Some(near) = &pointer.near {
+                        let [_, all, _] = rows.dims();
+                        let kept = all.saturating_sub(near.rows.dims()[1]);
+                        rows = Tensor::cat(vec![rows.narrow(1, 0, kept), near.rows.clone()], 1);
+                    }
+                    rows.narrow(1, *row, run)
                 }
             };
             parts.push(part);
             at += run;
         }
         Ok(Tensor::cat(parts, 1))
+    }
+
+    /// Regions, one after the other, as `[count, side, side]`.
+    fn region_tensor(&self, regions: Vec<f32>, count: usize) -> Tensor<3> {
+        let side = self.config.selected_side(&self.config.prompt_features);
+        Tensor::from_data(TensorData::new(regions, [count, side, side]), &self.device)
     }
 
     fn embed_ids(&self, ids: Vec<i64>) -> Tensor<3> {
@@ -315,9 +335,7 @@ impl Session {
 fn same_source(a: &Row, b: &Row) -> bool {
     match (a, b) {
         (Row::Token(_), Row::Token(_)) | (Row::Image { .. }, Row::Image { .. }) => true,
-        (Row::Prompt { region: a, .. }, Row::Prompt { region: b, .. }) => {
-            std::sync::Arc::ptr_eq(a, b)
-        }
+        (Row::Prompt { pointer: a, .. }, Row::Prompt { pointer: b, .. }) => Arc::ptr_eq(a, b),
         _ => false,
     }
 }

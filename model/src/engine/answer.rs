@@ -1,7 +1,7 @@
 //! One answer, written step by step.
 
 use super::units::{Asked, Context};
-use super::{Ask, EngineError, Row, Session, host};
+use super::{Ask, EngineError, Pointer, Row, Session, host};
 use crate::decoding::{PromptMaps, QueryMask};
 use crate::event::{Event, Finish, Stage, Timings};
 use crate::input::{regions, stroke_maps, stroke_tensor};
@@ -9,10 +9,11 @@ use crate::language::{Sampler, argmax};
 use crate::refvlm::Sight;
 use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
 use crate::triplet::{Grammar, Limits, Next};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use refvlm_record::exchange::Exchange;
 use refvlm_record::{AskError, Unit};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Positions of the context that a question must leave free, for a plan and a few words.
 const LEAST_ROOM: usize = 32;
@@ -52,6 +53,8 @@ impl Session {
     /// When no picture is set, or question or prompts cannot be used.
     pub fn ask(&mut self, ask: &Ask) -> Result<Answer<'_>, EngineError> {
         let start = (self.clock)();
+        let near = ask.prompts.iter().map(|prompt| self.near(prompt));
+        let near = near.collect::<Result<Vec<_>, _>>()?;
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let exchange = Exchange::ask(ask.task, ask.parts()?, true);
         let regions = regions(&self.config, &ask.prompts, &seen.frame)?;
@@ -60,20 +63,18 @@ impl Session {
         let mut ids = template.encode_prefix(&self.tokenizer, true)?;
         let prompt = template.encode_prompt(&self.tokenizer, &exchange, true)?;
         ids.extend(&prompt.ids);
-        let regions: Vec<_> = prompt
-            .prompts
-            .iter()
-            .filter_map(|&prompt| regions.get(prompt))
-            .map(|region| std::sync::Arc::new(region.clone()))
-            .collect();
-        let strokes = prompt.prompts.iter().filter_map(|&prompt| strokes.get(prompt));
-        let pointers = prompt.prompts.iter().filter_map(|&prompt| ask.prompts.get(prompt));
+        let mentioned = || prompt.prompts.iter().copied();
+        let regions: Vec<_> = mentioned().filter_map(|prompt| regions.get(prompt)).collect();
+        let strokes = mentioned().filter_map(|prompt| strokes.get(prompt));
         let context = Context {
             prompts: self.prompt_maps(&seen.sight, &regions, strokes.flatten().copied().collect()),
-            pointers: pointers.cloned().collect(),
+            pointers: mentioned().filter_map(|prompt| ask.prompts.get(prompt)).cloned().collect(),
             ..Context::default()
         };
-        let rows = self.rows(&ids, &regions)?;
+        let near = mentioned().map(|prompt| near.get(prompt).cloned().flatten());
+        let pointers = regions.into_iter().zip(near);
+        let pointers = pointers.map(|(region, near)| Pointer { region: region.clone(), near });
+        let rows = self.rows(&ids, &pointers.map(Arc::new).collect::<Vec<_>>())?;
         let capacity = self.cache.capacity();
         let room = capacity.saturating_sub(rows.len());
         if room < LEAST_ROOM {
@@ -95,15 +96,13 @@ impl Session {
     pub(super) fn prompt_maps(
         &self,
         sight: &Sight,
-        regions: &[std::sync::Arc<Vec<f32>>],
+        regions: &[&Vec<f32>],
         strokes: Vec<f32>,
     ) -> Option<PromptMaps> {
         let count = regions.len();
         let maps = stroke_tensor(strokes, count, &self.config, &self.device)?;
-        let side = self.config.selected_side(&self.config.prompt_features);
         let regions = regions.iter().flat_map(|region| region.iter().copied()).collect();
-        let regions = TensorData::new::<f32, _>(regions, [count, side, side]);
-        let regions = Tensor::<3>::from_data(regions, &self.device);
+        let regions = self.region_tensor(regions, count);
         Some(
             self.model
                 .prompt_maps(maps, self.model.prompt_rows(sight, regions, &vec![0; count], None)),

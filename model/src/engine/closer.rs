@@ -12,7 +12,6 @@ use crate::input::{Inputs, regions, stroke_maps};
 use crate::refvlm::Sight;
 use burn::tensor::Tensor;
 use refvlm_record::{Mask, Prompt, Rle};
-use std::sync::Arc;
 
 /// Parts of the picture that are remembered, so that a second question about the same prompt does
 /// not look again.
@@ -35,6 +34,23 @@ pub(super) struct Part {
 pub(super) struct Closer {
     pub part: Part,
     pub prompts: PromptMaps,
+}
+
+/// What a prompt shows when it is looked at closely.
+#[derive(Debug, Clone)]
+pub(super) struct Near {
+    /// The part, `[x, y, w, h]` in px of the picture.
+    window: [u32; 4],
+    /// The prompt in it.
+    region: Vec<f32>,
+    /// Rows that follow from both, `[1, rows, hidden]`.
+    pub rows: Tensor<3>,
+}
+
+impl PartialEq for Near {
+    fn eq(&self, other: &Self) -> bool {
+        self.window == other.window && self.region == other.region
+    }
 }
 
 impl Session {
@@ -75,33 +91,50 @@ impl Session {
         prompt: &Prompt,
         look: &CloserLook,
     ) -> Result<Option<Closer>, EngineError> {
+        let Some(part) = self.part(prompt, look)? else { return Ok(None) };
+        let Some(inside) = within(prompt, part.window) else { return Ok(None) };
+        let inside = [inside];
+        let strokes = stroke_maps(&self.config, &inside, &part.frame)?.concat();
+        let regions = regions(&self.config, &inside, &part.frame)?;
+        let regions: Vec<_> = regions.iter().collect();
+        let prompts = self.prompt_maps(&part.sight, &regions, strokes);
+        Ok(prompts.map(|prompts| Closer { part, prompts }))
+    }
+
+    /// What a prompt shows when it is looked at closely; none where that tells nothing new, or in a
+    /// model without rows for it.
+    pub(super) fn near(&mut self, prompt: &Prompt) -> Result<Option<Near>, EngineError> {
+        let Some(look) = self.config.closer_look.filter(|_| self.config.class_rows) else {
+            return Ok(None);
+        };
+        let Some(part) = self.part(prompt, &look)? else { return Ok(None) };
+        let Some(inside) = within(prompt, part.window) else { return Ok(None) };
+        let region = regions(&self.config, &[inside], &part.frame)?.concat();
+        let tensor = self.region_tensor(region.clone(), 1);
+        let rows = self.model.prompt_class_rows(&part.sight, tensor, &[0], None);
+        Ok(rows.map(|rows| Near { window: part.window, region, rows }))
+    }
+
+    /// The part of the picture around a prompt that says how far it reaches.
+    fn part(&mut self, prompt: &Prompt, look: &CloserLook) -> Result<Option<Part>, EngineError> {
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let (Some(rgb), Frame { width, height, .. }) = (&seen.rgb, seen.frame) else {
             return Ok(None);
         };
         let window = extent(prompt).and_then(|extent| window(extent, [width, height], look));
         let Some(window) = window else { return Ok(None) };
-        let part = match self.parts.iter().find(|part| part.window == window) {
-            Some(part) => part.clone(),
-            None => {
-                let pixels = Picture::new(width, height, rgb)?.crop(window);
-                let picture = Picture::new(window[2], window[3], &pixels)?;
-                let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
-                let part = Part { window, frame, sight: self.model.see(inputs) };
-                if self.parts.len() == REMEMBERED {
-                    self.parts.pop_front();
-                }
-                self.parts.push_back(part.clone());
-                part
-            }
-        };
-        let Some(inside) = within(prompt, window) else { return Ok(None) };
-        let inside = [inside];
-        let strokes = stroke_maps(&self.config, &inside, &part.frame)?.concat();
-        let regions = regions(&self.config, &inside, &part.frame)?;
-        let regions: Vec<_> = regions.into_iter().map(Arc::new).collect();
-        let prompts = self.prompt_maps(&part.sight, &regions, strokes);
-        Ok(prompts.map(|prompts| Closer { part, prompts }))
+        if let Some(part) = self.parts.iter().find(|part| part.window == window) {
+            return Ok(Some(part.clone()));
+        }
+        let pixels = Picture::new(width, height, rgb)?.crop(window);
+        let picture = Picture::new(window[2], window[3], &pixels)?;
+        let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
+        let part = Part { window, frame, sight: self.model.see(inputs) };
+        if self.parts.len() == REMEMBERED {
+            self.parts.pop_front();
+        }
+        self.parts.push_back(part.clone());
+        Ok(Some(part))
     }
 }
 
