@@ -223,11 +223,7 @@ impl Session {
     }
 
     /// What each row is made from, sentinels widened.
-    fn rows(
-        &self,
-        ids: &[i64],
-        pointers: &[Arc<Pointer>],
-    ) -> Result<Vec<Row>, EngineError> {
+    fn rows(&self, ids: &[i64], pointers: &[Arc<Pointer>]) -> Result<Vec<Row>, EngineError> {
         let picture = self.picture.as_ref().ok_or(EngineError::NoPicture)?.number;
         let mut pointers = pointers.iter();
         let mut rows = Vec::new();

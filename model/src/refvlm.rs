@@ -213,7 +213,10 @@ impl RefVlm {
         });
         if let Some(features) = &features {
             let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
-            rows = Tensor::cat([Some(rows), self.class_rows(pooled, None)].into_iter().flatten().collect(), 1);
+            rows = Tensor::cat(
+                [Some(rows), self.class_rows(pooled, None)].into_iter().flatten().collect(),
+                1,
+            );
         }
         Sight { pyramid, rows, class_features: features, sam }
     }

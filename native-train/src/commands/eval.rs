@@ -13,7 +13,7 @@ use refvlm_native::evaluate::{self, TABLE_KINDS, on_scenes};
 use refvlm_native::files::{sha256, write_atomic};
 use refvlm_native::metrics::Summary;
 use refvlm_native::output::check_file;
-use refvlm_native::package::Package;
+use refvlm_native::package::{Embedded, Package};
 use refvlm_native::records::{DataError, Records, folder_of, record_file};
 use refvlm_native::report::{Card, Sheet, worst_first};
 use refvlm_native::work::{Manner, on_groups};
@@ -37,7 +37,8 @@ pub struct Eval {
     /// A file of records, or the folder with its `records.jsonl`, as `refvlm data build` and
     /// `refvlm scenes` make it; held-out scenes are drawn when absent.
     records: Option<PathBuf>,
-    /// Folder of a package; the embedded model by default.
+    /// Folder of a package, or one inside the program: scenes (drawn scenes, the default) or pocket
+    /// (photos).
     #[arg(long)]
     model: Option<PathBuf>,
     /// Number of held-out scenes.
@@ -91,7 +92,7 @@ impl Eval {
             check_file(out, &inputs, self.force)?;
         }
         let tasks = tasks_of(&self.tasks)?;
-        let package = package(self.model.as_deref())?;
+        let package = package(self.model.as_deref(), Embedded::Scenes)?;
         let answers = self.answer_file(&package)?;
         let manner = Manner {
             answers: answers.as_ref(),

@@ -13,6 +13,7 @@ use refvlm_native::chat::Chat;
 use refvlm_native::draw::annotate;
 use refvlm_native::fetch::SMOLLM2_135M;
 use refvlm_native::output::{check_file, check_folder};
+use refvlm_native::package::Embedded;
 use refvlm_native::photo;
 use refvlm_native::picture::{
     Format, MAX_FILE_BYTES, Picture, decode_picture, read_picture, write_picture,
@@ -63,7 +64,8 @@ pub struct Infer {
     /// Replace what is at `--out`.
     #[arg(long)]
     force: bool,
-    /// Folder of a package; the embedded model by default.
+    /// Folder of a package, or one inside the program: pocket (photos, the default) or scenes (drawn
+    /// scenes).
     #[arg(long)]
     model: Option<PathBuf>,
     /// Print JSON: the events of an answer, one per line; of several pictures, one line each.
@@ -259,9 +261,9 @@ impl Infer {
             note("note: projector and decoders of this preset are untrained: answers mean nothing");
             return Ok(photo::session(&language?, &tower?, &device)?);
         }
-        let package = package(self.model.as_deref())?;
+        let package = package(self.model.as_deref(), Embedded::Pocket)?;
         if package.config.preset == "scenes" {
-            note("note: this model knows drawn scenes; for photos give --model www/models/pocket");
+            note("note: this model knows drawn scenes; for photos give --model pocket");
         }
         Ok(package.session(&device)?)
     }

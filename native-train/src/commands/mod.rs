@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use refvlm_model::package::Quantisation;
 use refvlm_native::fetch::{FetchError, Pinned, Source, announcement};
-use refvlm_native::package::{LoadError, Package};
+use refvlm_native::package::{Embedded, LoadError, Package};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -135,12 +135,16 @@ fn share(text: &str) -> Result<f32, String> {
     }
 }
 
-/// The package in a folder, or the one inside the program.
-fn package(dir: Option<&Path>) -> Result<Package, LoadError> {
+/// The package in a folder, one inside the program by its name, or the `usual` one.
+fn package(model: Option<&Path>, usual: Embedded) -> Result<Package, LoadError> {
     let device = Device::flex();
-    match dir {
-        Some(dir) => Package::read(dir, &device),
-        None => Package::embedded(&device),
+    let named = |path: &Path| Embedded::ALL.into_iter().find(|e| path == Path::new(e.name()));
+    match model {
+        None => Package::embedded(usual, &device),
+        Some(path) => match named(path).filter(|_| !path.exists()) {
+            Some(embedded) => Package::embedded(embedded, &device),
+            None => Package::read(path, &device),
+        },
     }
 }
 

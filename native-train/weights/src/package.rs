@@ -1,4 +1,4 @@
-//! Packages on disk and the one inside the program.
+//! Packages on disk and the two inside the program.
 
 use burn::tensor::Device;
 use refvlm_files::files::write_atomic;
@@ -21,15 +21,52 @@ pub const CONFIG_FILE: &str = "config.json";
 /// Larger than any file of a package.
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// The package that is built in.
-const EMBEDDED: [(&str, &[u8]); 3] = [
-    (MANIFEST_FILE, include_bytes!("../../../www/models/scenes/refvlm.json")),
-    (TOKENIZER_FILE, include_bytes!("../../../www/models/scenes/tokenizer.json")),
-    (
-        "model-00001-of-00001.safetensors",
-        include_bytes!("../../../www/models/scenes/model-00001-of-00001.safetensors"),
-    ),
-];
+/// The files of a package that is built in, by name.
+type Files = [(&'static str, &'static [u8]); 3];
+
+macro_rules! files {
+    ($folder:literal) => {
+        [
+            (MANIFEST_FILE, include_bytes!(concat!($folder, "refvlm.json"))),
+            (TOKENIZER_FILE, include_bytes!(concat!($folder, "tokenizer.json"))),
+            (SHARD_FILE, include_bytes!(concat!($folder, "model-00001-of-00001.safetensors"))),
+        ]
+    };
+}
+
+/// The only shard of a package that is built in.
+const SHARD_FILE: &str = "model-00001-of-00001.safetensors";
+
+/// A package inside the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Embedded {
+    /// Knows photos, and drawn scenes less well.
+    Pocket,
+    /// Knows drawn scenes.
+    Scenes,
+}
+
+impl Embedded {
+    /// All of them.
+    pub const ALL: [Embedded; 2] = [Embedded::Pocket, Embedded::Scenes];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Embedded::Pocket => "pocket",
+            Embedded::Scenes => "scenes",
+        }
+    }
+
+    fn files(self) -> &'static Files {
+        static POCKET: Files = files!("../../../www/models/pocket/");
+        static SCENES: Files = files!("../../../www/models/scenes/");
+        match self {
+            Embedded::Pocket => &POCKET,
+            Embedded::Scenes => &SCENES,
+        }
+    }
+}
 
 /// A model that can answer.
 #[derive(Debug, Clone)]
@@ -112,12 +149,13 @@ impl Package {
         })
     }
 
-    /// The model inside the program.
+    /// A model inside the program.
     ///
     /// # Errors
     /// Only when the program was built around a damaged package.
-    pub fn embedded(device: &Device) -> Result<Self, LoadError> {
-        Self::load("embedded model", device, |name| match EMBEDDED.iter().find(|f| f.0 == name) {
+    pub fn embedded(which: Embedded, device: &Device) -> Result<Self, LoadError> {
+        let files = which.files();
+        Self::load(which.name(), device, |name| match files.iter().find(|file| file.0 == name) {
             Some((_, bytes)) => Ok(bytes.to_vec()),
             None => Err(LoadError::File {
                 path: name.into(),
