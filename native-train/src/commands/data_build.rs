@@ -45,6 +45,19 @@ pub struct Build {
     /// Questions per photo (dialogues only).
     #[arg(long, default_value_t = 4)]
     per_picture: usize,
+    /// How it is asked (dialogues only): in the words of the training, or in those kept out of it.
+    /// By default photos for training are asked in the former, others in the latter.
+    #[arg(long, value_enum)]
+    wordings: Option<Wordings>,
+}
+
+/// Which words a question is asked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wordings {
+    /// Those that training asks in.
+    Training,
+    /// Those that it never sees.
+    Unseen,
 }
 
 /// A side of the split.
@@ -59,8 +72,7 @@ enum Side {
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Recipe {
-    /// Random questions of every kind that the labels support; validation photos are asked in
-    /// words that no training photo is asked in.
+    /// Random questions of every kind that the labels support.
     Dialogues,
     /// Every thing of at least 1 % of its photo: its mask by box, click, scribble and rough mask,
     /// and its name.
@@ -118,9 +130,9 @@ impl Build {
         match self.recipe {
             Recipe::Judge => judge::records(photo, rng).into_iter().map(|(_, r)| r).collect(),
             Recipe::Dialogues => {
-                let wordings = match side {
-                    Split::Train => WordingSet::Training,
-                    Split::Validation => WordingSet::HeldOut,
+                let wordings = match (self.wordings, side) {
+                    (Some(Wordings::Training), _) | (None, Split::Train) => WordingSet::Training,
+                    (Some(Wordings::Unseen), _) | (None, Split::Validation) => WordingSet::HeldOut,
                 };
                 let turns = self.per_picture;
                 let options = DialogueOptions { turns, wordings, ..DialogueOptions::default() };
