@@ -127,13 +127,21 @@ enum Row {
     Prompt { pointer: Arc<Pointer>, row: usize },
 }
 
-/// What a prompt's rows are made from.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// A prompt's rows and what they are made from.
+#[derive(Debug, Clone)]
 struct Pointer {
     /// Weights over the cells of the prompt features.
     region: Vec<f32>,
     /// What a closer look says of it.
     near: Option<closer::Near>,
+    /// `[1, rows, hidden]`
+    rows: Tensor<3>,
+}
+
+impl PartialEq for Pointer {
+    fn eq(&self, other: &Self) -> bool {
+        self.region == other.region && self.near == other.near
+    }
 }
 
 /// A picture that was looked at.
@@ -232,7 +240,7 @@ impl Session {
                 IMAGE => rows
                     .extend((0..self.config.image_rows()).map(|row| Row::Image { picture, row })),
                 VISUAL_PROMPT => {
-                    let pointer = pointers.next().cloned().unwrap_or_default();
+                    let Some(pointer) = pointers.next() else { continue };
                     rows.extend(
                         (0..self.config.prompt_rows())
                             .map(|row| Row::Prompt { pointer: pointer.clone(), row }),
@@ -273,16 +281,7 @@ impl Session {
                     self.embed_ids(ids.collect())
                 }
                 Row::Image { row, .. } => sight.rows.clone().narrow(1, *row, run),
-                Row::Prompt { pointer, row } => {
-                    let region = self.region_tensor(pointer.region.clone(), 1);
-                    let mut rows = self.model.prompt_rows(sight, region, &[0], None);
-                    if let Some(near) = &pointer.near {
-                        let [_, all, _] = rows.dims();
-                        let kept = all.saturating_sub(near.rows.dims()[1]);
-                        rows = Tensor::cat(vec![rows.narrow(1, 0, kept), near.rows.clone()], 1);
-                    }
-                    rows.narrow(1, *row, run)
-                }
+                Row::Prompt { pointer, row } => pointer.rows.clone().narrow(1, *row, run),
             };
             parts.push(part);
             at += run;
@@ -290,10 +289,22 @@ impl Session {
         Ok(Tensor::cat(parts, 1))
     }
 
-    /// Regions, one after the other, as `[count, side, side]`.
-    fn region_tensor(&self, regions: Vec<f32>, count: usize) -> Tensor<3> {
+    /// A region as `[1, side, side]`.
+    fn region_tensor(&self, region: Vec<f32>) -> Tensor<3> {
         let side = self.config.selected_side(&self.config.prompt_features);
-        Tensor::from_data(TensorData::new(regions, [count, side, side]), &self.device)
+        Tensor::from_data(TensorData::new(region, [1, side, side]), &self.device)
+    }
+
+    /// A prompt's rows; what a closer look says stands in place of what the whole picture does.
+    fn pointer(&self, sight: &Sight, region: &[f32], near: Option<closer::Near>) -> Pointer {
+        let region = region.to_vec();
+        let mut rows =
+            self.model.prompt_rows(sight, self.region_tensor(region.clone()), &[0], None);
+        if let Some(near) = &near {
+            let kept = rows.dims()[1].saturating_sub(near.rows.dims()[1]);
+            rows = Tensor::cat(vec![rows.narrow(1, 0, kept), near.rows.clone()], 1);
+        }
+        Pointer { region, near, rows }
     }
 
     fn embed_ids(&self, ids: Vec<i64>) -> Tensor<3> {

@@ -1,12 +1,11 @@
 //! One answer, written step by step.
 
 use super::units::{Asked, Context};
-use super::{Ask, EngineError, Pointer, Row, Session, host};
+use super::{Ask, EngineError, Row, Session, host};
 use crate::decoding::{PromptMaps, QueryMask};
 use crate::event::{Event, Finish, Stage, Timings};
 use crate::input::{regions, stroke_maps, stroke_tensor};
 use crate::language::{Sampler, argmax};
-use crate::refvlm::Sight;
 use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
 use crate::triplet::{Grammar, Limits, Next};
 use burn::tensor::Tensor;
@@ -64,17 +63,19 @@ impl Session {
         let prompt = template.encode_prompt(&self.tokenizer, &exchange, true)?;
         ids.extend(&prompt.ids);
         let mentioned = || prompt.prompts.iter().copied();
-        let regions: Vec<_> = mentioned().filter_map(|prompt| regions.get(prompt)).collect();
-        let strokes = mentioned().filter_map(|prompt| strokes.get(prompt));
+        let near = mentioned().map(|prompt| near.get(prompt).cloned().flatten());
+        let pointers = mentioned().filter_map(|prompt| regions.get(prompt)).zip(near);
+        let pointers = pointers.map(|(region, near)| self.pointer(&seen.sight, region, near));
+        let pointers: Vec<_> = pointers.map(Arc::new).collect();
+        let strokes = mentioned().filter_map(|prompt| strokes.get(prompt)).flatten();
+        // A reference means a prompt when its state is like that of the rows that were read.
+        let of_prompts = pointers.iter().map(|pointer| pointer.rows.clone()).collect();
         let context = Context {
-            prompts: self.prompt_maps(&seen.sight, &regions, strokes.flatten().copied().collect()),
+            prompts: self.prompt_maps(of_prompts, strokes.copied().collect()),
             pointers: mentioned().filter_map(|prompt| ask.prompts.get(prompt)).cloned().collect(),
             ..Context::default()
         };
-        let near = mentioned().map(|prompt| near.get(prompt).cloned().flatten());
-        let pointers = regions.into_iter().zip(near);
-        let pointers = pointers.map(|(region, near)| Pointer { region: region.clone(), near });
-        let rows = self.rows(&ids, &pointers.map(Arc::new).collect::<Vec<_>>())?;
+        let rows = self.rows(&ids, &pointers)?;
         let capacity = self.cache.capacity();
         let room = capacity.saturating_sub(rows.len());
         if room < LEAST_ROOM {
@@ -91,22 +92,15 @@ impl Session {
         Ok(Answer::new(self, ask, rows, context, (grammar, budget), start))
     }
 
-    /// What decoders are told of a question's prompts; none where there are none or no decoder is
-    /// told.
+    /// What decoders are told of prompts with these rows, `[1, rows, hidden]` each; none where there
+    /// are none or no decoder is told.
     pub(super) fn prompt_maps(
         &self,
-        sight: &Sight,
-        regions: &[&Vec<f32>],
+        rows: Vec<Tensor<3>>,
         strokes: Vec<f32>,
     ) -> Option<PromptMaps> {
-        let count = regions.len();
-        let maps = stroke_tensor(strokes, count, &self.config, &self.device)?;
-        let regions = regions.iter().flat_map(|region| region.iter().copied()).collect();
-        let regions = self.region_tensor(regions, count);
-        Some(
-            self.model
-                .prompt_maps(maps, self.model.prompt_rows(sight, regions, &vec![0; count], None)),
-        )
+        let maps = stroke_tensor(strokes, rows.len(), &self.config, &self.device)?;
+        Some(self.model.prompt_maps(maps, Tensor::cat(rows, 0)))
     }
 }
 

@@ -95,9 +95,9 @@ impl Session {
         let Some(inside) = within(prompt, part.window) else { return Ok(None) };
         let inside = [inside];
         let strokes = stroke_maps(&self.config, &inside, &part.frame)?.concat();
-        let regions = regions(&self.config, &inside, &part.frame)?;
-        let regions: Vec<_> = regions.iter().collect();
-        let prompts = self.prompt_maps(&part.sight, &regions, strokes);
+        let region = regions(&self.config, &inside, &part.frame)?.concat();
+        let rows = self.model.prompt_rows(&part.sight, self.region_tensor(region), &[0], None);
+        let prompts = self.prompt_maps(vec![rows], strokes);
         Ok(prompts.map(|prompts| Closer { part, prompts }))
     }
 
@@ -110,7 +110,7 @@ impl Session {
         let Some(part) = self.part(prompt, &look)? else { return Ok(None) };
         let Some(inside) = within(prompt, part.window) else { return Ok(None) };
         let region = regions(&self.config, &[inside], &part.frame)?.concat();
-        let tensor = self.region_tensor(region.clone(), 1);
+        let tensor = self.region_tensor(region.clone());
         let rows = self.model.prompt_class_rows(&part.sight, tensor, &[0], None);
         Ok(rows.map(|rows| Near { window: part.window, region, rows }))
     }

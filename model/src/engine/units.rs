@@ -101,7 +101,7 @@ impl Session {
         let mut shapes = decode(&self.model, place, unit, asked_of, &self.config).await?;
         for (index, closer) in closer.iter().enumerate() {
             if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
-                self.refine(found, closer, states.clone().narrow(1, index, 1), &frame).await?;
+                self.refine(found, closer, &frame).await?;
             }
         }
         let sizes = layout.group_sizes();
@@ -113,17 +113,16 @@ impl Session {
 }
 
 impl Session {
-    /// Puts what a closer look finds in place of what was found in the whole picture.
-    ///
-    /// # Shapes
-    /// `state` `[1, 1, hidden]`
+    /// Puts what a closer look finds in place of what was found in the whole picture. The decoder is
+    /// asked of the prompt itself, as in training: the state of the reference came of rows of the
+    /// whole picture, and may not be taken to mean the prompt of the part.
     async fn refine(
         &self,
         found: &mut (f32, Shape),
         Closer { part, prompts }: &Closer,
-        state: Tensor<3>,
         frame: &Frame,
     ) -> Result<(), EngineError> {
+        let state = prompts.states.clone().unsqueeze_dim::<3>(0);
         let Some(decoder) = &self.model.visual_decoder.mask else { return Ok(()) };
         let maps = self.model.decoder_maps(&part.sight, Unit::Mask);
         let layout = QueryLayout::new(vec![vec![1]]);
