@@ -115,6 +115,18 @@ impl Metadata {
     }
 }
 
+/// Whether a file begins as GGUF.
+pub(crate) fn is_one(source: &Source) -> bool {
+    let mut magic = [0; 4];
+    source.read_at(0, &mut magic).is_ok() && magic == *b"GGUF"
+}
+
+/// Which part of a split file this is, counted from 0, and how many there are.
+pub(crate) fn split(metadata: &Metadata) -> Option<(u64, u64)> {
+    let number = |key: &str| metadata.integer(key).ok().map(|n| n as u64);
+    Some((number("split.no")?, number("split.count")?))
+}
+
 pub(crate) fn read(source: &Source) -> Result<(Metadata, Vec<Tensor>), CheckpointError> {
     let file = source.name();
     let mut cursor = Cursor::new(source, 4, source.length());
