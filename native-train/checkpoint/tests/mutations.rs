@@ -127,19 +127,20 @@ fn quantised_gguf() {
     survives(&fixture("quantised.gguf"), 900, read_all);
 }
 
-/// One part of three is damaged, each in turn.
+/// The first of three parts is damaged, which has the settings.
 #[test]
 fn split_gguf() {
     let folder = Folder::new("split-mutations");
-    let parts = [1, 2, 3].map(|k| format!("tiny-0000{k}-of-00003.gguf"));
-    let sound = parts.clone().map(|name| fixture(&format!("wrapped/{name}")));
-    for (name, part) in parts.iter().zip(&sound) {
-        parts.iter().zip(&sound).for_each(|(name, bytes)| drop(folder.file(name, bytes)));
-        survives(part, part.len(), |bytes| {
-            folder.file(name, &bytes);
-            read_every(&Checkpoint::open(&folder.0)?)
-        });
-    }
+    let [first, ..] = [1, 2, 3].map(|k| {
+        let name = format!("tiny-0000{k}-of-00003.gguf");
+        let bytes = fixture(&format!("wrapped/{name}"));
+        folder.file(&name, &bytes);
+        (name, bytes)
+    });
+    survives(&first.1, first.1.len(), |bytes| {
+        folder.file(&first.0, &bytes);
+        read_every(&Checkpoint::open(&folder.0)?)
+    });
 }
 
 /// Files of training programs, with objects of other classes in them.

@@ -175,7 +175,7 @@ pub(super) fn iq4_xs(block: &[u8; 136], out: &mut [f32; 256]) {
 /// Digit `n` of the five of base 3 in a byte, which holds them as a fraction of 256.
 fn ternary(byte: u8, n: u32) -> f32 {
     let shifted = u16::from(byte.wrapping_mul(3u8.pow(n)));
-    f32::from((shifted * 3 >> 8) as u8) - 1.0
+    f32::from(((shifted * 3) >> 8) as u8) - 1.0
 }
 
 /// 32 bytes of five digits, 16 of five, four of four: -1, 0 or 1 each; then the scale.
