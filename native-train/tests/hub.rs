@@ -22,7 +22,16 @@ struct Server {
 }
 
 /// Serves these bodies by path. The first answer with `cut` stops after so many bytes.
-fn serve(files: BTreeMap<String, Vec<u8>>, mut cut: Option<usize>) -> Server {
+fn serve(files: BTreeMap<String, Vec<u8>>, cut: Option<usize>) -> Server {
+    serve_behind(None, files, cut)
+}
+
+/// Serves them to those alone who send this `Authorization`.
+fn serve_behind(
+    gate: Option<&'static str>,
+    files: BTreeMap<String, Vec<u8>>,
+    mut cut: Option<usize>,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -33,13 +42,20 @@ fn serve(files: BTreeMap<String, Vec<u8>>, mut cut: Option<usize>) -> Server {
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let request = lines.next().unwrap().unwrap();
             let path = request.split(' ').nth(1).unwrap().to_string();
-            let mut range = None;
+            let (mut range, mut token) = (None, None);
             for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
                 if let Some(value) = line.to_lowercase().strip_prefix("range: bytes=") {
                     range = Some(value.trim_end_matches('-').parse::<usize>().unwrap());
                 }
+                if line.to_lowercase().starts_with("authorization: ") {
+                    token = line.split_once(": ").map(|(_, value)| value.to_string());
+                }
             }
             log.lock().unwrap().push((path.clone(), range));
+            if gate.is_some_and(|gate| token.as_deref() != Some(gate)) {
+                let _ = stream.write_all(b"HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n");
+                continue;
+            }
             let Some(body) = files.get(&path) else {
                 let _ = stream.write_all(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n");
                 continue;
@@ -145,4 +161,26 @@ fn what_is_not_there_or_not_pinned_is_named() {
     for text in ["owner/name", "owner/name@main", "name@x", "owner/../x@0", "a/b@0/../c"] {
         assert!(matches!(Snapshot::parse(text), Err(FetchError::Hub { .. })), "{text}");
     }
+}
+
+#[test]
+fn a_gated_repository_is_read_with_a_token_that_is_never_shown() {
+    let (weights, cache) = (weights(), folder("gated"));
+    let files = repository(&weights, &sha256(&weights));
+    let server = serve_behind(Some("Bearer hf_secret"), files, Some(1000));
+    let fetch = |hub: &Hub| hub.fetch(&snapshot(), &mut |_, _, _| ());
+    let error = fetch(&hub(&server, &cache)).unwrap_err();
+    assert!(matches!(error, FetchError::Gated { status: 401, sent: false, .. }), "{error}");
+    assert!(error.to_string().contains("set HF_TOKEN"), "{error}");
+    let wrong = hub(&server, &cache).with_token("hf_wrong").unwrap();
+    let error = fetch(&wrong).unwrap_err();
+    assert!(error.to_string().contains("the token in HF_TOKEN has no access"), "{error}");
+    assert!(!format!("{error} {error:?} {wrong:?}").contains("hf_wrong"), "{error:?}");
+    let right = hub(&server, &cache).with_token(" hf_secret\n").unwrap();
+    let path = fetch(&right).unwrap();
+    assert_eq!(std::fs::read(path.join("sub/model.safetensors")).unwrap(), weights);
+    let error = hub(&server, &cache).with_token("hf\r\nHost: x").unwrap_err();
+    assert!(error.to_string().contains("HF_TOKEN"), "{error}");
+    assert!(!error.to_string().contains("Host"), "{error}");
+    std::fs::remove_dir_all(&cache).unwrap();
 }

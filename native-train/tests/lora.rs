@@ -228,7 +228,8 @@ const QUERY: &str = "base_model.model.model.layers.1.self_attn.q_proj.";
 fn an_adapter_that_no_configuration_describes_can_only_be_merged() {
     let layout = Layout::new("lora-pattern");
     for pattern in ["rank_pattern", "alpha_pattern"] {
-        layout.write(json!({pattern: {"q_proj": 3}}), |_| ());
+        // The rank that it has, so that it can be merged.
+        layout.write(json!({pattern: {"q_proj": 64}}), |_| ());
         let error = layout.kept();
         assert!(matches!(&error, ImportError::Checkpoint(CheckpointError::Kept { .. })), "{error}");
         assert!(error.to_string().contains("--lora merge"), "{error}");

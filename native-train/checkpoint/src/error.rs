@@ -166,6 +166,34 @@ pub enum CheckpointError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// The low-rank adapter belongs to weights that its first values were taken out of.
+    #[error(
+        "{file}: init_lora_weights is {init}, which is not known to leave the base model as it is; \
+         {remedy}"
+    )]
+    Base {
+        /// The file's path.
+        file: String,
+        /// How the adapter began.
+        init: String,
+        /// What helps.
+        remedy: &'static str,
+    },
+    /// A pattern of an adapter's settings can't be used.
+    #[error(
+        "{file}: the pattern {pattern:?} of {setting}: {reason}; write it in another way, or merge \
+         the adapter with the program that trained it"
+    )]
+    Pattern {
+        /// The file's path.
+        file: String,
+        /// The setting it is of.
+        setting: &'static str,
+        /// The regular expression.
+        pattern: String,
+        /// Why it can't be used.
+        reason: String,
+    },
     /// The low-rank adapter can be merged, but not kept beside the weights.
     #[error("{file}: {reason}; merge the adapter with --lora merge")]
     Kept {

@@ -115,6 +115,18 @@ impl Metadata {
     }
 }
 
+/// Whether a file begins as GGUF.
+pub(crate) fn is_one(source: &Source) -> bool {
+    let mut magic = [0; 4];
+    source.read_at(0, &mut magic).is_ok() && magic == *b"GGUF"
+}
+
+/// Which part of a split file this is, counted from 0, and how many there are.
+pub(crate) fn split(metadata: &Metadata) -> Option<(u64, u64)> {
+    let number = |key: &str| metadata.integer(key).ok().map(|n| n as u64);
+    Some((number("split.no")?, number("split.count")?))
+}
+
 pub(crate) fn read(source: &Source) -> Result<(Metadata, Vec<Tensor>), CheckpointError> {
     let file = source.name();
     let mut cursor = Cursor::new(source, 4, source.length());
@@ -268,9 +280,9 @@ fn entry(cursor: &mut Cursor<'_>) -> Result<Tensor, CheckpointError> {
     shape.reverse();
     let (kind, at) = (cursor.u32()?, cursor.u64()?);
     let file = cursor.file().to_string();
-    let Some(encoding) = encoding(kind) else {
-        let dtype = format!("of GGML's type {kind}");
-        return Err(CheckpointError::Dtype { file, tensor: name, dtype });
+    let encoding = match encoding(kind) {
+        Ok(encoding) => encoding,
+        Err(dtype) => return Err(CheckpointError::Dtype { file, tensor: name, dtype }),
     };
     let width = shape.last().copied().unwrap_or(1);
     let bytes = count(&shape).filter(|_| width % encoding.block() == 0);
@@ -281,21 +293,62 @@ fn entry(cursor: &mut Cursor<'_>) -> Result<Tensor, CheckpointError> {
     Ok(Tensor { name, shape, encoding, file: 0, at, bytes, strides: None })
 }
 
-fn encoding(kind: u32) -> Option<Encoding> {
-    Some(match kind {
-        0 => Encoding::F32,
-        1 => Encoding::F16,
-        2 => Encoding::Q4_0,
-        3 => Encoding::Q4_1,
-        8 => Encoding::Q8_0,
-        12 => Encoding::Q4_K,
-        14 => Encoding::Q6_K,
-        24 => Encoding::I8,
-        25 => Encoding::I16,
-        26 => Encoding::I32,
-        27 => Encoding::I64,
-        28 => Encoding::F64,
-        30 => Encoding::BF16,
-        _ => return None,
-    })
+/// The types of GGML by number, and how they are read; those without an encoding are not.
+const TYPES: [(u32, &str, Option<Encoding>); 42] = {
+    use Encoding as E;
+    [
+        (0, "F32", Some(E::F32)),
+        (1, "F16", Some(E::F16)),
+        (2, "Q4_0", Some(E::Q4_0)),
+        (3, "Q4_1", Some(E::Q4_1)),
+        (4, "Q4_2", None),
+        (5, "Q4_3", None),
+        (6, "Q5_0", Some(E::Q5_0)),
+        (7, "Q5_1", Some(E::Q5_1)),
+        (8, "Q8_0", Some(E::Q8_0)),
+        (9, "Q8_1", None),
+        (10, "Q2_K", Some(E::Q2_K)),
+        (11, "Q3_K", Some(E::Q3_K)),
+        (12, "Q4_K", Some(E::Q4_K)),
+        (13, "Q5_K", Some(E::Q5_K)),
+        (14, "Q6_K", Some(E::Q6_K)),
+        (15, "Q8_K", None),
+        (16, "IQ2_XXS", Some(E::IQ2_XXS)),
+        (17, "IQ2_XS", Some(E::IQ2_XS)),
+        (18, "IQ3_XXS", Some(E::IQ3_XXS)),
+        (19, "IQ1_S", Some(E::IQ1_S)),
+        (20, "IQ4_NL", Some(E::IQ4_NL)),
+        (21, "IQ3_S", Some(E::IQ3_S)),
+        (22, "IQ2_S", Some(E::IQ2_S)),
+        (23, "IQ4_XS", Some(E::IQ4_XS)),
+        (24, "I8", Some(E::I8)),
+        (25, "I16", Some(E::I16)),
+        (26, "I32", Some(E::I32)),
+        (27, "I64", Some(E::I64)),
+        (28, "F64", Some(E::F64)),
+        (29, "IQ1_M", Some(E::IQ1_M)),
+        (30, "BF16", Some(E::BF16)),
+        // Orders of Q4_0 and IQ4_NL that llama.cpp no longer stores.
+        (31, "Q4_0_4_4", None),
+        (32, "Q4_0_4_8", None),
+        (33, "Q4_0_8_8", None),
+        (34, "TQ1_0", Some(E::TQ1_0)),
+        (35, "TQ2_0", Some(E::TQ2_0)),
+        (36, "IQ4_NL_4_4", None),
+        (37, "IQ4_NL_4_8", None),
+        (38, "IQ4_NL_8_8", None),
+        (39, "MXFP4", Some(E::MXFP4)),
+        // Needs a scale that lies in a tensor of its own.
+        (40, "NVFP4", None),
+        (41, "Q1_0", None),
+    ]
+};
+
+/// How a type is read, or what errors call it.
+fn encoding(kind: u32) -> Result<Encoding, String> {
+    match TYPES.iter().find(|(number, ..)| *number == kind) {
+        Some((_, _, Some(encoding))) => Ok(*encoding),
+        Some((_, name, None)) => Err(format!("{name} (GGML's type {kind})")),
+        None => Err(format!("of GGML's type {kind}, newer than this program")),
+    }
 }

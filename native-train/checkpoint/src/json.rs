@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 const MAX_INDEX: u64 = 16 << 20;
 
 /// Pairs in the order of the file, without the texts that a safetensors header may hold.
+#[derive(Debug)]
 pub(crate) struct Pairs<T>(pub Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {

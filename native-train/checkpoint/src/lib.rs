@@ -5,18 +5,22 @@
 //! [`Checkpoint::read_range`] a part of it, as f32. No header is trusted: what it says is checked
 //! against the length of the file before anything is allocated.
 //!
-//! Names are the file's own, without wrappers such as a `state_dict` around them.
+//! Names are the file's own, without wrappers such as a `state_dict` around them or a `module.`
+//! before them; [`Checkpoint::notes`] says what was taken off.
 
 mod encoding;
 mod error;
+mod folder;
 pub mod gguf;
 mod json;
 pub mod llama;
 pub mod lora;
+mod names;
 mod onnx;
 mod safetensors;
 mod source;
 mod torch;
+mod what;
 
 pub use encoding::Encoding;
 pub use error::CheckpointError;
@@ -93,24 +97,22 @@ pub struct Checkpoint {
     pub format: Format,
     /// Settings in the file; only GGUF has any.
     pub metadata: Metadata,
+    /// What a person should know of it, a sentence each.
+    pub notes: Vec<String>,
     files: Vec<Source>,
     tensors: Vec<Tensor>,
     by_name: HashMap<String, usize>,
 }
 
 impl Checkpoint {
-    /// Opens a file by its content, or a folder by the weights in it.
+    /// Opens a file by its content, all parts of a split GGUF by one of them, or a folder by the
+    /// weights in it.
     ///
     /// # Errors
     /// When the format is unknown, or the file is damaged or incomplete.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        if path.is_dir() {
-            return Self::open_folder(path);
-        }
-        if path.extension().is_some_and(|e| e == "json") {
-            return Self::open_index(path);
-        }
-        Self::from_source(Source::open(path)?)
+        let found = if path.is_dir() { Some(folder::weights(path)?) } else { None };
+        Self::open_file(found.as_deref().unwrap_or(path))?.unwrapped()
     }
 
     /// Opens a single file by its content.
@@ -118,11 +120,42 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn from_source(source: Source) -> Result<Self, CheckpointError> {
+        Self::of_source(source)?.unwrapped()
+    }
+
+    fn open_file(path: &Path) -> Result<Self, CheckpointError> {
+        if path.extension().is_some_and(|e| e == "json") {
+            return Self::open_index(path);
+        }
+        match folder::Part::of(path) {
+            Some(part) if part.is_gguf() => folder::split(path, &part),
+            Some(part) if part.count > 1 => {
+                let mut checkpoint = Self::of_source(Source::open(path)?)?;
+                let count = part.count;
+                checkpoint.notes.push(format!(
+                    "{} is one of {count} parts; give the folder or the index to read all",
+                    path.display()
+                ));
+                Ok(checkpoint)
+            }
+            _ => Self::of_source(Source::open(path)?),
+        }
+    }
+
+    fn of_source(source: Source) -> Result<Self, CheckpointError> {
         let mut start = [0; 8];
         let seen = source.length().min(8) as usize;
         source.read_at(0, &mut start[..seen])?;
-        if start.starts_with(b"GGUF") {
+        if gguf::is_one(&source) {
             let (metadata, tensors) = gguf::read(&source)?;
+            if let Some((number, count)) = gguf::split(&metadata).filter(|&(_, count)| count > 1) {
+                return Err(CheckpointError::Unsupported {
+                    file: source.name().into(),
+                    what: format!("part {} of {count} of a split GGUF", number + 1),
+                    remedy: "lay all parts beside each other under the names that they were \
+                             published with, NAME-00001-of-00005.gguf, and give one of them",
+                });
+            }
             return Self::new(Format::Gguf, metadata, vec![source], tensors);
         }
         // A header's length of eight bytes, then the header, which is an object.
@@ -131,10 +164,11 @@ impl Checkpoint {
             let tensors = safetensors::read(&source, 0)?;
             return Self::new(Format::Safetensors, Metadata::default(), vec![source], tensors);
         }
-        let (format, tensors) = if let Some(form) = torch::Form::of(&start) {
-            (Format::Torch, torch::read(&source, form)?)
+        let (format, tensors, notes) = if let Some(form) = torch::Form::of(&start) {
+            let (tensors, notes) = torch::read(&source, form)?;
+            (Format::Torch, tensors, notes)
         } else if onnx::is_one(&start) {
-            (Format::Onnx, onnx::read(&source)?)
+            (Format::Onnx, onnx::read(&source)?, vec![])
         } else if torch::is_tar(&source) {
             return Err(CheckpointError::Unsupported {
                 file: source.name().into(),
@@ -143,19 +177,22 @@ impl Checkpoint {
                          any other archive has to be unpacked",
             });
         } else {
-            return Err(CheckpointError::Unknown { file: source.name().into() });
+            return Err(what::refusal(&source));
         };
-        Self::new(format, Metadata::default(), vec![source], tensors)
+        let mut checkpoint = Self::new(format, Metadata::default(), vec![source], tensors)?;
+        checkpoint.notes = notes;
+        Ok(checkpoint)
     }
 
-    fn open_folder(folder: &Path) -> Result<Self, CheckpointError> {
-        for name in INDEX_NAMES.iter().chain(&FILE_NAMES) {
-            let path = folder.join(name);
-            if path.is_file() {
-                return Self::open(&path);
-            }
+    /// Without the wrappers of training programs around the names.
+    fn unwrapped(mut self) -> Result<Self, CheckpointError> {
+        let notes = names::unwrap(&mut self.tensors);
+        if notes.is_empty() {
+            return Ok(self);
         }
-        Err(CheckpointError::Unknown { file: folder.display().to_string() })
+        let Self { format, metadata, files, tensors, notes: mut all, .. } = self;
+        all.extend(notes);
+        Ok(Self { notes: all, ..Self::new(format, metadata, files, tensors)? })
     }
 
     /// Opens the files that an index of Hugging Face names, each beside the index.
@@ -165,22 +202,25 @@ impl Checkpoint {
     fn open_index(path: &Path) -> Result<Self, CheckpointError> {
         let shards = json::index(&Source::open(path)?)?;
         let index = path.display().to_string();
-        let (mut files, mut tensors, mut format) = (vec![], vec![], Format::Safetensors);
+        let (mut files, mut tensors, mut notes) = (vec![], vec![], vec![]);
+        let mut format = Format::Safetensors;
         for (shard, names) in shards {
             let file = path.with_file_name(&shard);
             if !file.is_file() {
                 return Err(CheckpointError::MissingShard { index, shard });
             }
-            let part = Self::open(&file)?;
+            let part = Self::of_source(Source::open(&file)?)?;
             if let Some(name) = names.iter().find(|name| !part.by_name.contains_key(*name)) {
                 let tensor = name.clone();
                 return Err(CheckpointError::Index { index, tensor, shard });
             }
             format = part.format;
+            notes.extend(part.notes);
             tensors.extend(part.tensors.into_iter().map(|t| Tensor { file: files.len(), ..t }));
             files.extend(part.files);
         }
-        Self::new(format, Metadata::default(), files, tensors)
+        notes.dedup();
+        Ok(Self { notes, ..Self::new(format, Metadata::default(), files, tensors)? })
     }
 
     fn new(
@@ -198,7 +238,7 @@ impl Checkpoint {
                 return Err(CheckpointError::Duplicate { file, tensor });
             }
         }
-        Ok(Self { format, metadata, files, tensors, by_name })
+        Ok(Self { format, metadata, notes: vec![], files, tensors, by_name })
     }
 
     /// All tensors, in the order of the file.
@@ -289,18 +329,6 @@ impl Checkpoint {
         Ok(())
     }
 }
-
-/// Files of a folder that say which others hold the weights.
-const INDEX_NAMES: [&str; 2] = ["model.safetensors.index.json", "pytorch_model.bin.index.json"];
-/// Files of a folder that hold all weights.
-const FILE_NAMES: [&str; 6] = [
-    "model.safetensors",
-    "adapter_model.safetensors",
-    "open_clip_model.safetensors",
-    "pytorch_model.bin",
-    "adapter_model.bin",
-    "open_clip_pytorch_model.bin",
-];
 
 /// Reads the stretch of the file that the numbers lie in, and picks them out of it.
 fn read_strided(

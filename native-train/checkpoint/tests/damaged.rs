@@ -85,14 +85,23 @@ fn a_wrong_dtype() {
         matches!(&error, CheckpointError::Dtype { dtype, .. } if dtype == "F8_E4M3"),
         "{error}"
     );
-    // Of GGML's types 36 is not read.
     let gguf = fixture("all.gguf");
     let at = gguf.windows(4).position(|w| w == b"q4_1").unwrap() + 4 + 4 + 16;
-    let mut other = gguf.clone();
-    assert_eq!(other[at], 3);
-    other[at] = 36;
-    let error = self::error(other);
-    assert!(matches!(&error, CheckpointError::Dtype { tensor, .. } if tensor == "q4_1"), "{error}");
+    assert_eq!(gguf[at], 3);
+    for (kind, said) in [
+        (9, "Q8_1"),
+        (31, "Q4_0_4_4"),
+        (36, "IQ4_NL_4_4"),
+        (40, "NVFP4"),
+        (41, "Q1_0"),
+        (99, "GGML's type 99, newer than this program"),
+    ] {
+        let mut other = gguf.clone();
+        other[at] = kind;
+        let error = self::error(other);
+        let dtype = matches!(&error, CheckpointError::Dtype { tensor, .. } if tensor == "q4_1");
+        assert!(dtype && error.to_string().contains(said), "{error}");
+    }
 }
 
 #[test]
@@ -226,7 +235,7 @@ fn values_outside_of_an_onnx_file() {
 
 #[test]
 fn what_is_no_checkpoint() {
-    for bytes in [&b""[..], b"x", b"<html>not found</html>"] {
+    for bytes in [&b"\x01"[..], b"\xff\xfe\0\x03", &[0; 100]] {
         assert!(matches!(error(bytes.to_vec()), CheckpointError::Unknown { .. }));
     }
 }

@@ -7,7 +7,7 @@ mod common;
 
 use refvlm_checkpoint::lora::Adapter;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
-use refvlm_helpers::{Counting, Held};
+use refvlm_helpers::{Counting, Folder, Held};
 use std::path::Path;
 
 const MUTATIONS: u64 = 10_000;
@@ -106,10 +106,13 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 fn read_all(bytes: Vec<u8>) -> Result<(), CheckpointError> {
-    let checkpoint = Checkpoint::from_source(Source::memory("mutated", bytes))?;
+    read_every(&Checkpoint::from_source(Source::memory("mutated", bytes))?)
+}
+
+fn read_every(checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
     for tensor in checkpoint.tensors() {
         checkpoint.read(tensor)?;
-        refvlm_checkpoint::llama::read(&checkpoint, tensor)?;
+        refvlm_checkpoint::llama::read(checkpoint, tensor)?;
     }
     Ok(())
 }
@@ -117,6 +120,50 @@ fn read_all(bytes: Vec<u8>) -> Result<(), CheckpointError> {
 #[test]
 fn gguf() {
     survives(&fixture("all.gguf"), 1100, read_all);
+}
+
+#[test]
+fn quantised_gguf() {
+    survives(&fixture("quantised.gguf"), 900, read_all);
+}
+
+/// The first of three parts is damaged, which has the settings.
+#[test]
+fn split_gguf() {
+    let folder = Folder::new("split-mutations");
+    let [first, ..] = [1, 2, 3].map(|k| {
+        let name = format!("tiny-0000{k}-of-00003.gguf");
+        let bytes = fixture(&format!("wrapped/{name}"));
+        folder.file(&name, &bytes);
+        (name, bytes)
+    });
+    survives(&first.1, first.1.len(), |bytes| {
+        folder.file(&first.0, &bytes);
+        read_every(&Checkpoint::open(&folder.0)?)
+    });
+}
+
+/// Files of training programs, with objects of other classes in them.
+#[test]
+fn wrapped() {
+    for name in ["parallel.pth", "lightning.ckpt", "deepspeed.pt"] {
+        let file = fixture(&format!("wrapped/{name}"));
+        survives(&file, file.len(), read_all);
+    }
+}
+
+/// Texts that stand in place of weights.
+#[test]
+fn what_is_no_checkpoint() {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+    for file in [&pointer[..], b"<!DOCTYPE html><html><head><title>x</title></head></html>"] {
+        let mut random = Random(7);
+        for _ in 0..MUTATIONS {
+            let bytes = mutate(file, file.len(), &mut random);
+            let error = within_bounds("text", bytes, read_all).unwrap_err();
+            assert!(error.to_string().len() < 500, "{error}");
+        }
+    }
 }
 
 #[test]
@@ -254,4 +301,31 @@ fn adapter_weights_and_config() {
     survives(ADAPTER_CONFIG.as_bytes(), ADAPTER_CONFIG.len(), |bytes| {
         merge(&bytes, adapter()).map(drop)
     });
+}
+
+/// Settings of PEFT with patterns.
+#[test]
+fn adapter_patterns() {
+    let weights = fixture("lora/rslora/adapter_model.safetensors");
+    let config = fixture("lora/rslora/adapter_config.json");
+    survives(&config, config.len(), |bytes| {
+        let checkpoint = Checkpoint::from_source(Source::memory("adapter", weights.clone()))?;
+        Adapter::new(&Source::memory("config", bytes), checkpoint).map(drop)
+    });
+}
+
+/// Patterns that would take much memory or time if they were compiled all at once.
+#[test]
+fn greedy_patterns() {
+    let weights = fixture("lora/plain/adapter_model.safetensors");
+    let read = |bytes| {
+        let checkpoint = Checkpoint::from_source(Source::memory("adapter", weights.clone()))?;
+        Adapter::new(&Source::memory("config", bytes), checkpoint).map(drop)
+    };
+    for (count, pattern) in [(200, r"\\w{9}"), (11_000, "x"), (1, r"((\\w{50}){50}){50}")] {
+        let patterns = (0..count).map(|k| format!(r#""{pattern}{k}": 2"#)).collect::<Vec<_>>();
+        let config =
+            format!(r#"{{"r": 2, "lora_alpha": 4, "alpha_pattern": {{{}}}}}"#, patterns.join(","));
+        within_bounds(pattern, config.into_bytes(), read).unwrap_err();
+    }
 }

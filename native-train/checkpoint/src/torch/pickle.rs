@@ -4,6 +4,7 @@
 //! to a dictionary before it is filled.
 
 use crate::{Encoding, MAX_AXES, MAX_NAME};
+use std::rc::Rc;
 
 /// Place of a value.
 pub(super) type Id = u32;
@@ -23,6 +24,8 @@ pub(super) enum Value {
     /// A dictionary in order.
     Dictionary(Vec<(Id, Id)>),
     Global(Global),
+    /// A class or function of another name, and what one made; nothing of it is ever called.
+    Foreign(Rc<str>),
     Storage(Storage),
     /// Storage, first number, shape and strides of a tensor.
     Tensor([Id; 4]),
@@ -140,6 +143,15 @@ impl Pickle {
             ] if **tag == *"storage" && text.len() as u64 <= MAX_NAME => {
                 Some(Storage { encoding, key, numbers: u64::try_from(numbers).ok()? })
             }
+            _ => None,
+        }
+    }
+
+    /// The class of a storage that is none of PyTorch's.
+    pub fn foreign_storage(&self, id: Id) -> Option<Rc<str>> {
+        let Value::Sequence(items) = self.get(id) else { return None };
+        match items.get(1).map(|&class| self.get(class)) {
+            Some(Value::Foreign(name)) => Some(name.clone()),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! A file over HTTP, in as many pieces as the connection needs.
 
 use super::error::{FetchError, cache, shown};
+use super::hub::Token;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -21,13 +22,15 @@ enum Piece {
     Cut(String),
 }
 
-/// Fetches `url` into `path`, going on behind what the file already holds.
+/// Fetches `url` into `path`, going on behind what the file already holds; with a token where the
+/// server wants to know who asks.
 ///
 /// # Errors
 /// When nothing more comes, more than `limit` bytes come, or the file cannot be written.
 pub(super) fn download(
     agent: &Agent,
     url: &Url,
+    token: Option<&Token>,
     path: &Path,
     limit: u64,
     progress: Progress,
@@ -35,7 +38,7 @@ pub(super) fn download(
     let mut idle = 0;
     loop {
         let before = length(path);
-        let problem = match piece(agent, url, path, limit, progress)? {
+        let problem = match piece(agent, url, token, path, limit, progress)? {
             Piece::Complete => return Ok(()),
             Piece::Cut(problem) => problem,
         };
@@ -53,12 +56,16 @@ fn length(path: &Path) -> u64 {
 fn piece(
     agent: &Agent,
     url: &Url,
+    token: Option<&Token>,
     path: &Path,
     limit: u64,
     progress: Progress,
 ) -> Result<Piece, FetchError> {
     let held = length(path);
     let mut request = agent.get(url.as_str());
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, token.header());
+    }
     if held > 0 {
         request = request.header(header::RANGE, format!("bytes={held}-"));
     }
@@ -70,8 +77,12 @@ fn piece(
             fs::remove_file(path).map_err(cache(path))?;
             return Ok(Piece::Cut("no such range".into()));
         }
-        Err(error @ ureq::Error::StatusCode(400..=499)) => {
-            return Err(FetchError::Unreachable { url: shown(url), problem: error.to_string() });
+        Err(error @ ureq::Error::StatusCode(status @ 400..=499)) => {
+            return Err(FetchError::Refused {
+                url: shown(url),
+                status,
+                problem: error.to_string(),
+            });
         }
         Err(error) => return Ok(Piece::Cut(error.to_string())),
     };

@@ -18,6 +18,19 @@ pub enum FetchError {
         /// The client's message.
         problem: String,
     },
+    /// The server answers that it won't or can't send the file.
+    #[error(
+        "{url} cannot be reached: {problem}; check the address, or name another index in \
+         PIP_INDEX_URL"
+    )]
+    Refused {
+        /// The address, without user and password.
+        url: String,
+        /// The status of the answer, 400 to 499.
+        status: u16,
+        /// The client's message.
+        problem: String,
+    },
     /// The index does not have the wheel.
     #[error("{url} has no wheel of {package} {version}; name another index in PIP_INDEX_URL")]
     NotListed {
@@ -83,6 +96,16 @@ pub enum FetchError {
         /// What the hub or the client reports.
         problem: String,
     },
+    /// The Hugging Face hub does not let this person in.
+    #[error("{place}: the hub answers {status}: {}", gate(.sent))]
+    Gated {
+        /// The repository or file.
+        place: String,
+        /// 401 or 403.
+        status: u16,
+        /// Whether a token was sent.
+        sent: bool,
+    },
     /// No cache folder is known.
     #[error("no cache folder: set REFVLM_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,
@@ -91,7 +114,23 @@ pub enum FetchError {
 impl FetchError {
     /// Whether the cause is the network, not the file: nothing answers, or it does not have it.
     pub fn is_network(&self) -> bool {
-        matches!(self, FetchError::Unreachable { .. } | FetchError::NotListed { .. })
+        matches!(
+            self,
+            FetchError::Unreachable { .. }
+                | FetchError::Refused { .. }
+                | FetchError::NotListed { .. }
+        )
+    }
+}
+
+/// What helps where the hub lets nobody in.
+fn gate(sent: &bool) -> &'static str {
+    if *sent {
+        "the token in HF_TOKEN has no access; accept the terms on the repository's page with its \
+         account, or give a token that may read gated repositories"
+    } else {
+        "the repository is gated, private or absent; accept its terms on its page, and set \
+         HF_TOKEN to a token of your account"
     }
 }
 

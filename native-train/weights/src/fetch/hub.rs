@@ -5,9 +5,11 @@ use super::error::{FetchError, cache};
 use super::{agent, cache_folder};
 use refvlm_files::files::sha256;
 use serde::Deserialize;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use ureq::Agent;
+use ureq::http::header;
 use url::Url;
 
 /// Longest list of files that is read.
@@ -82,16 +84,41 @@ pub struct Hub {
     base: Url,
     cache: PathBuf,
     agent: Agent,
+    token: Option<Token>,
+}
+
+/// What says who asks. It is never shown, and sent to the hub alone: where the hub leads on to
+/// another host, the client leaves it out.
+#[derive(Clone)]
+pub(super) struct Token(String);
+
+impl Token {
+    /// A token as the header that carries it.
+    fn new(token: &str) -> Self {
+        Self(format!("Bearer {}", token.trim()))
+    }
+
+    /// The value of the header `Authorization`.
+    pub(super) fn header(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }
 
 /// Told a file's name, the bytes that are there, and the bytes there will be.
 pub type FileProgress<'a> = &'a mut dyn FnMut(&str, u64, Option<u64>);
 
 impl Hub {
-    /// `$HF_ENDPOINT`, else `huggingface.co`, and the user's cache.
+    /// `$HF_ENDPOINT`, else `huggingface.co`, the user's cache, and `$HF_TOKEN` for gated
+    /// repositories.
     ///
     /// # Errors
-    /// When HF_ENDPOINT is not a URL, or no cache folder is known.
+    /// When HF_ENDPOINT is not a URL, HF_TOKEN holds what no header can, or no cache folder is known.
     pub fn from_env() -> Result<Self, FetchError> {
         let base = std::env::var("HF_ENDPOINT").unwrap_or_default();
         let base = if base.is_empty() { "https://huggingface.co".into() } else { base };
@@ -100,12 +127,41 @@ impl Hub {
             problem: problem.to_string(),
         };
         let cache = cache_folder().ok_or(FetchError::NoCache)?;
-        Ok(Self::new(Url::parse(&base).map_err(wrong)?, cache))
+        let hub = Self::new(Url::parse(&base).map_err(wrong)?, cache);
+        match std::env::var("HF_TOKEN") {
+            Ok(token) if !token.trim().is_empty() => hub.with_token(&token),
+            _ => Ok(hub),
+        }
     }
 
     /// A hub and a cache of one's own choice.
     pub fn new(base: Url, cache: PathBuf) -> Self {
-        Self { base, cache, agent: agent() }
+        Self { base, cache, agent: agent(), token: None }
+    }
+
+    /// The same hub, asked with a token.
+    ///
+    /// # Errors
+    /// When it holds what no header can, such as a line's end.
+    pub fn with_token(self, token: &str) -> Result<Self, FetchError> {
+        if !token.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(FetchError::Hub {
+                place: "HF_TOKEN".into(),
+                problem: "not a token: it has spaces or other odd characters".into(),
+            });
+        }
+        Ok(Self { token: Some(Token::new(token)), ..self })
+    }
+
+    /// What a failed request to the hub means.
+    fn failed(&self, place: &str, status: Option<u16>, problem: String) -> FetchError {
+        let place = place.to_string();
+        match status {
+            Some(status @ (401 | 403)) => {
+                FetchError::Gated { place, status, sent: self.token.is_some() }
+            }
+            _ => FetchError::Hub { place, problem },
+        }
     }
 
     /// The folder with the weights of a repository and what describes them, or the one file. What
@@ -143,7 +199,14 @@ impl Hub {
         let Snapshot { repository, commit, .. } = snapshot;
         let failed = |problem: String| FetchError::Hub { place: place.to_string(), problem };
         let url = self.url(&format!("/api/models/{repository}/tree/{commit}?recursive=true"))?;
-        let answer = self.agent.get(url.as_str()).call().map_err(|e| failed(e.to_string()))?;
+        let mut request = self.agent.get(url.as_str());
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, token.header());
+        }
+        let answer = request.call().map_err(|error| match error {
+            ureq::Error::StatusCode(status) => self.failed(place, Some(status), error.to_string()),
+            _ => failed(error.to_string()),
+        })?;
         let mut body = answer.into_body();
         let text = body.with_config().limit(MAX_LIST).read_to_vec();
         let text = text.map_err(|e| failed(e.to_string()))?;
@@ -174,12 +237,16 @@ impl Hub {
         }
         let url = self.url(&format!("/{repository}/resolve/{commit}/{}", entry.path))?;
         let report = &mut |at, total| progress(&entry.path, at, total);
-        download(&self.agent, &url, &part, entry.size, report).map_err(|error| match error {
-            FetchError::Unreachable { problem, .. } => {
-                FetchError::Hub { place: place.clone(), problem }
-            }
-            other => other,
-        })?;
+        let token = self.token.as_ref();
+        download(&self.agent, &url, token, &part, entry.size, report).map_err(
+            |error| match error {
+                FetchError::Refused { status, problem, .. } => {
+                    self.failed(&place, Some(status), problem)
+                }
+                FetchError::Unreachable { problem, .. } => self.failed(&place, None, problem),
+                other => other,
+            },
+        )?;
         if !is_whole(&part, entry) {
             // It would be wrong next time, too.
             fs::remove_file(&part).map_err(cache(&part))?;

@@ -1,44 +1,18 @@
 //! Low-rank adapters of PEFT: added to the weights they were trained on, or kept beside them.
 
+mod config;
+
 use crate::{Checkpoint, CheckpointError, Source, Tensor};
-use serde::Deserialize;
-use serde_json::Value;
+use config::Config;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Larger than any configuration.
-const MAX_CONFIG: u64 = 1 << 20;
 /// What PEFT puts before the names of the base model.
 pub const PREFIX: &str = "base_model.model.";
 /// Name of the configuration in an adapter's folder.
 pub const CONFIG_FILE: &str = "adapter_config.json";
 /// Name of the weights in an adapter's folder.
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
-
-#[derive(Debug, Deserialize)]
-struct Config {
-    #[serde(default)]
-    peft_type: Option<String>,
-    r: usize,
-    lora_alpha: f64,
-    /// A list of names, a pattern, or nothing.
-    #[serde(default)]
-    target_modules: Value,
-    #[serde(default)]
-    exclude_modules: Value,
-    #[serde(default)]
-    layers_to_transform: Value,
-    #[serde(default)]
-    use_rslora: bool,
-    #[serde(default)]
-    use_dora: bool,
-    #[serde(default)]
-    fan_in_fan_out: bool,
-    #[serde(default)]
-    rank_pattern: BTreeMap<String, usize>,
-    #[serde(default)]
-    alpha_pattern: BTreeMap<String, f64>,
-}
 
 /// The settings of an adapter whose factors all have one rank and one scale.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +44,8 @@ struct Change {
     b: Option<Tensor>,
     /// Trained as a whole.
     whole: Option<Tensor>,
+    /// Factor of their product.
+    scale: f32,
 }
 
 impl Adapter {
@@ -93,20 +69,8 @@ impl Adapter {
     /// As [`Adapter::open`].
     pub fn new(config: &Source, checkpoint: Checkpoint) -> Result<Self, CheckpointError> {
         let file = config.name().to_string();
-        if config.length() > MAX_CONFIG {
-            let count = config.length();
-            return Err(CheckpointError::too_much(&file, "bytes of settings", count, MAX_CONFIG));
-        }
-        let config: Config = serde_json::from_slice(&config.read_vec(0, config.length())?)
-            .map_err(|e| CheckpointError::damaged(&file, e))?;
+        let config = Config::read(config)?;
         let wrong = |reason: String| CheckpointError::Adapter { file: file.clone(), reason };
-        if config.peft_type.as_deref().is_some_and(|kind| kind != "LORA")
-            || config.use_dora
-            || config.fan_in_fan_out
-            || config.r == 0
-        {
-            return Err(wrong("not a plain LORA: its weights are no sum with B A".into()));
-        }
         let mut changes: BTreeMap<String, Change> = BTreeMap::new();
         for tensor in checkpoint.tensors() {
             let name = model_name(&tensor.name);
@@ -126,17 +90,17 @@ impl Adapter {
         }
         for (target, change) in &changes {
             let fits = match change {
-                Change { a: Some(a), b: Some(b), whole: None } => {
+                Change { a: Some(a), b: Some(b), whole: None, .. } => {
                     matches!((&*a.shape, &*b.shape), (&[rank, _], &[_, same]) if rank == same)
-                        && (a.shape[0] == config.r || !config.rank_pattern.is_empty())
                 }
-                Change { a: None, b: None, whole: Some(_) } => true,
+                Change { a: None, b: None, whole: Some(_), .. } => true,
                 _ => false,
             };
             if !fits {
                 return Err(wrong(format!("the parts for {target} don't belong together")));
             }
         }
+        set_scales(&file, &config, &mut changes)?;
         Ok(Self { file, checkpoint, config, changes })
     }
 
@@ -150,8 +114,7 @@ impl Adapter {
     /// # Errors
     /// When some maps have a rank or a scale of their own.
     pub fn uniform(&self) -> Result<Uniform, CheckpointError> {
-        let Config { rank_pattern, alpha_pattern, .. } = &self.config;
-        if !(rank_pattern.is_empty() && alpha_pattern.is_empty()) {
+        if self.config.has_patterns() {
             let reason =
                 "rank_pattern or alpha_pattern give some maps a rank or a scale of their own";
             let (file, reason) = (self.file.clone(), reason.into());
@@ -170,7 +133,8 @@ impl Adapter {
             Ok(list) if exclude_modules.is_null() && layers_to_transform.is_null() => list,
             _ => {
                 let factors = self.changes.iter().filter(|(_, change)| change.whole.is_none());
-                factors.map(|(name, _)| name.trim_end_matches(".weight").into()).collect()
+                let module = |name: &str| name.strip_suffix(".weight").unwrap_or(name).to_string();
+                factors.map(|(name, _)| module(name)).collect()
             }
         }
     }
@@ -214,7 +178,7 @@ impl Adapter {
         if a.shape[1] != width || b.shape[0] != out || values.len() != out * width || width == 0 {
             return Err(misfit());
         }
-        let scale = self.scale(name.trim_end_matches(".weight"), rank);
+        let scale = change.scale;
         let (a, b) = (self.checkpoint.read(a)?, self.checkpoint.read(b)?);
         for (row, factors) in values.chunks_mut(width).zip(b.chunks(rank.max(1))) {
             for (factor, a) in factors.iter().zip(a.chunks(width)) {
@@ -224,16 +188,34 @@ impl Adapter {
         }
         Ok(true)
     }
+}
 
-    fn scale(&self, module: &str, rank: usize) -> f32 {
-        let Config { lora_alpha, alpha_pattern, use_rslora, .. } = &self.config;
-        let own = |(pattern, _): &(&String, &f64)| {
-            module.strip_suffix(pattern.as_str()).is_some_and(|m| m.is_empty() || m.ends_with('.'))
-        };
-        let alpha = alpha_pattern.iter().find(own).map_or(*lora_alpha, |(_, &alpha)| alpha);
-        let rank = rank as f64;
-        (alpha / if *use_rslora { rank.sqrt() } else { rank }) as f32
+/// Holds the rank of each product against the settings, and takes its scale from them.
+fn set_scales(
+    file: &str,
+    config: &Config,
+    changes: &mut BTreeMap<String, Change>,
+) -> Result<(), CheckpointError> {
+    let mut products: Vec<(&str, usize, &mut f32)> = vec![];
+    for (target, change) in changes.iter_mut() {
+        if let Some(&rank) = change.a.as_ref().and_then(|a| a.shape.first()) {
+            let module = target.strip_suffix(".weight").unwrap_or(target);
+            products.push((module, rank, &mut change.scale));
+        }
     }
+    let modules: Vec<&str> = products.iter().map(|(module, ..)| *module).collect();
+    let (ranks, alphas) = (config.ranks(file, &modules)?, config.alphas(file, &modules)?);
+    for ((module, rank, scale), (expected, alpha)) in
+        products.into_iter().zip(ranks.into_iter().zip(alphas))
+    {
+        if rank != expected {
+            let reason = format!("{module} has the rank {rank}, but the settings say {expected}");
+            return Err(CheckpointError::Adapter { file: file.into(), reason });
+        }
+        let rank = rank as f64;
+        *scale = (alpha / if config.use_rslora { rank.sqrt() } else { rank }) as f32;
+    }
+    Ok(())
 }
 
 /// The name that a tensor of an adapter has in the model it is of.

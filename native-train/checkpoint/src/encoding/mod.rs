@@ -1,9 +1,12 @@
 //! How numbers are stored, and how they become f32.
 
+mod ggml;
+mod grids;
+
 use half::{bf16, f16};
 
 /// Element type of a stored tensor. The quantised ones are llama.cpp's, in blocks along the last
-/// axis.
+/// axis; they stand last, so that what is behind [`Encoding::Varint`] is quantised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(non_camel_case_types, missing_docs)]
 pub enum Encoding {
@@ -32,6 +35,40 @@ pub enum Encoding {
     Q4_K,
     /// 256 numbers of 6 bits; sixteen scales of 8 bits, with a scale for these.
     Q6_K,
+    /// 32 numbers of 5 bits with a scale.
+    Q5_0,
+    /// 32 numbers of 5 bits with a scale and a minimum.
+    Q5_1,
+    /// 256 numbers of 2 bits; sixteen scales and minima of 4 bits.
+    Q2_K,
+    /// 256 numbers of 3 bits; sixteen scales of 6 bits.
+    Q3_K,
+    /// 256 numbers of 5 bits; eight scales and minima of 6 bits.
+    Q5_K,
+    /// 256 numbers out of a grid of 256 rows of eight.
+    IQ2_XXS,
+    /// 256 numbers out of a grid of 512 rows of eight.
+    IQ2_XS,
+    /// 256 numbers out of a grid of 1024 rows of eight.
+    IQ2_S,
+    /// 256 numbers out of a grid of 256 rows of four.
+    IQ3_XXS,
+    /// 256 numbers out of a grid of 512 rows of four.
+    IQ3_S,
+    /// 256 numbers out of a grid of 2048 rows of eight, moved up or down.
+    IQ1_S,
+    /// As IQ1_S, with scales of its own for each sixteen.
+    IQ1_M,
+    /// 32 numbers of sixteen uneven steps with a scale.
+    IQ4_NL,
+    /// 256 numbers of sixteen uneven steps; eight scales of 6 bits.
+    IQ4_XS,
+    /// 256 numbers of -1, 0 and 1, five in a byte, with a scale.
+    TQ1_0,
+    /// 256 numbers of -1, 0 and 1, four in a byte, with a scale.
+    TQ2_0,
+    /// 32 floats of 4 bits with a power of two.
+    MXFP4,
 }
 
 impl Encoding {
@@ -57,20 +94,38 @@ impl Encoding {
             Encoding::Q4_1 => "q4_1",
             Encoding::Q4_K => "q4_K",
             Encoding::Q6_K => "q6_K",
+            Encoding::Q5_0 => "q5_0",
+            Encoding::Q5_1 => "q5_1",
+            Encoding::Q2_K => "q2_K",
+            Encoding::Q3_K => "q3_K",
+            Encoding::Q5_K => "q5_K",
+            Encoding::IQ2_XXS => "iq2_xxs",
+            Encoding::IQ2_XS => "iq2_xs",
+            Encoding::IQ2_S => "iq2_s",
+            Encoding::IQ3_XXS => "iq3_xxs",
+            Encoding::IQ3_S => "iq3_s",
+            Encoding::IQ1_S => "iq1_s",
+            Encoding::IQ1_M => "iq1_m",
+            Encoding::IQ4_NL => "iq4_nl",
+            Encoding::IQ4_XS => "iq4_xs",
+            Encoding::TQ1_0 => "tq1_0",
+            Encoding::TQ2_0 => "tq2_0",
+            Encoding::MXFP4 => "mxfp4",
         }
     }
 
     /// Whether it holds weights, not counters or indices.
     pub fn is_float(self) -> bool {
-        use Encoding::{BF16, F16, F32, F64, Q4_0, Q4_1, Q4_K, Q6_K, Q8_0};
-        matches!(self, F64 | F32 | F16 | BF16 | Q8_0 | Q4_0 | Q4_1 | Q4_K | Q6_K)
+        use Encoding::{Bool, I8, I16, I32, I64, U8, U16, U32, U64, Varint};
+        !matches!(self, I64 | U64 | I32 | U32 | I16 | U16 | I8 | U8 | Bool | Varint)
     }
 
     /// Numbers in a block.
     pub fn block(self) -> usize {
+        use Encoding::{IQ4_NL, MXFP4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
         match self {
-            Encoding::Q8_0 | Encoding::Q4_0 | Encoding::Q4_1 => 32,
-            Encoding::Q4_K | Encoding::Q6_K => 256,
+            Q8_0 | Q4_0 | Q4_1 | Q5_0 | Q5_1 | IQ4_NL | MXFP4 => 32,
+            quantised if quantised > Encoding::Varint => 256,
             _ => 1,
         }
     }
@@ -87,6 +142,23 @@ impl Encoding {
             Encoding::Q4_1 => 20,
             Encoding::Q4_K => 144,
             Encoding::Q6_K => 210,
+            Encoding::Q5_0 => 22,
+            Encoding::Q5_1 => 24,
+            Encoding::Q2_K => 84,
+            Encoding::Q3_K => 110,
+            Encoding::Q5_K => 176,
+            Encoding::IQ2_XXS => 66,
+            Encoding::IQ2_XS => 74,
+            Encoding::IQ2_S => 82,
+            Encoding::IQ3_XXS => 98,
+            Encoding::IQ3_S => 110,
+            Encoding::IQ1_S => 50,
+            Encoding::IQ1_M => 56,
+            Encoding::IQ4_NL => 18,
+            Encoding::IQ4_XS => 136,
+            Encoding::TQ1_0 => 54,
+            Encoding::TQ2_0 => 66,
+            Encoding::MXFP4 => 17,
         }
     }
 
@@ -113,11 +185,28 @@ impl Encoding {
             Encoding::I8 => each(bytes, out, |b| i8::from_le_bytes(b).into()),
             Encoding::U8 | Encoding::Varint => each(bytes, out, |[b]: [u8; 1]| b.into()),
             Encoding::Bool => each(bytes, out, |[b]: [u8; 1]| f32::from(u8::from(b != 0))),
-            Encoding::Q8_0 => blocks::<34, 32>(bytes, out, q8_0),
-            Encoding::Q4_0 => blocks::<18, 32>(bytes, out, q4_0),
-            Encoding::Q4_1 => blocks::<20, 32>(bytes, out, q4_1),
-            Encoding::Q4_K => blocks::<144, 256>(bytes, out, q4_k),
-            Encoding::Q6_K => blocks::<210, 256>(bytes, out, q6_k),
+            Encoding::Q8_0 => blocks::<34, 32>(bytes, out, ggml::q8_0),
+            Encoding::Q4_0 => blocks::<18, 32>(bytes, out, ggml::q4_0),
+            Encoding::Q4_1 => blocks::<20, 32>(bytes, out, ggml::q4_1),
+            Encoding::Q4_K => blocks::<144, 256>(bytes, out, ggml::q4_k),
+            Encoding::Q6_K => blocks::<210, 256>(bytes, out, ggml::q6_k),
+            Encoding::Q5_0 => blocks::<22, 32>(bytes, out, ggml::q5_0),
+            Encoding::Q5_1 => blocks::<24, 32>(bytes, out, ggml::q5_1),
+            Encoding::Q2_K => blocks::<84, 256>(bytes, out, ggml::q2_k),
+            Encoding::Q3_K => blocks::<110, 256>(bytes, out, ggml::q3_k),
+            Encoding::Q5_K => blocks::<176, 256>(bytes, out, ggml::q5_k),
+            Encoding::IQ2_XXS => blocks::<66, 256>(bytes, out, grids::iq2_xxs),
+            Encoding::IQ2_XS => blocks::<74, 256>(bytes, out, grids::iq2_xs),
+            Encoding::IQ2_S => blocks::<82, 256>(bytes, out, grids::iq2_s),
+            Encoding::IQ3_XXS => blocks::<98, 256>(bytes, out, grids::iq3_xxs),
+            Encoding::IQ3_S => blocks::<110, 256>(bytes, out, grids::iq3_s),
+            Encoding::IQ1_S => blocks::<50, 256>(bytes, out, grids::iq1_s),
+            Encoding::IQ1_M => blocks::<56, 256>(bytes, out, grids::iq1_m),
+            Encoding::IQ4_NL => blocks::<18, 32>(bytes, out, ggml::iq4_nl),
+            Encoding::IQ4_XS => blocks::<136, 256>(bytes, out, ggml::iq4_xs),
+            Encoding::TQ1_0 => blocks::<54, 256>(bytes, out, ggml::tq1_0),
+            Encoding::TQ2_0 => blocks::<66, 256>(bytes, out, ggml::tq2_0),
+            Encoding::MXFP4 => blocks::<17, 32>(bytes, out, ggml::mxfp4),
         }
     }
 }
@@ -140,69 +229,4 @@ fn blocks<const B: usize, const N: usize>(
 
 fn half_at(bytes: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
-}
-
-fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
-    let scale = half_at(block, 0);
-    for (out, &byte) in out.iter_mut().zip(&block[2..]) {
-        *out = scale * f32::from(byte.cast_signed());
-    }
-}
-
-/// The low halves of the bytes are the first 16 numbers, the high halves the others.
-fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
-    let scale = half_at(block, 0);
-    for (i, &byte) in block[2..].iter().enumerate() {
-        out[i] = scale * (f32::from(byte & 15) - 8.0);
-        out[i + 16] = scale * (f32::from(byte >> 4) - 8.0);
-    }
-}
-
-fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
-    let (scale, least) = (half_at(block, 0), half_at(block, 2));
-    for (i, &byte) in block[4..].iter().enumerate() {
-        out[i] = scale * f32::from(byte & 15) + least;
-        out[i + 16] = scale * f32::from(byte >> 4) + least;
-    }
-}
-
-/// Scale, scale of the minima, twelve bytes with eight pairs of 6 bits, then 4 x 32 bytes: of each
-/// 32 the low halves are one group of 32 numbers, the high halves the next.
-fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
-    let (scale, scale_of_minima) = (half_at(block, 0), half_at(block, 2));
-    let packed = &block[4..16];
-    for (group, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-        let (factor, least) = if group < 4 {
-            (packed[group] & 63, packed[group + 4] & 63)
-        } else {
-            // The upper two bits lie in the spare bits of the first eight bytes.
-            let low = packed[group + 4];
-            ((low & 15) | (packed[group - 4] >> 6 << 4), (low >> 4) | (packed[group] >> 6 << 4))
-        };
-        let (factor, least) = (scale * f32::from(factor), scale_of_minima * f32::from(least));
-        let bytes = &block[16 + 32 * (group / 2)..][..32];
-        for (out, &byte) in out.iter_mut().zip(bytes) {
-            let q = if group % 2 == 0 { byte & 15 } else { byte >> 4 };
-            *out = factor * f32::from(q) - least;
-        }
-    }
-}
-
-/// 128 bytes of low 4 bits, 64 of high 2 bits, 16 signed scales, one scale for all. Each half of
-/// 128 numbers is four groups of 32 that share 64 low bytes and 32 high ones.
-fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
-    let scale = half_at(block, 208);
-    for (half, out) in out.as_chunks_mut::<128>().0.iter_mut().enumerate() {
-        let low = &block[64 * half..][..64];
-        let high = &block[128 + 32 * half..][..32];
-        let scales = &block[192 + 8 * half..][..8];
-        for (i, out) in out.iter_mut().enumerate() {
-            let (group, at) = (i / 32, i % 32);
-            let byte = low[at + 32 * (group % 2)];
-            let four = if group < 2 { byte & 15 } else { byte >> 4 };
-            let two = high[at] >> (2 * group) & 3;
-            let q = f32::from(four | two << 4) - 32.0;
-            *out = scale * f32::from(scales[i / 16].cast_signed()) * q;
-        }
-    }
 }
