@@ -1,12 +1,13 @@
 //! The files as they stand in JSON. What a file says beyond this is passed over.
 
+use crate::readers::json::Id;
+use crate::readers::labelled::Outline;
 use refvlm_record::Rle;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::fmt;
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct File {
+pub(crate) struct File {
     #[serde(default)]
     pub images: Vec<Picture>,
     #[serde(default)]
@@ -17,46 +18,43 @@ pub(super) struct File {
     pub licenses: Vec<Licence>,
 }
 
-/// Numbers in COCO, words in some exports.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Id {
-    Number(i64),
-    Text(String),
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Id::Number(number) => write!(f, "{number}"),
-            Id::Text(text) => f.write_str(text),
-        }
-    }
-}
-
 #[derive(Debug, Deserialize)]
-pub(super) struct Picture {
+pub(crate) struct Picture {
     pub id: Id,
     pub file_name: Option<String>,
+    /// LVIS names pictures only by their address, of which the last two parts are split and file.
+    pub coco_url: Option<String>,
     pub width: Option<u32>,
     pub height: Option<u32>,
     pub license: Option<Id>,
 }
 
+impl Picture {
+    /// The picture's file.
+    pub fn name(&self) -> &str {
+        let tail = |url: &'_ str| url.rsplit('/').next().map_or(0, str::len);
+        match (&self.file_name, &self.coco_url) {
+            (Some(name), _) => name,
+            (None, Some(url)) => &url[url.len() - tail(url)..],
+            (None, None) => "",
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
-pub(super) struct Category {
+pub(crate) struct Category {
     pub id: Id,
     pub name: String,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Licence {
+pub(crate) struct Licence {
     pub id: Id,
     pub name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Annotation {
+pub(crate) struct Annotation {
     pub id: Option<Id>,
     pub image_id: Option<Id>,
     pub category_id: Option<Id>,
@@ -69,9 +67,22 @@ pub(super) struct Annotation {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Segmentation {
+pub(crate) enum Segmentation {
     /// `[x, y, x, y, ...]` each, in px.
     Polygons(Vec<Vec<f64>>),
     Runs(Rle),
     Other(IgnoredAny),
+}
+
+impl Segmentation {
+    /// As all readers have it.
+    pub fn outline(self) -> Result<Outline, String> {
+        match self {
+            Segmentation::Polygons(polygons) => Ok(Outline::Polygons(polygons)),
+            Segmentation::Runs(rle) => Ok(Outline::Runs(rle)),
+            Segmentation::Other(_) => {
+                Err("segmentation is neither polygons nor run lengths; export it again".into())
+            }
+        }
+    }
 }
