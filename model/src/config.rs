@@ -47,6 +47,10 @@ pub struct ModelConfig {
     /// something is may be seen in them, though it is in none of the classes.
     #[serde(default)]
     pub class_features: bool,
+    /// Whether a box is that of the mask which is found for its reference: for models whose mask
+    /// decoder has learned more than their box decoder.
+    #[serde(default)]
+    pub boxes_from_masks: bool,
     /// Maps that visual prompts are pooled from, joined likewise.
     pub prompt_features: Vec<usize>,
     /// How a prompt becomes a region: weights over the cells of those maps.

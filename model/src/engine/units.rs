@@ -66,6 +66,8 @@ impl Session {
         unit: Unit,
         asked: &[Asked],
     ) -> Result<Vec<Found>, EngineError> {
+        let boxes_of_masks = unit == Unit::Box && self.config.boxes_from_masks;
+        let unit = if boxes_of_masks { Unit::Mask } else { unit };
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let adapted = self.model.vd_adapter.as_ref().zip(self.image_states.clone());
         let adapted = adapted.and_then(|(adapter, image)| {
@@ -104,6 +106,14 @@ impl Session {
                 self.refine(found, closer, &frame).await?;
             }
         }
+        if boxes_of_masks {
+            for (_, shape) in &mut shapes {
+                if let Shape::Mask { bbox, .. } = shape {
+                    *shape = Shape::Box { bbox: *bbox };
+                }
+            }
+        }
+        let unit = if boxes_of_masks { Unit::Box } else { unit };
         let sizes = layout.group_sizes();
         let numbers = asked.iter().zip(sizes);
         let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));
