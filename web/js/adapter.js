@@ -1,5 +1,8 @@
 // Which graphics card the browser offers, asked before anything is created on it.
 
+/** A browser may never say whether it has a card. */
+const PATIENCE_MS = 5_000;
+
 /**
   * @returns `{name, real}`: the card's name, and whether it is hardware rather than a software
   * renderer; without a name, `problem` says why there is no card
@@ -8,7 +11,8 @@ export async function probeAdapter() {
   if (!navigator.gpu) return { real: false, problem: "This browser has no WebGPU" };
   let adapter = null;
   try {
-    adapter = await navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+    const asked = navigator.gpu.requestAdapter({ powerPreference: "high-performance" });
+    adapter = await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, null))]);
   } catch {
     // Told below: there is nothing that WebGPU can use.
   }

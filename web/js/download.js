@@ -62,13 +62,20 @@ export async function download(url, { expected, limit, signal, cache, onBytes = 
 
 /** Opens the body from an offset; broken connections throw while its chunks are read. */
 async function attempt(url, from, signal, cache) {
+  // Ends the request when it is silent, or with the caller's signal; older browsers have no
+  // AbortSignal.any for that.
+  if (signal?.aborted) throw aborted(signal);
   const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
-  const signals = signal ? [signal, silence.signal] : [silence.signal];
+  const stop = () => silence.abort();
+  signal?.addEventListener("abort", stop, { once: true });
+  let timer = setTimeout(stop, SILENCE_MS);
   const headers = from > 0 ? { Range: `bytes=${from}-` } : {};
   let response;
   try {
-    response = await fetch(url, { headers, cache, signal: AbortSignal.any(signals) });
+    response = await fetch(url, { headers, cache, signal: silence.signal });
+  } catch (error) {
+    signal?.removeEventListener("abort", stop);
+    throw error;
   } finally {
     clearTimeout(timer);
   }
@@ -77,12 +84,13 @@ async function attempt(url, from, signal, cache) {
     const reader = response.body.getReader();
     try {
       for (;;) {
-        timer = setTimeout(() => silence.abort(), SILENCE_MS);
+        timer = setTimeout(stop, SILENCE_MS);
         const { done, value } = await reader.read().finally(() => clearTimeout(timer));
         if (done) return;
         yield value;
       }
     } finally {
+      signal?.removeEventListener("abort", stop);
       reader.cancel().catch(() => {});
     }
   }

@@ -58,6 +58,9 @@ function folder(address) {
   } catch {
     fail("bad_request", `${address} is not a URL`, "give the address of the package's folder");
   }
+  if (!["http:", "https:"].includes(url.protocol)) {
+    fail("bad_request", `${url.protocol} is no address of a folder`, "give an http or https address");
+  }
   url.hash = "";
   url.search = "";
   url.pathname = url.pathname.replace(/refvlm\.json$/, "").replace(/\/?$/, "/");

@@ -119,7 +119,7 @@ class EngineWorker {
     signal?.addEventListener("abort", abort, { once: true });
     let over = false;
     try {
-      this.#worker.postMessage({ id, request, rgba }, rgba ? [rgba] : []);
+      this.#post({ id, request, rgba }, rgba ? [rgba] : []);
       while (!over) {
         if (call.waiting.length === 0) await new Promise((resolve) => (call.wake = resolve));
         const message = call.waiting.shift();
@@ -134,6 +134,14 @@ class EngineWorker {
       if (!over && !this.dead) abort();
       this.#calls.delete(id);
       this.#watch();
+    }
+  }
+
+  #post(message, transfer) {
+    try {
+      this.#worker.postMessage(message, transfer);
+    } catch (error) {
+      fail("bad_request", `The request cannot be sent (${error.message})`, "use plain numbers, texts and lists");
     }
   }
 

@@ -108,7 +108,7 @@ const SERVE = {
       await tick();
       return !signal.aborted;
     };
-    const ended = await (await engine()).ask(JSON.stringify(job.request.ask) ?? "", emit);
+    const ended = await (await engine()).ask(written(job.request.ask), emit);
     if (!ended) throw aborted(signal);
   },
 
@@ -117,6 +117,15 @@ const SERVE = {
     end(job, { type: "unloaded" });
   },
 };
+
+/** A question as JSON. What JSON cannot say, such as a number too large for it, is no question. */
+function written(ask) {
+  try {
+    return JSON.stringify(ask) ?? "";
+  } catch (error) {
+    fail("bad_request", `The question cannot be written as JSON (${error.message})`, "use plain numbers, texts and lists");
+  }
+}
 
 /** Sends a reply behind which others follow; one that is text already came from the engine. */
 function tell(job, reply) {

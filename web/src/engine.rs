@@ -179,8 +179,8 @@ impl Engine {
         let session = self.session.as_mut().ok_or(WebError::NotLoaded)?;
         let mut answer = session.ask(ask)?;
         while let Some(event) = answer.next().await {
-            if let Event::Failed { error } = event {
-                return Err(WebError::Answer(error));
+            if let (Event::Failed { .. }, Some(error)) = (&event, answer.failure()) {
+                return Err(error.clone().into());
             }
             if !emit(event).await {
                 return Ok(false);

@@ -45,9 +45,9 @@ pub enum WebError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The engine failed in the middle of an answer.
-    #[error("{0}")]
-    Answer(String),
+    /// What is to be told cannot be written.
+    #[error("the reply cannot be written: {0}")]
+    Reply(String),
     /// The request is not valid.
     #[error("the request is not valid: {0}; `refvlm-protocol` lists the valid ones")]
     Request(String),
@@ -88,7 +88,7 @@ impl WebError {
                 | EngineError::Sampling(_)
                 | EngineError::NotFinite(_) => FailureKind::Engine,
             },
-            WebError::Answer(_) | WebError::Scene(_) => FailureKind::Engine,
+            WebError::Reply(_) | WebError::Scene(_) => FailureKind::Engine,
         }
     }
 }
@@ -125,8 +125,8 @@ mod tests {
         assert_eq!(failure.message, "no picture is set");
         assert_eq!(failure.remedy, "set one before asking");
         assert!(!failure.lost);
-        let failure = Failure::from(WebError::Answer("it broke".into()));
-        assert_eq!(failure.message, "it broke");
+        let failure = Failure::from(WebError::Reply("it broke".into()));
+        assert_eq!(failure.message, "the reply cannot be written: it broke");
         assert!(!failure.remedy.is_empty());
     }
 }

@@ -128,7 +128,7 @@ async fn emitted(emit: &Function, event: Event) -> Result<bool, JsValue> {
 }
 
 fn json(value: &impl Serialize) -> Result<String, JsValue> {
-    serde_json::to_string(value).map_err(|e| thrown(WebError::Answer(e.to_string())))
+    serde_json::to_string(value).map_err(|e| thrown(WebError::Reply(e.to_string())))
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, JsValue> {

@@ -1,5 +1,5 @@
 //! Records: one picture, one conversation, structured answers; and the plain values around a
-//! question: what is asked ([`Ask`], [`ready`]), what comes back ([`event::Event`]) and what that
+//! question: what is asked ([`Ask`], [`ready`], [`intent`]), what comes back ([`event::Event`]) and what that
 //! means ([`answer::Answer`], [`reading::Reading`]). What is known to all who draw or score answers
 //! stands here once: the body ([`coco`]) and the colours of distances ([`depth`]).
 //!
@@ -20,6 +20,7 @@ mod error;
 pub mod event;
 pub mod exchange;
 mod form;
+pub mod intent;
 pub mod mention;
 mod outline;
 pub mod reading;

@@ -43,6 +43,8 @@ pub struct Answer<'s> {
     /// Whether the budget forbade the token that the model wanted.
     bent: bool,
     over: bool,
+    /// What ended it with [`Event::Failed`].
+    failure: Option<EngineError>,
 }
 
 impl Session {
@@ -137,7 +139,13 @@ impl<'s> Answer<'s> {
             start,
             bent: false,
             over: false,
+            failure: None,
         }
+    }
+
+    /// The error behind [`Event::Failed`], once that was given; none of an answer that goes well.
+    pub fn failure(&self) -> Option<&EngineError> {
+        self.failure.as_ref()
     }
 
     /// The next event; none after the last.
@@ -155,6 +163,7 @@ impl<'s> Answer<'s> {
                 self.session.cache.truncate(0);
                 self.session.read.clear();
                 self.events.push_back(Event::Failed { error: error.to_string() });
+                self.failure = Some(error);
             }
         }
     }

@@ -111,3 +111,41 @@ fn the_vocabulary_is_checked_too_and_packages_without_its_hash_still_load() {
     assert_eq!(browser.get(LOAD, json!(null))["cached"], true);
     assert_eq!(server.requests("tokenizer.json"), [0]);
 }
+
+#[test]
+fn requests_that_make_no_sense_are_refused_as_such() {
+    let server = Server::start();
+    let browser = blank(&server);
+    browser.get(LOAD, json!(null));
+    let asks = [
+        "for await (const _ of model.ask({ text: 'What?', budget: 10n })) {}",
+        "const loop = {}; loop.loop = loop; for await (const _ of model.ask({ text: 'What?', prompts: [loop] })) {}",
+        "for await (const _ of model.ask({ text: 'What?', prompts: [() => 1] })) {}",
+        "await RefVlm.load('data:text/plain,refvlm');",
+    ];
+    for ask in asks {
+        assert_eq!(browser.kind(ask, json!(null)), "bad_request", "{ask}");
+    }
+    // The engine lives: it has only no picture yet.
+    let ask = "for await (const _ of model.ask({ text: 'What?' })) {}";
+    assert_eq!(browser.kind(ask, json!(null)), "no_picture");
+}
+
+/// A browser that never says whether it has a card, and is too old for `AbortSignal.any`.
+const OLDER: &str = "
+    if (self.GPU) GPU.prototype.requestAdapter = () => new Promise(() => {});
+    delete AbortSignal.any;";
+
+#[test]
+fn an_older_browser_and_one_that_never_answers_about_its_card_load_all_the_same() {
+    let server = Server::start();
+    server.plan("engine/worker.js", Fault::Append(OLDER.into()), usize::MAX);
+    let browser = blank(&server);
+    let start = std::time::Instant::now();
+    assert_eq!(browser.get(LOAD, json!(null))["backend"], "cpu");
+    println!("loaded after {:.1} s", start.elapsed().as_secs_f32());
+    let abort = "
+        const abort = new AbortController();
+        await RefVlm.load('models/scenes', { onProgress: () => abort.abort(), signal: abort.signal });";
+    assert_eq!(browser.run(abort, json!(null))["thrown"]["name"], "AbortError");
+}

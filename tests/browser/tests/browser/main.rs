@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod at_once;
 mod faults;
 mod figures;
 mod hands;

@@ -21,7 +21,6 @@ Engine.prototype.ask = function (question, emit) {
 };";
 
 const ASK: &str = ".go[aria-label='Ask']";
-const LIVE: &str = ".stagebar.right .toggle:last-child";
 
 #[test]
 fn a_walk_with_the_mouse() {
@@ -179,7 +178,6 @@ fn linked_both_ways(hand: &dyn Hand, page: &Page, known: &Known) {
 fn live(hand: &dyn Hand, page: &Page, known: &mut Known) {
     let [cx, cy] = known.at;
     hand.take(page, "Point");
-    hand.press(page, LIVE);
     let before = page.asked().len();
     let from = [cx - 40.0, cy - 30.0];
     hand.draw(page, &[from]);
@@ -223,7 +221,6 @@ fn live(hand: &dyn Hand, page: &Page, known: &mut Known) {
     if hand.hovers() {
         bursts(page, known);
     }
-    hand.press(page, LIVE);
 }
 
 /// Fifty moves at once, faster than any hand: at most the running question and the last are asked.

@@ -2,8 +2,10 @@
 //! (SwiftShader): slowly, but what is computed is the same.
 
 use crate::answers::{ask_of, asked, same};
-use crate::known::{events, native};
-use refvlm_browser_tests::{Browser, Screen, Server};
+use crate::hands::{Hand, Mouse};
+use crate::known::{Known, events, native};
+use crate::page::Page;
+use refvlm_browser_tests::{Browser, Fault, Screen, Server};
 use refvlm_protocol::Event;
 use refvlm_record::{Task, Unit};
 use serde_json::{from_value, json};
@@ -102,4 +104,46 @@ fn a_lost_card_is_told_and_the_next_call_is_served_anew() {
     // A device of a new worker, and the package from the cache.
     let info = browser.get(set, json!(null));
     assert_eq!((&info["backend"], &info["cached"]), (&json!("webgpu"), &json!(true)), "{info}");
+    // In the middle of an answer it is the same failure.
+    browser.get(lose, json!(null));
+    let ask = "for await (const _ of model.ask({ task: 'depth', text: 'How far?' })) {}";
+    assert_eq!(browser.kind(ask, json!(null)), "device_lost");
+}
+
+/// Has the page's worker say that it computes on a card, which then is lost with the first question.
+const LOSABLE: &str = "
+    const [take, post] = [self.onmessage, self.postMessage.bind(self)];
+    const lost = { type: 'failed', kind: 'device_lost', message: 'the device failed', remedy: 'reload the model', lost: true };
+    let card = false;
+    self.onmessage = (event) => {
+        const { id, request } = event.data;
+        if (request.type === 'load') card = request.backend === 'auto';
+        if (!card || request.type !== 'ask') return take(event);
+        post({ id, last: true, reply: JSON.stringify(lost) });
+    };
+    self.postMessage = (message, transfer) => {
+        if (card) message.reply = message.reply.replace(/\"backend\":\"cpu\"/, '\"backend\":\"webgpu\"');
+        post(message, transfer);
+    };";
+
+#[test]
+fn after_a_lost_card_the_page_goes_on_with_the_processor() {
+    let known = Known::find();
+    let server = Server::start();
+    server.plan("engine/worker.js", Fault::Append(LOSABLE.into()), usize::MAX);
+    let page = Page::open(&server, Screen::Wide);
+    page.show("scene.png", &known.png(), known.size);
+    let engine = "document.querySelector('.engine').textContent";
+    page.browser.until(&format!("{engine}.startsWith('WebGPU')"));
+    Mouse.press(&page, ".stagebar.right .toggle:last-child");
+    Mouse.draw(&page, &[known.at]);
+    page.expect_prompts(&["point"]);
+    Mouse.press(&page, ".go");
+    // The question waits for the processor, and is answered about the same prompt.
+    page.answered(1);
+    assert!(page.notice().starts_with("The graphics card failed."), "{}", page.notice());
+    page.browser.until(&format!("{engine}.startsWith('CPU')"));
+    page.expect_prompts(&["point"]);
+    assert_eq!(page.rows().len(), 1, "{}", page.last(".state"));
+    page.browser.shot("card-lost");
 }

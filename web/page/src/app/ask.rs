@@ -7,7 +7,7 @@ use super::state::Focus;
 use super::store::Store;
 use crate::canvas::palette::prompt_class;
 use crate::conversation::question::{self, task_name};
-use crate::take_home::transcript::{percent, seconds};
+use crate::take_home::transcript::percent;
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::Task;
@@ -162,8 +162,7 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
     let live = move |id: u32| {
         let masks = store.talk.live_masks.get();
         let mask = masks.get(&id).filter(|_| store.talk.live.get())?;
-        let sure = mask.found.as_ref().map_or("\u{2013}".into(), |found| percent(found.confidence));
-        Some(format!("{sure} \u{b7} {}", seconds(mask.seconds)))
+        Some(mask.found.as_ref().map_or("\u{2013}".into(), |found| percent(found.confidence)))
     };
     view! {
         <Show when=move || !marks().is_empty()>

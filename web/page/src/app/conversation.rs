@@ -77,6 +77,9 @@ impl Store {
         self.link.notice.set(None);
         // What waits in live mode would only be in the way.
         self.talk.live_queue.update_value(crate::conversation::live::Latest::forget);
+        if let Some(request) = self.talk.live_request.get_value() {
+            self.abort(request);
+        }
         if untrack(|| self.can_ask()) {
             self.send_ask(id, ask);
         } else {
@@ -121,6 +124,11 @@ impl Store {
             && failure.lost
         {
             self.failed(failure);
+            // The processor goes on: the question waits for it.
+            if self.talk.waiting.with_untracked(|w| w.as_ref().is_some_and(|(turn, _)| *turn == id))
+            {
+                return;
+            }
         }
         self.talk.turns.update(|turns| {
             let Some(turn) = turns.iter_mut().find(|turn| turn.id == id) else { return };
@@ -172,7 +180,6 @@ pub fn follow_live(store: Store) {
 }
 
 fn live_ask(store: Store, mark: Mark) {
-    let start = now_s();
     let picture = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
     let prompt = picture.and_then(|(size, serial)| Some((mark.prompt(size)?, serial)));
     let Some((prompt, serial)) = prompt else { return live_next(store) };
@@ -190,25 +197,30 @@ fn live_ask(store: Store, mark: Mark) {
                     .picture
                     .with_untracked(|p| p.as_ref().is_some_and(|p| p.serial == serial));
                 if news && same {
-                    let seconds = now_s() - start;
-                    let live = LiveMask { mark: mark.clone(), found: found.cloned(), seconds };
+                    let live = LiveMask { mark: mark.clone(), found: found.cloned() };
                     store.talk.live_masks.update(|masks| {
                         masks.insert(mark.id, live);
                     });
                 }
             }
-            Reply::Failed(failure) => {
-                store.talk.live.set(false);
-                store.failed(&failure);
+            Reply::Failed(failure) if failure.lost => store.failed(&failure),
+            Reply::Failed(_) => {
+                // Nobody asked, so nobody is told; the same mark is not tried again.
+                let live = LiveMask { mark: mark.clone(), found: None };
+                store.talk.live_masks.update(|masks| {
+                    masks.insert(mark.id, live);
+                });
             }
             _ => {}
         }
         if last {
+            store.talk.live_request.set_value(None);
             live_next(store);
         }
     });
-    if sent.is_none() {
-        store.talk.live.set(false);
+    match sent {
+        Some(_) => store.talk.live_request.set_value(sent),
+        None => store.talk.live_queue.set_value(crate::conversation::live::Latest::default()),
     }
 }
 
@@ -219,8 +231,4 @@ fn live_next(store: Store) {
         // Other marks may have changed meanwhile: look again.
         None => store.canvas.shown.notify(),
     }
-}
-
-fn now_s() -> f64 {
-    window().performance().map_or(0.0, |clock| clock.now() / 1000.0)
 }

@@ -3,11 +3,11 @@
 use super::client::Client;
 use super::state::{Engine, address, remember};
 use super::store::Store;
-use crate::conversation::answer::Cut;
+use crate::conversation::answer::{Answer, Cut};
 use crate::conversation::live::Latest;
 use crate::models::{Choice, Kind, MANIFEST, Models, Order, package_bytes};
 use leptos::prelude::*;
-use refvlm_protocol::{BackendChoice, Failure, Reply, Request};
+use refvlm_protocol::{Backend, BackendChoice, Failure, FailureKind, Reply, Request};
 use std::collections::HashMap;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -43,6 +43,32 @@ impl Store {
         self.follow();
     }
 
+    /// After a graphics card was lost, or was too small: loads the model to the processor. Picture,
+    /// prompts and conversation stay, and the question that was being answered is asked again.
+    /// Returns whether there is this way on; `backend` is where the model was.
+    pub fn go_on_without_card(self, failure: &Failure, backend: Backend) -> bool {
+        let card = matches!(failure.kind, FailureKind::DeviceLost | FailureKind::OutOfMemory)
+            && backend == Backend::Webgpu
+            && self.link.backend.get_value() == BackendChoice::Auto;
+        if !card {
+            return false;
+        }
+        self.link.backend.set_value(BackendChoice::Cpu);
+        if let Some((_, id)) = self.talk.running.get_untracked() {
+            let mut ask = None;
+            self.talk.turns.update(|turns| {
+                if let Some(turn) = turns.iter_mut().find(|turn| turn.id == id) {
+                    turn.answer = Answer::default();
+                    ask = Some(turn.ask.clone());
+                }
+            });
+            self.talk.waiting.set(ask.map(|ask| (id, ask)));
+        }
+        self.retry();
+        self.fault("The graphics card failed. The processor goes on.".into());
+        true
+    }
+
     /// Stops the load under way.
     pub fn stop_loading(self) {
         if let Some(request) = self.link.loading.get_value() {
@@ -70,6 +96,7 @@ impl Store {
         self.link.loading.set_value(None);
         self.talk.running.set(None);
         self.talk.live_queue.set_value(Latest::default());
+        self.talk.live_request.set_value(None);
     }
 
     /// Gives up the model that is there, then loads another; memory holds one at a time.
@@ -87,7 +114,7 @@ impl Store {
             Err(failure) => return self.not_loaded(order.kind, failure),
         };
         self.send(Request::Unload, None, |_| {});
-        let request = Request::Load { url, backend: BackendChoice::Auto };
+        let request = Request::Load { url, backend: self.link.backend.get_value() };
         let sent = self.send(request, None, move |message| {
             // What was taken back may still be heard of.
             if self.link.models.with_untracked(|models| models.current(order)) {
@@ -124,6 +151,9 @@ impl Store {
     }
 
     fn not_loaded(self, kind: Kind, failure: Failure) {
+        if self.go_on_without_card(&failure, Backend::Webgpu) {
+            return;
+        }
         let absent = self.link.models.try_update(|models| models.failed(kind, &failure));
         if absent != Some(true) {
             self.give_up(Cut::Failed(failure.clone()));

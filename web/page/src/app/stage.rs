@@ -370,7 +370,8 @@ impl Store {
         let answer = self.shown_answer(Clone::clone).filter(|_| self.talk.results.get_untracked());
         let board = self.canvas.shown.get_untracked();
         let masks = self.talk.live_masks.get_untracked();
-        let there = |id: &u32| self.talk.live.get_untracked() && board.get(*id).is_some();
+        let shown = self.talk.live.get_untracked() && self.talk.results.get_untracked();
+        let there = |id: &u32| shown && board.get(*id).is_some() && !self.talk.answered(*id);
         let live = masks.iter().filter(|(id, _)| there(id));
         let see = Sight {
             picture: &picture,

@@ -10,7 +10,7 @@ use crate::conversation::live::Latest;
 use crate::models::{Choice, Models};
 use crate::take_home::transcript::Turn;
 use leptos::prelude::*;
-use refvlm_protocol::{Ask, Failure, Phase, Ready, Sampling, Task};
+use refvlm_protocol::{Ask, BackendChoice, Failure, Phase, Ready, Sampling, Task};
 use refvlm_record::answer::Found;
 use std::collections::HashMap;
 
@@ -58,8 +58,6 @@ pub struct LiveMask {
     pub mark: Mark,
     /// None when the model found nothing there.
     pub found: Option<Found>,
-    /// From the edit to the mask.
-    pub seconds: f64,
 }
 
 /// The picture, what is drawn on it, and how it is looked at.
@@ -153,9 +151,12 @@ pub struct Talk {
     pub focus: RwSignal<Option<Focus>>,
     pub results: RwSignal<bool>,
     pub truth: RwSignal<bool>,
+    /// Whether each prompt is given its mask at once, without a question.
     pub live: RwSignal<bool>,
     pub live_masks: RwSignal<HashMap<u32, LiveMask>>,
     pub live_queue: StoredValue<Latest<Mark>>,
+    /// Request of the mask under way.
+    pub live_request: StoredValue<Option<u32>>,
     next_turn: StoredValue<u32>,
 }
 
@@ -169,9 +170,10 @@ impl Talk {
             focus: RwSignal::new(None),
             results: RwSignal::new(true),
             truth: RwSignal::new(false),
-            live: RwSignal::new(false),
+            live: RwSignal::new(true),
             live_masks: RwSignal::new(HashMap::new()),
             live_queue: StoredValue::new(Latest::default()),
+            live_request: StoredValue::new(None),
             next_turn: StoredValue::new(0),
         }
     }
@@ -185,6 +187,15 @@ impl Talk {
         self.truth.set(false);
         self.results.set(true);
         self.live_masks.set(HashMap::new());
+    }
+
+    /// Whether the results on the picture are about this mark, so that its own mask is not needed.
+    pub fn answered(self, mark: u32) -> bool {
+        let shown = self.shown_turn.get_untracked();
+        self.turns.with_untracked(|turns| {
+            let turn = turns.iter().find(|turn| Some(turn.id) == shown);
+            turn.is_some_and(|t| t.answer.shows() && t.marks.iter().any(|(id, _)| *id == mark))
+        })
     }
 
     /// Whether a question of the person is being answered, or waits for a model.
@@ -209,6 +220,8 @@ pub struct Link {
     pub engine: RwSignal<Engine>,
     /// Which model is wanted, and which one is there.
     pub models: RwSignal<Models>,
+    /// Where models are computed: on the processor alone, once a graphics card was lost.
+    pub backend: StoredValue<BackendChoice>,
     /// Request of the load under way.
     pub loading: StoredValue<Option<u32>>,
     /// Whether the engine looked at the picture.
@@ -224,6 +237,7 @@ impl Link {
         Self {
             engine: RwSignal::new(Engine::Idle),
             models: RwSignal::new(Models::new(remembered())),
+            backend: StoredValue::new(BackendChoice::Auto),
             loading: StoredValue::new(None),
             seen: RwSignal::new(false),
             client: StoredValue::new_local(None),

@@ -12,7 +12,7 @@ use crate::conversation::question;
 use crate::models::Models;
 use crate::take_home::transcript::sentences;
 use leptos::prelude::*;
-use refvlm_protocol::{Failure, Reply, Request};
+use refvlm_protocol::{Backend, Failure, Reply, Request};
 
 /// The page's state. Copies share it.
 #[derive(Clone, Copy)]
@@ -54,6 +54,13 @@ impl Store {
     /// notice.
     pub fn failed(self, failure: &Failure) {
         if failure.lost {
+            let backend = self.link.engine.with_untracked(|engine| match engine {
+                Engine::Ready(ready) => ready.backend,
+                _ => Backend::Cpu,
+            });
+            if self.go_on_without_card(failure, backend) {
+                return;
+            }
             self.link.seen.set(false);
             self.link.models.update(Models::lost);
             self.link.engine.set(Engine::Failed(failure.clone()));
@@ -116,8 +123,10 @@ impl Store {
                     self.ask_waiting();
                 }
                 Reply::Failed(failure) if current => {
-                    self.give_up(Cut::Failed(failure.clone()));
                     self.failed(&failure);
+                    if !matches!(self.link.engine.get_untracked(), Engine::Loading { .. }) {
+                        self.give_up(Cut::Failed(failure));
+                    }
                 }
                 _ => {}
             }
