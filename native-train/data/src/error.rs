@@ -35,15 +35,29 @@ pub enum DataError {
         /// What is wrong, with line and column.
         problem: String,
     },
-    /// The folder holds no photos in COCO format.
+    /// A file is not of the format that its ending says.
+    #[error("{path}: {problem}: restore the file or export it again", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its place where the format has one.
+        problem: String,
+    },
+    /// The folder holds no layout that is known.
     #[error(
-        "{path}: no instances.json in it or in a folder below: give a folder in COCO format",
+        "{path}: neither it nor a folder below has a known layout: give a folder as its authors \
+         publish it; known are {known}",
         path = path.display()
     )]
     NoSource {
         /// The folder.
         path: PathBuf,
+        /// Names of the layouts.
+        known: String,
     },
+    /// Whoever takes the entries wants no more of them.
+    #[error("the reading was ended")]
+    Stopped,
     /// An entry of a file cannot be used.
     #[error("{path}: {place}: {problem}", path = path.display())]
     Entry {

@@ -1,10 +1,9 @@
-//! Annotated photos: folders in COCO format become the records that a model learns from and is
-//! judged with.
+//! Annotated photos and conversations about them: data sets as their authors publish them become
+//! the records that a model learns from and is judged with.
 //!
-//! [`Collection`] reads a folder, [`split`] says which pictures are kept for validation, [`View`]
+//! [`readers`] takes each published layout, [`Collection`] all photos of a folder, [`split`] says which pictures are kept for validation, [`View`]
 //! and [`paste()`] vary a photo together with its labels, [`pointing()`] and [`dialogues()`] ask
-//! about it, and [`judge`] makes the fixed questions that an evaluation repeats. [`readers`] takes the
-//! records of other programs.
+//! about it, and [`judge`] makes the fixed questions that an evaluation repeats.
 //!
 //! Coordinates are px of the photo at hand: x to the right, y down, the pixel in column `c` covers
 //! `c..c+1`. What is known of a source (its terms, what is labelled completely, how its categories
@@ -14,7 +13,7 @@
 
 mod border;
 mod bounded;
-mod coco;
+mod collection;
 pub mod dialogues;
 pub mod english;
 mod error;
@@ -31,7 +30,7 @@ mod view;
 mod wording;
 pub mod words;
 
-pub use coco::{Collection, MAX_JSON_BYTES};
+pub use collection::Collection;
 pub use dialogues::{Dialogue, DialogueOptions, Kind, dialogues, pointing};
 pub use error::DataError;
 pub use exercises::{Exercises, exercises};
@@ -41,3 +40,6 @@ pub use sources::Source;
 pub use split::Split;
 pub use view::{Colour, View};
 pub use wording::WordingSet;
+
+/// Largest annotation file that is read whole: COCO's own of 118,000 pictures has 470 MB.
+pub const MAX_JSON_BYTES: u64 = 2 << 30;

@@ -111,6 +111,11 @@ impl Source {
         self.facts.complete || self.facts.complete_pictures.iter().any(|known| known == stem)
     }
 
+    /// Whether every instance of some noun is labelled in some picture.
+    pub(crate) fn vouches(&self) -> bool {
+        !self.facts.complete_for.is_empty() || !self.facts.complete_pictures.is_empty()
+    }
+
     /// The nouns of which every instance is labelled.
     pub(crate) fn complete_for(&self, stem: &str) -> impl Iterator<Item = &String> {
         let facts = &self.facts;

@@ -6,7 +6,7 @@ use refvlm_record::Mask;
 ///
 /// # Errors
 /// When a polygon is not a list of at least three finite corners.
-pub(super) fn fill(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<Mask, String> {
+pub(crate) fn fill(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<Mask, String> {
     let mut mask = Mask::zeros(width, height);
     for polygon in polygons {
         if polygon.len() < 6 || polygon.len() % 2 != 0 {

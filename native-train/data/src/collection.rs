@@ -1,0 +1,44 @@
+//! Photos of sources, all in memory.
+
+use crate::error::DataError;
+use crate::photo::Photo;
+use crate::readers::{self, Item};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Photos of one or more sources.
+#[derive(Debug, Default)]
+pub struct Collection {
+    /// Every usable photo, by source and in the order of its files.
+    pub photos: Vec<Photo>,
+    /// Entries that were left out, each with its place and the remedy. A photo with a faulty
+    /// entry stays, but counts as complete for nothing any more.
+    pub faults: Vec<DataError>,
+    /// Conversations, which sources of questions have and which are passed over here:
+    /// [`readers::read`] hands them on.
+    pub conversations: usize,
+}
+
+impl Collection {
+    /// Reads a source in any layout of [`readers::READERS`], or every source in a folder, by
+    /// name. Pictures are only looked for, not decoded.
+    ///
+    /// # Errors
+    /// When there is no source, or a file cannot be read or is not of the format. Entries that
+    /// cannot be used are no error, see [`Collection::faults`].
+    pub fn open(folder: &Path) -> Result<Self, DataError> {
+        let mut all = Self::default();
+        for (folder, reader) in readers::sources(folder)? {
+            let mut take = |item| {
+                match item {
+                    Item::Photo(photo) => all.photos.push(photo),
+                    Item::Conversation(_) => all.conversations += 1,
+                }
+                ControlFlow::Continue(())
+            };
+            let outcome = readers::read(&folder, reader, &mut take)?;
+            all.faults.extend(outcome.faults);
+        }
+        Ok(all)
+    }
+}

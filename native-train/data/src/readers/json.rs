@@ -1,0 +1,224 @@
+//! JSON that is read one entry after the other, so that a file of any length needs the memory of
+//! one entry. A bad entry is handed on as an error, and reading goes on after it.
+
+use crate::error::DataError;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// Largest file that is read entry by entry.
+const MAX_STREAM_BYTES: u64 = 64 << 30;
+/// Longest line of a JSON Lines file.
+const MAX_LINE_BYTES: u64 = 64 << 20;
+
+/// Numbers in most files, words in some.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Id {
+    /// `17`
+    Number(i64),
+    /// `"17"` or any other word.
+    Text(String),
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Number(number) => write!(f, "{number}"),
+            Id::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// An entry, or why it is none, with its place in the file.
+pub(crate) type Entry<T> = Result<T, String>;
+type Take<'a> = &'a mut dyn FnMut(String, Value) -> Result<(), DataError>;
+
+/// Each element of the list that the file is; with `field`, of the list under that name. A file
+/// of JSON Lines does as well where no field is asked for.
+///
+/// # Errors
+/// When the file cannot be read or is not such a list, or as `take` says.
+pub(crate) fn each<T: DeserializeOwned>(
+    path: &Path,
+    field: Option<&str>,
+    mut take: impl FnMut(String, Entry<T>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let mut reader = open(path)?;
+    if field.is_none() && !starts_with(&mut reader, path, b'[')? {
+        return lines(path, reader, &mut take);
+    }
+    values(path, reader, field, &mut |place, value| take(place, read(value)))
+}
+
+/// Each entry of the object that the file is, with its name as the place.
+///
+/// # Errors
+/// As [`each`].
+pub(crate) fn entries<T: DeserializeOwned>(
+    path: &Path,
+    mut take: impl FnMut(String, Entry<T>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    values(path, open(path)?, Some(EVERY), &mut |place, value| take(place, read(value)))
+}
+
+/// A whole file, for what is short.
+///
+/// # Errors
+/// When it cannot be read, is longer than `limit` bytes or not of the form.
+pub(crate) fn whole<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<T, DataError> {
+    let bytes = crate::bounded::read_bounded(path, limit)?;
+    serde_json::from_slice(without_mark(&bytes)).map_err(|e| bad(path, e.to_string()))
+}
+
+/// Without the byte order mark that some editors write.
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Stands for all names of an object.
+const EVERY: &str = "\0";
+
+fn read<T: DeserializeOwned>(value: Value) -> Entry<T> {
+    T::deserialize(value).map_err(|e| format!("{e}; see the format's page and export it again"))
+}
+
+fn bad(path: &Path, problem: String) -> DataError {
+    DataError::Json { path: path.into(), problem }
+}
+
+type Bytes = BufReader<std::io::Take<File>>;
+
+fn open(path: &Path) -> Result<Bytes, DataError> {
+    let failed = |source| DataError::Read { path: path.into(), source };
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    if bytes > MAX_STREAM_BYTES {
+        return Err(DataError::TooLarge { path: path.into(), bytes, limit: MAX_STREAM_BYTES });
+    }
+    let mut reader = BufReader::with_capacity(1 << 18, file.take(MAX_STREAM_BYTES));
+    if reader.fill_buf().map_err(failed)?.starts_with(b"\xef\xbb\xbf") {
+        reader.consume(3);
+    }
+    Ok(reader)
+}
+
+fn starts_with(reader: &mut Bytes, path: &Path, letter: u8) -> Result<bool, DataError> {
+    let seen = reader.fill_buf().map_err(|source| DataError::Read { path: path.into(), source })?;
+    Ok(seen.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&letter))
+}
+
+fn lines<T: DeserializeOwned>(
+    path: &Path,
+    mut reader: Bytes,
+    take: &mut dyn FnMut(String, Entry<T>) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let failed = |source| DataError::Read { path: path.into(), source };
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            break;
+        }
+        let place = format!("line {number}");
+        if line.len() as u64 == MAX_LINE_BYTES {
+            reader.skip_until(b'\n').map_err(failed)?;
+            take(place, Err(format!("longer than {} MiB; split it", MAX_LINE_BYTES >> 20)))?;
+        } else if !line.trim_ascii().is_empty() {
+            let value = serde_json::from_slice(&line);
+            take(place, value.map_err(|e| format!("{e}; each line holds one object")))?;
+        }
+    }
+    Ok(())
+}
+
+fn values(
+    path: &Path,
+    reader: Bytes,
+    field: Option<&str>,
+    take: Take<'_>,
+) -> Result<(), DataError> {
+    let (mut ended, mut found) = (None, false);
+    let seed = Walk { field, name: "", take, ended: &mut ended, found: &mut found };
+    let walked = seed.deserialize(&mut serde_json::Deserializer::from_reader(reader));
+    match (ended, walked) {
+        (Some(error), _) => Err(error),
+        (None, Err(e)) => Err(bad(path, e.to_string())),
+        (None, Ok(())) if !found => {
+            let field = field.unwrap_or_default();
+            Err(bad(path, format!("there is no list under \"{field}\"")))
+        }
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+/// Goes through the list or object, and keeps nothing of it.
+struct Walk<'a, 'b> {
+    field: Option<&'a str>,
+    name: &'a str,
+    take: Take<'b>,
+    /// What `take` ended it with.
+    ended: &'a mut Option<DataError>,
+    found: &'a mut bool,
+}
+
+impl Walk<'_, '_> {
+    fn give<E: Error>(&mut self, place: String, value: Value) -> Result<(), E> {
+        (self.take)(place, value).map_err(|error| {
+            *self.ended = Some(error);
+            E::custom("ended")
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.field {
+            Some(_) => deserializer.deserialize_map(self),
+            None => deserializer.deserialize_seq(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.field.is_some() { "an object" } else { "a list" })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        *self.found = true;
+        let mut k = 0;
+        while let Some(value) = list.next_element()? {
+            self.give(format!("{}[{k}]", self.name), value)?;
+            k += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            if self.field == Some(EVERY) {
+                *self.found = true;
+                let value = map.next_value()?;
+                self.give(name, value)?;
+            } else if self.field == Some(&name) {
+                let Walk { take, ended, found, .. } = &mut self;
+                let take: Take<'_> = *take;
+                map.next_value_seed(Walk { field: None, name: &name, take, ended, found })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        // An object without entries is a short one, not another format.
+        *self.found |= self.field == Some(EVERY);
+        Ok(())
+    }
+}
