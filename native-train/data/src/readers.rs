@@ -5,12 +5,25 @@
 //! the original implementation, which are values and no folders.
 
 mod coco;
+mod cvat;
 mod folder;
+mod gqa;
+mod grit;
 mod json;
+mod label_studio;
 mod labelled;
+mod labelme;
+mod llava;
+mod osprey;
 mod polygon;
+mod pope;
 pub mod reference;
 mod sink;
+mod talk;
+mod voc;
+mod vqa;
+mod xml;
+mod yolo;
 
 pub use folder::Folder;
 pub use sink::{Conversation, Item, Outcome, Sink};
@@ -40,7 +53,20 @@ pub trait Reader: Sync {
 }
 
 /// Every reader; of several that would take a folder, the first is used.
-pub static READERS: &[&dyn Reader] = &[&coco::Coco];
+pub static READERS: &[&dyn Reader] = &[
+    &coco::Coco,
+    &yolo::Yolo,
+    &cvat::Cvat,
+    &voc::Voc,
+    &labelme::LabelMe,
+    &label_studio::LabelStudio,
+    &vqa::Vqa,
+    &gqa::Gqa,
+    &pope::Pope,
+    &osprey::Osprey,
+    &llava::Llava,
+    &grit::Grit,
+];
 
 /// The reader for a folder; none where no layout is known.
 ///

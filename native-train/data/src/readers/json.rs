@@ -50,8 +50,12 @@ pub(crate) fn each<T: DeserializeOwned>(
     mut take: impl FnMut(String, Entry<T>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let mut reader = open(path)?;
-    if field.is_none() && !starts_with(&mut reader, path, b'[')? {
-        return lines(path, reader, &mut take);
+    if field.is_none() {
+        match form(&mut reader, path)? {
+            Form::List => {}
+            Form::Lines => return lines(path, reader, &mut take),
+            Form::One => return take("object".into(), whole(path, MAX_LINE_BYTES).map(Ok)?),
+        }
     }
     values(path, reader, field, &mut |place, value| take(place, read(value)))
 }
@@ -108,9 +112,23 @@ fn open(path: &Path) -> Result<Bytes, DataError> {
     Ok(reader)
 }
 
-fn starts_with(reader: &mut Bytes, path: &Path, letter: u8) -> Result<bool, DataError> {
+/// How entries stand in a file without a name above them.
+enum Form {
+    List,
+    Lines,
+    /// One object, spread over lines.
+    One,
+}
+
+fn form(reader: &mut Bytes, path: &Path) -> Result<Form, DataError> {
     let seen = reader.fill_buf().map_err(|source| DataError::Read { path: path.into(), source })?;
-    Ok(seen.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&letter))
+    let seen = seen.trim_ascii_start();
+    let first = seen.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(match (seen.first(), first.trim_ascii()) {
+        (Some(b'['), _) => Form::List,
+        (_, b"{") => Form::One,
+        _ => Form::Lines,
+    })
 }
 
 fn lines<T: DeserializeOwned>(

@@ -45,9 +45,6 @@ impl Picture {
 pub(crate) struct Category {
     pub id: Id,
     pub name: String,
-    /// 0 for stuff, in panoptic files.
-    #[serde(default)]
-    pub isthing: Option<u8>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,0 +1,64 @@
+//! POPE: a question about presence per line.
+//!
+//! <https://github.com/RUCAIBox/POPE>, `output/coco/coco_pope_*.json`: JSON Lines with
+//! `question_id`, `image`, `text`, `label` (`yes` or `no`). Ids begin anew in each file.
+
+use super::Reader;
+use super::folder::{Folder, stem_of};
+use super::json::{self, Entry, Id};
+use super::sink::Sink;
+use super::talk::{Talks, said};
+use crate::error::DataError;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// See the module.
+pub(super) struct Pope;
+
+#[derive(Deserialize)]
+struct Question {
+    question_id: Id,
+    image: String,
+    text: String,
+    label: String,
+}
+
+impl Reader for Pope {
+    fn name(&self) -> &'static str {
+        "pope"
+    }
+    fn reads(&self) -> &'static str {
+        "POPE: yes or no about what is there"
+    }
+    fn page(&self) -> &'static str {
+        "https://github.com/RUCAIBox/POPE"
+    }
+    fn finds(&self, folder: &Folder) -> bool {
+        !files(folder).is_empty()
+    }
+    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
+        let talks = Talks::open(folder)?;
+        for path in files(folder) {
+            json::each(&path, None, |place, entry: Entry<Question>| {
+                let talk = entry.and_then(|entry| {
+                    if !["yes", "no"].contains(&entry.label.as_str()) {
+                        return Err(format!("label '{}' is neither yes nor no", entry.label));
+                    }
+                    let id = format!("{}-{}", stem_of(&path), entry.question_id);
+                    let mut talk = talks.begin(&id, talks.pictures.find(&entry.image))?;
+                    talk.words(said(&entry.text), &entry.label);
+                    Ok(talk)
+                });
+                match talk {
+                    Ok(talk) => talk.end(&path, &place, sink),
+                    Err(problem) => Ok(sink.fault(&path, place, problem)),
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    folder.json_with(&["\"question_id\"", "\"image\"", "\"text\"", "\"label\""])
+}
