@@ -14,6 +14,14 @@ pub enum DataError {
         /// The underlying I/O error.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error("{path}: {source}: check free space and permissions", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The underlying I/O error.
+        source: io::Error,
+    },
     /// The file is too long.
     #[error(
         "{path}: has {bytes} bytes, the limit is {limit}: split it into several folders",

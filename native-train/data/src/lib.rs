@@ -14,6 +14,7 @@
 mod border;
 mod bounded;
 mod collection;
+pub mod convert;
 pub mod dialogues;
 pub mod english;
 mod error;
@@ -26,6 +27,7 @@ pub mod prompts;
 pub mod readers;
 mod sources;
 pub mod split;
+pub mod stats;
 mod view;
 mod wording;
 pub mod words;
