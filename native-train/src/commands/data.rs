@@ -2,6 +2,8 @@
 
 use super::Outcome;
 use super::data_build::{Build, Preview};
+use super::data_convert::Convert;
+use super::data_stats::Count;
 use super::say::{count, say};
 use clap::{Args, Subcommand};
 use refvlm_native::records::{check_file, record_file};
@@ -18,8 +20,12 @@ pub struct Data {
 enum Action {
     /// Check records with their pictures and depth maps.
     Check(Check),
-    /// Build records from photos in COCO format.
+    /// Build records from the photos of data sets.
     Build(Build),
+    /// Write a data set or records in the format of another program.
+    Convert(Convert),
+    /// Count what records hold.
+    Stats(Count),
     /// Make a page that shows records with every target drawn.
     Preview(Preview),
 }
@@ -37,6 +43,8 @@ impl Data {
         match self.action {
             Action::Check(command) => command.run(),
             Action::Build(command) => command.run(),
+            Action::Convert(command) => command.run(),
+            Action::Stats(command) => command.run(),
             Action::Preview(command) => command.run(),
         }
     }

@@ -18,10 +18,11 @@ use std::path::PathBuf;
 /// The largest number of faults printed; the rest are counted.
 const MOST_TOLD: usize = 20;
 
-/// Build records from photos in COCO format.
+/// Build records from the photos of data sets.
 #[derive(Debug, Args)]
 pub struct Build {
-    /// A folder with instances.json, or a folder of such folders.
+    /// A folder in a known layout (COCO, YOLO, VOC, LabelMe, CVAT, Label Studio), or a folder of
+    /// such folders.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// Write `records.jsonl` and `pictures` into this folder.
@@ -89,6 +90,12 @@ impl Build {
         }
         if collection.faults.len() > MOST_TOLD {
             note(format_args!("left out: {} more", collection.faults.len() - MOST_TOLD));
+        }
+        if collection.conversations > 0 {
+            note(format_args!(
+                "passed over: {} conversations, of which records are not yet built",
+                collection.conversations
+            ));
         }
         let side = match self.split {
             Side::Train => Split::Train,

@@ -3,6 +3,8 @@
 mod compare;
 mod data;
 mod data_build;
+mod data_convert;
+mod data_stats;
 mod eval;
 mod export;
 mod import;
