@@ -15,8 +15,10 @@ mod labelled;
 mod labelme;
 mod llava;
 mod osprey;
+mod pickle;
 mod polygon;
 mod pope;
+mod refcoco;
 pub mod reference;
 mod sink;
 mod talk;
@@ -54,6 +56,8 @@ pub trait Reader: Sync {
 
 /// Every reader; of several that would take a folder, the first is used.
 pub static READERS: &[&dyn Reader] = &[
+    // Has COCO's file beside its own.
+    &refcoco::RefCoco,
     &coco::Coco,
     &yolo::Yolo,
     &cvat::Cvat,

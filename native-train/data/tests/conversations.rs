@@ -191,3 +191,75 @@ fn grit_ties_phrases_to_boxes() {
     let bbox = records[0].targets[targets[0]].bbox.unwrap();
     assert!(bbox.iter().zip([2.0, 2.0, 8.0, 6.0]).all(|(a, b)| (a - b).abs() < 1e-4), "{bbox:?}");
 }
+
+/// What Python's `pickle.dumps` makes of three refs, by protocol.
+#[rustfmt::skip]
+const PICKLES: [(u8, &[u8]); 3] = [
+    (0, b"(lp0\x0a(dp1\x0aVsent_ids\x0ap2\x0a(lp3\x0aI0\x0aaI1\x0aasVfile_name\x0ap4\x0aVCOCO_train2014_000000000009_1.jpg\x0ap5\x0asVann_id\x0ap6\x0aI77\x0asVref_id\x0ap7\x0aI0\x0asVimage_id\x0ap8\x0aI9\x0asVsplit\x0ap9\x0aVtestA\x0ap10\x0asVsentences\x0ap11\x0a(lp12\x0a(dp13\x0aVtokens\x0ap14\x0a(lp15\x0aVthe\x0ap16\x0aaVman's\x0ap17\x0aaVdog\x0ap18\x0aasVraw\x0ap19\x0aVthe man's dog\x0ap20\x0asVsent_id\x0ap21\x0aI0\x0asVsent\x0ap22\x0ag20\x0asa(dp23\x0ag14\x0a(lp24\x0aVleft\x0ap25\x0aasg19\x0aVLEFT\x0ap26\x0asg21\x0aI1\x0asg22\x0aVleft \xe4\x0ap27\x0asasVcategory_id\x0ap28\x0aI18\x0asa(dp29\x0ag2\x0a(lp30\x0aI2\x0aasg4\x0aVx\x0ap31\x0asg6\x0aI78\x0asg7\x0aI70000\x0asg8\x0aI9\x0asg9\x0aVval\x0ap32\x0asg11\x0a(lp33\x0asg28\x0aI18\x0asa(dp34\x0ag2\x0a(lp35\x0aI2\x0aasg4\x0ag31\x0asg6\x0aI99\x0asg7\x0aI2\x0asg8\x0aI9\x0asg9\x0ag32\x0asg11\x0a(lp36\x0asg28\x0aI18\x0asa."),
+    (2, b"\x80\x02]q\x00(}q\x01(X\x08\x00\x00\x00sent_idsq\x02]q\x03(K\x00K\x01eX\x09\x00\x00\x00file_nameq\x04X!\x00\x00\x00COCO_train2014_000000000009_1.jpgq\x05X\x06\x00\x00\x00ann_idq\x06KMX\x06\x00\x00\x00ref_idq\x07K\x00X\x08\x00\x00\x00image_idq\x08K\x09X\x05\x00\x00\x00splitq\x09X\x05\x00\x00\x00testAq\x0aX\x09\x00\x00\x00sentencesq\x0b]q\x0c(}q\x0d(X\x06\x00\x00\x00tokensq\x0e]q\x0f(X\x03\x00\x00\x00theq\x10X\x05\x00\x00\x00man'sq\x11X\x03\x00\x00\x00dogq\x12eX\x03\x00\x00\x00rawq\x13X\x0d\x00\x00\x00the man's dogq\x14X\x07\x00\x00\x00sent_idq\x15K\x00X\x04\x00\x00\x00sentq\x16h\x14u}q\x17(h\x0e]q\x18X\x04\x00\x00\x00leftq\x19ah\x13X\x04\x00\x00\x00LEFTq\x1ah\x15K\x01h\x16X\x07\x00\x00\x00left \xc3\xa4q\x1bueX\x0b\x00\x00\x00category_idq\x1cK\x12u}q\x1d(h\x02]q\x1eK\x02ah\x04X\x01\x00\x00\x00xq\x1fh\x06KNh\x07Jp\x11\x01\x00h\x08K\x09h\x09X\x03\x00\x00\x00valq h\x0b]q!h\x1cK\x12u}q\x22(h\x02]q#K\x02ah\x04h\x1fh\x06Kch\x07K\x02h\x08K\x09h\x09h h\x0b]q$h\x1cK\x12ue."),
+    (4, b"\x80\x04\x95o\x01\x00\x00\x00\x00\x00\x00]\x94(}\x94(\x8c\x08sent_ids\x94]\x94(K\x00K\x01e\x8c\x09file_name\x94\x8c!COCO_train2014_000000000009_1.jpg\x94\x8c\x06ann_id\x94KM\x8c\x06ref_id\x94K\x00\x8c\x08image_id\x94K\x09\x8c\x05split\x94\x8c\x05testA\x94\x8c\x09sentences\x94]\x94(}\x94(\x8c\x06tokens\x94]\x94(\x8c\x03the\x94\x8c\x05man's\x94\x8c\x03dog\x94e\x8c\x03raw\x94\x8c\x0dthe man's dog\x94\x8c\x07sent_id\x94K\x00\x8c\x04sent\x94h\x14u}\x94(h\x0e]\x94\x8c\x04left\x94ah\x13\x8c\x04LEFT\x94h\x15K\x01h\x16\x8c\x07left \xc3\xa4\x94ue\x8c\x0bcategory_id\x94K\x12u}\x94(h\x02]\x94K\x02ah\x04\x8c\x01x\x94h\x06KNh\x07Jp\x11\x01\x00h\x08K\x09h\x09\x8c\x03val\x94h\x0b]\x94h\x1cK\x12u}\x94(h\x02]\x94K\x02ah\x04h\x1fh\x06Kch\x07K\x02h\x08K\x09h\x09h h\x0b]\x94h\x1cK\x12ue."),
+];
+
+fn instances(folder: &Folder) {
+    folder.picture("COCO_train2014_000000000009.jpg", 20, 10);
+    let thing = |id: u32, x: u32| {
+        json!({ "id": id, "image_id": 9, "category_id": 18, "iscrowd": 0, "bbox": [x, 1, 4, 4],
+            "segmentation": [[x, 1, x + 4, 1, x + 4, 5, x, 5]] })
+    };
+    folder.json("instances.json", &json!({
+        "images": [{ "id": 9, "file_name": "COCO_train2014_000000000009.jpg", "width": 20, "height": 10 }],
+        "categories": [{ "id": 18, "name": "dog" }],
+        "annotations": [thing(77, 2), thing(78, 12)],
+    }));
+}
+
+#[test]
+fn refcoco_is_a_pickle_beside_instances() {
+    let folder = Folder::new("refcoco");
+    instances(&folder);
+    for (protocol, bytes) in PICKLES {
+        std::fs::write(folder.0.join("refs(unc).p"), bytes).unwrap();
+        let (name, records, faults) = open(&folder);
+        assert_eq!((name, records.len()), ("refcoco", 1), "{protocol}: {faults}");
+        assert_eq!((records[0].source.as_str(), records[0].turns.len()), ("refcoco:testA", 4));
+        let asked = Record::question_text(&records[0].turns[0]).to_lowercase();
+        assert!(asked.contains("the man's dog"), "{asked}");
+        let asked = Record::question_text(&records[0].turns[2]).to_lowercase();
+        assert!(asked.contains("left ä"), "{asked}");
+        let [AnswerPart::Triplet { concept, targets, .. }, _] = &records[0].turns[1].answer[..]
+        else {
+            panic!("{:?}", records[0].turns[1])
+        };
+        assert_eq!((concept.as_str(), targets.as_slice()), ("dog", &[0][..]));
+        let target = &records[0].targets[0];
+        assert_eq!(target.mask.as_ref().unwrap().to_mask().unwrap().area(), 16);
+        assert!(faults.contains("ref_id 70000") && faults.contains("ann_id is not"), "{faults}");
+        // Cut anywhere, it is an error and no panic.
+        for end in 0..bytes.len() {
+            std::fs::write(folder.0.join("refs(unc).p"), &bytes[..end]).unwrap();
+            let reader = readers::find(&folder.0).unwrap().unwrap();
+            let error = readers::read(&folder.0, reader, &mut |_| ControlFlow::Continue(()));
+            assert!(error.unwrap_err().to_string().contains("pickle"), "{protocol} {end}");
+        }
+    }
+    std::fs::write(folder.0.join("refs(unc).p"), b"cos\nsystem\n.").unwrap();
+    let reader = readers::find(&folder.0).unwrap().unwrap();
+    let error = readers::read(&folder.0, reader, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.to_string().contains("opcode 0x63"), "{error}");
+}
+
+#[test]
+fn grefcoco_means_several_things_or_nothing() {
+    let folder = Folder::new("grefcoco");
+    instances(&folder);
+    let entry = |id: u32, things: serde_json::Value| {
+        json!({ "ref_id": id, "ann_id": things, "image_id": 9, "split": "train", "category_id": [18],
+            "file_name": "COCO_train2014_000000000009_0.jpg", "sentences": [{ "sent": "both dogs", "sent_id": 1 }] })
+    };
+    folder.json("grefs(unc).json", &json!([entry(1, json!([77, 78])), entry(2, json!([-1]))]));
+    let (name, records, faults) = open(&folder);
+    assert_eq!((name, records.len(), faults.as_str()), ("refcoco", 2, ""));
+    let AnswerPart::Triplet { targets, .. } = &records[0].turns[0].answer[0] else { panic!() };
+    assert_eq!(targets.len(), 2);
+    assert!(answer(&records[1], 0).starts_with("There is nothing"));
+}

@@ -58,7 +58,9 @@ impl Convert {
                 let relative = Path::new(&record.image.path);
                 if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
                     let (id, path) = (&record.id, &record.image.path);
-                    return Err(format!("record '{id}': '{path}' leaves the record's folder").into());
+                    return Err(
+                        format!("record '{id}': '{path}' leaves the record's folder").into()
+                    );
                 }
                 let picture = folder.join(relative);
                 converter.record(record, &picture)?;

@@ -11,7 +11,7 @@ pub(crate) mod file;
 use super::Reader;
 use super::folder::{Folder, name_of};
 use super::json::{self, Id};
-use super::labelled::{Labelled, Photos, Shape};
+use super::labelled::{Labelled, Photos, Shape, Shapes};
 use super::sink::Sink;
 use crate::MAX_JSON_BYTES;
 use crate::error::DataError;
@@ -109,7 +109,7 @@ fn read(folder: &Folder, files: &Files, sink: &mut Sink<'_>) -> Result<(), DataE
             order.insert(&entry.id, k);
         }
     }
-    let mut shapes: HashMap<usize, Vec<(String, Result<Shape, String>)>> = HashMap::new();
+    let mut shapes: HashMap<usize, Shapes> = HashMap::new();
     let mut seen = HashSet::new();
     for (k, annotation) in instances.annotations.into_iter().enumerate() {
         let place = place("annotations", k, annotation.id.as_ref());

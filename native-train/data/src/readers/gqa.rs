@@ -48,10 +48,7 @@ impl Reader for Gqa {
                     talk.words(said(&entry.question), &answer);
                     Ok(talk)
                 });
-                match talk {
-                    Ok(talk) => talk.end(&path, &id, sink),
-                    Err(problem) => Ok(sink.fault(&path, id, problem)),
-                }
+                sink.talk(&path, &id, talk)
             })?;
         }
         Ok(())

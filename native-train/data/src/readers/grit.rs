@@ -48,10 +48,7 @@ impl Reader for Grit {
             folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl"));
         for path in files {
             json::each(&path, None, |place, entry: Entry<Told>| {
-                match entry.and_then(|entry| talk(&talks, entry)) {
-                    Ok(talk) => talk.end(&path, &place, sink),
-                    Err(problem) => Ok(sink.fault(&path, place, problem)),
-                }
+                sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, entry)))
             })?;
         }
         Ok(())

@@ -69,7 +69,10 @@ impl Reader for LabelStudio {
             json::each(&path, None, |place, task: Entry<Task>| {
                 let task = match task {
                     Ok(task) => task,
-                    Err(problem) => return Ok(sink.fault(&path, place, problem)),
+                    Err(problem) => {
+                        sink.fault(&path, place, problem);
+                        return Ok(());
+                    }
                 };
                 let place = format!("{place} (id {})", task.id);
                 let address = task.data.values().find_map(Value::as_str).unwrap_or_default();

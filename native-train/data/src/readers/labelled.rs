@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use refvlm_record::{MAX_SIDE_PX, Mask, Rle};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Least side of a box in px: below, nothing can be seen.
@@ -36,8 +37,11 @@ pub(crate) struct Labelled {
     /// Sentences about it.
     pub captions: Vec<String>,
     /// What is labelled, or what is wrong with a label.
-    pub shapes: Vec<(String, Result<Shape, String>)>,
+    pub shapes: Shapes,
 }
+
+/// Labels with their places in the file; or what is wrong with them.
+pub(crate) type Shapes = Vec<(String, Result<Shape, String>)>;
 
 /// A label, not yet checked; px.
 #[derive(Debug, Default)]
@@ -68,7 +72,7 @@ pub(crate) enum Outline {
 /// Makes photos of a source.
 pub(crate) struct Photos {
     source: Arc<Source>,
-    pictures: Arc<Pictures>,
+    pictures: Rc<Pictures>,
     seen: HashSet<PathBuf>,
     complete_for: HashMap<Vec<String>, Arc<BTreeSet<String>>>,
     waiting: Vec<(Labelled, Photo)>,
@@ -88,7 +92,7 @@ impl Photos {
         source.nouns = nouns.into_iter().collect();
         Ok(Self {
             source: Arc::new(source),
-            pictures: Arc::new(folder.pictures()),
+            pictures: Rc::new(folder.pictures()),
             seen: HashSet::new(),
             complete_for: HashMap::new(),
             waiting: Vec::new(),
@@ -96,7 +100,7 @@ impl Photos {
     }
 
     /// Where the source's pictures are.
-    pub fn pictures(&self) -> Arc<Pictures> {
+    pub fn pictures(&self) -> Rc<Pictures> {
         self.pictures.clone()
     }
 

@@ -8,7 +8,7 @@
 use super::Reader;
 use super::folder::{Folder, Pictures, stem_of};
 use super::json::{self, Id};
-use super::labelled::{Labelled, Outline, Shape, per_file};
+use super::labelled::{Labelled, Outline, Shape, Shapes, per_file};
 use super::sink::Sink;
 use crate::error::DataError;
 use serde::Deserialize;
@@ -68,7 +68,7 @@ fn labelled(path: &Path, pictures: &Pictures) -> Result<Labelled, DataError> {
     let name = name.rsplit('/').next().unwrap_or_default();
     let picture =
         pictures.find(name).or_else(|e| pictures.find_stem(&stem_of(path)).map_err(|_| e));
-    let mut shapes: Vec<(String, Result<Shape, String>)> = Vec::new();
+    let mut shapes: Shapes = Vec::new();
     let mut groups: HashMap<(Id, String), usize> = HashMap::new();
     for (k, drawn) in file.shapes.into_iter().enumerate() {
         let place = format!("shapes[{k}] ({})", drawn.label);

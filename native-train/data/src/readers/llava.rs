@@ -49,10 +49,7 @@ impl Reader for Llava {
         let talks = Talks::open(folder)?;
         for path in files(folder) {
             json::each(&path, None, |place, entry: Entry<Told>| {
-                match entry.and_then(|entry| talk(&talks, entry, &place)) {
-                    Ok(talk) => talk.end(&path, &place, sink),
-                    Err(problem) => Ok(sink.fault(&path, place, problem)),
-                }
+                sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, entry, &place)))
             })?;
         }
         Ok(())

@@ -58,10 +58,7 @@ impl Reader for Osprey {
             let word = talks.pictures.word(&path);
             json::each(&path, None, |place, entry: Entry<Told>| {
                 let id = format!("{word}-{}", place.trim_matches(['[', ']']));
-                match entry.and_then(|entry| talk(&talks, entry, &id)) {
-                    Ok(talk) => talk.end(&path, &place, sink),
-                    Err(problem) => Ok(sink.fault(&path, place, problem)),
-                }
+                sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, entry, &id)))
             })?;
         }
         Ok(())

@@ -49,10 +49,7 @@ impl Reader for Pope {
                     talk.words(said(&entry.text), &entry.label);
                     Ok(talk)
                 });
-                match talk {
-                    Ok(talk) => talk.end(&path, &place, sink),
-                    Err(problem) => Ok(sink.fault(&path, place, problem)),
-                }
+                sink.talk(&path, &place, talk)
             })?;
         }
         Ok(())

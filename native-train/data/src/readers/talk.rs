@@ -62,6 +62,13 @@ impl Talk {
         [self.record.image.width, self.record.image.height]
     }
 
+    /// Notes the part of the source, as its authors divide it, that this belongs to.
+    pub fn published(&mut self, split: &str) {
+        if !split.is_empty() {
+            self.record.source = format!("{}:{split}", self.record.source);
+        }
+    }
+
     /// Adds something that answers may mean, and says its index.
     pub fn target(&mut self, target: Target) -> usize {
         self.record.targets.push(target);
@@ -85,11 +92,25 @@ impl Talk {
             vec![AnswerPart::Text(answer.split_whitespace().collect::<Vec<_>>().join(" "))];
         self.turn(Task::Vqa, question, answer);
     }
+}
 
-    /// Hands it on.
-    pub fn end(self, file: &Path, place: &str, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let Self { record, picture, .. } = self;
-        sink.conversation(file, place, Conversation { record, picture })
+impl Sink<'_> {
+    /// Hands a conversation on, or notes why there is none.
+    pub(crate) fn talk(
+        &mut self,
+        file: &Path,
+        place: &str,
+        talk: Result<Talk, String>,
+    ) -> Result<(), DataError> {
+        match talk {
+            Ok(Talk { record, picture, .. }) => {
+                self.conversation(file, place, Conversation { record, picture })
+            }
+            Err(problem) => {
+                self.fault(file, place.into(), problem);
+                Ok(())
+            }
+        }
     }
 }
 

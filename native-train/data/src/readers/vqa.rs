@@ -109,10 +109,7 @@ fn read(
             let answer = answer.ok_or("no answer has its question_id, or one before had it")?;
             talk(talks, &subtype, &entry, &answer)
         });
-        match made {
-            Ok(talk) => talk.end(path, &place, sink),
-            Err(problem) => Ok(sink.fault(path, place, problem)),
-        }
+        sink.talk(path, &place, made)
     })
 }
 

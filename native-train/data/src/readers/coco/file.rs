@@ -65,7 +65,7 @@ pub(crate) struct Annotation {
     pub caption: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Segmentation {
     /// `[x, y, x, y, ...]` each, in px.
