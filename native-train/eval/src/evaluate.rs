@@ -1,8 +1,7 @@
 //! Asking a model what is known, and scoring what it says.
 
-use crate::answers::{AnswersError, Said};
+use crate::answers::{AnswerFile, AnswersError, Said};
 use crate::metrics::{Answer, Scores};
-use crate::work::{EvalError, Manner, on_groups};
 use refvlm_files::picture::Picture;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
@@ -13,7 +12,6 @@ use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 /// A question whose answer is known.
 #[derive(Debug, Clone)]
@@ -70,6 +68,17 @@ pub struct SampleScore {
     pub id: String,
     /// 0..1 under the name of the kind.
     pub scores: BTreeMap<String, f32>,
+}
+
+/// How questions are asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner<'a> {
+    /// Where answers are written, and read that stand there already.
+    pub answers: Option<&'a AnswerFile>,
+    /// What is found with less confidence counts as not found.
+    pub least_confidence: f32,
+    /// Whether answers are kept with their pictures, for a page.
+    pub keep: bool,
 }
 
 /// The kinds that the results table is made of.
@@ -198,23 +207,6 @@ impl Sample {
         let (id, kind, model) = (self.title(), self.kind.clone(), String::new());
         Ok(Said { id, model, kind, answer: given.words(), given, timings })
     }
-}
-
-/// Scores a model on held-out or other scenes, on all cores, as [`on_groups`] does.
-///
-/// # Errors
-/// When a session cannot be opened or the file of answers cannot be written.
-pub fn on_scenes(
-    session: impl Fn() -> Result<Session, EngineError> + Sync,
-    world: &World,
-    seeds: std::ops::Range<u64>,
-    options: &SceneOptions,
-    kinds: &[Kind],
-    manner: Manner,
-    tick: impl Fn() + Sync,
-) -> Result<Outcome, EvalError> {
-    let load = |seed| Ok::<_, Infallible>(scene_samples(world, seed, options, kinds));
-    on_groups(session, seeds, load, manner, |_| tick())
 }
 
 impl Outcome {

@@ -2,11 +2,14 @@
 //! session is free, and what was found is put together in their order, so that the sums don't
 //! depend on the number of cores.
 
-use crate::answers::{AnswerFile, AnswersError};
-use crate::evaluate::{Outcome, Sample};
+use crate::answers::AnswersError;
+use crate::evaluate::{Manner, Outcome, Sample, scene_samples};
 use refvlm_files::picture::Picture;
 use refvlm_model::engine::{EngineError, Session};
+use refvlm_scenes::dialog::Kind;
+use refvlm_scenes::{SceneOptions, World};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
 
@@ -22,17 +25,6 @@ pub enum EvalError {
     /// A thread ended without a result.
     #[error("a thread of the evaluation panicked; please report it")]
     Thread,
-}
-
-/// How questions are asked.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Manner<'a> {
-    /// Where answers are written, and read that stand there already.
-    pub answers: Option<&'a AnswerFile>,
-    /// What is found with less confidence counts as not found.
-    pub least_confidence: f32,
-    /// Whether answers are kept with their pictures, for a page.
-    pub keep: bool,
 }
 
 /// Groups that are handed out, and outcomes that wait for those of groups before them.
@@ -98,6 +90,23 @@ pub fn on_groups<G, E: std::fmt::Display>(
         ends.into_iter().collect::<Result<(), _>>()
     })?;
     Ok(shared.into_inner().unwrap_or_else(PoisonError::into_inner).whole)
+}
+
+/// Scores a model on held-out or other scenes, on all cores, as [`on_groups`] does.
+///
+/// # Errors
+/// When a session cannot be opened or the file of answers cannot be written.
+pub fn on_scenes(
+    session: impl Fn() -> Result<Session, EngineError> + Sync,
+    world: &World,
+    seeds: std::ops::Range<u64>,
+    options: &SceneOptions,
+    kinds: &[Kind],
+    manner: Manner,
+    tick: impl Fn() + Sync,
+) -> Result<Outcome, EvalError> {
+    let load = |seed| Ok::<_, Infallible>(scene_samples(world, seed, options, kinds));
+    on_groups(session, seeds, load, manner, |_| tick())
 }
 
 impl<I> Shared<I> {

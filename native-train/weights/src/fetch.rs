@@ -10,6 +10,7 @@ mod error;
 mod hub;
 mod index;
 mod pinned;
+mod token;
 mod wheel;
 
 pub use download::Progress;

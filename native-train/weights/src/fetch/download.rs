@@ -1,7 +1,7 @@
 //! A file over HTTP, in as many pieces as the connection needs.
 
 use super::error::{FetchError, cache, shown};
-use super::hub::Token;
+use super::token::Token;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;

@@ -2,10 +2,10 @@
 
 use super::download::download;
 use super::error::{FetchError, cache};
+use super::token::Token;
 use super::{agent, cache_folder};
 use refvlm_files::files::sha256;
 use serde::Deserialize;
-use std::fmt;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use ureq::Agent;
@@ -85,29 +85,6 @@ pub struct Hub {
     cache: PathBuf,
     agent: Agent,
     token: Option<Token>,
-}
-
-/// What says who asks. It is never shown, and sent to the hub alone: where the hub leads on to
-/// another host, the client leaves it out.
-#[derive(Clone)]
-pub(super) struct Token(String);
-
-impl Token {
-    /// A token as the header that carries it.
-    fn new(token: &str) -> Self {
-        Self(format!("Bearer {}", token.trim()))
-    }
-
-    /// The value of the header `Authorization`.
-    pub(super) fn header(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
 }
 
 /// Told a file's name, the bytes that are there, and the bytes there will be.
