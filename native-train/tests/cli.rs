@@ -68,8 +68,10 @@ fn a_question_is_answered_from_any_folder() {
     let ask = ["infer", "picture.png", "--point", "30,20", "--ask", "What is this?"];
     let [text, notes] = folder.done(&[&ask[..], &["--out", "out.png"]].concat());
     assert!(text.contains("first token"), "{text}");
-    assert!(notes.contains("for photos give --model"), "{notes}");
+    assert!(!notes.contains("drawn scenes"), "{notes}");
     assert_eq!(folder.names(), ["out.png", "picture.png"]);
+    let [_, notes] = folder.done(&[&ask[..], &["--model", "scenes"]].concat());
+    assert!(notes.contains("for photos give --model pocket"), "{notes}");
     assert!(image::open(folder.0.join("out.png")).unwrap().width() >= 90);
 }
 
@@ -374,6 +376,6 @@ fn real_photos_are_answered() {
         let [text, notes] =
             folder.done(&["infer", path, "--task", task, "--out", "out.png", "--force"]);
         assert!(text.contains("answer"), "{text}");
-        assert!(notes.contains("for photos give --model"), "{notes}");
+        assert!(!notes.contains("drawn scenes"), "{notes}");
     }
 }

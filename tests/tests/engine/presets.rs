@@ -33,9 +33,9 @@ fn pocket_fits_a_tab() {
     assert!(model.num_params() < 14_000_000);
     assert_eq!(config.pyramid_channels(), [24, 48, 120, 352]);
     assert_eq!(config.pyramid_sides(), [64, 32, 16, 8]);
-    // 8 x 8 cells and what the classifier takes the picture for.
-    assert_eq!(config.image_rows(), 65);
-    assert_eq!(config.prompt_rows(), 3);
+    // 8 x 8 cells, what the classifier sees in the picture and what it takes it for.
+    assert_eq!(config.image_rows(), 66);
+    assert_eq!(config.prompt_rows(), 4);
 }
 
 #[test]
