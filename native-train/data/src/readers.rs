@@ -1,8 +1,8 @@
 //! Data sets as their authors publish them, each read by one small file behind [`Reader`].
 //!
 //! [`READERS`] is the table of all; [`find`] says which of them a folder is for, [`read`] hands
-//! everything in it on, one picture or conversation at a time. [`mod@reference`] takes the records of
-//! the original implementation, which are values and no folders.
+//! everything in it on, one picture or conversation at a time. [`mod@reference`] takes the records
+//! of the original implementation, which are values and no folders.
 
 mod coco;
 mod cvat;
