@@ -53,10 +53,30 @@ pub fn mask_files(zip: &[u8], masks: &[Mask]) {
     }
 }
 
+/// A ZIP of one PNG per mask: what it covers of the picture, see-through elsewhere.
+pub fn cutout_files(zip: &[u8], known: &Known, masks: &[Mask]) {
+    let files = stored(zip);
+    assert_eq!(files.len(), masks.len());
+    let picture = known.image();
+    for ((name, png), mask) in files.iter().zip(masks) {
+        let found = image::load_from_memory(png).unwrap().to_rgba8();
+        let [left, top, width, height] = mask.bounds().unwrap();
+        assert_eq!(found.dimensions(), (width, height), "{name}");
+        let right = found.enumerate_pixels().filter(|(x, y, pixel)| {
+            let [x, y] = [left + x, top + y];
+            let inside = mask.pixels[(y * mask.width + x) as usize] != 0;
+            if inside { *pixel == picture.get_pixel(x, y) } else { pixel[3] == 0 }
+        });
+        let share = right.count() as f32 / (width * height) as f32;
+        assert!(share > 0.99, "{name}: {share} of the pixels are right");
+    }
+}
+
 /// COCO JSON: an annotation for each row, with its mask, box and name.
 pub fn coco(json: &[u8], rows: &[Row], masks: &[Mask]) {
     let coco: Value = serde_json::from_slice(json).unwrap();
     let [image] = coco["images"].as_array().unwrap().as_slice() else { panic!("{coco}") };
+    assert!(image["file_name"].as_str().unwrap().ends_with(".png"), "{image}");
     assert_eq!(image["width"], masks[0].width);
     assert_eq!(image["height"], masks[0].height);
     let categories = coco["categories"].as_array().unwrap();
@@ -65,7 +85,10 @@ pub fn coco(json: &[u8], rows: &[Row], masks: &[Mask]) {
     for ((annotation, row), mask) in annotations.iter().zip(rows).zip(masks) {
         assert_eq!(annotation["image_id"], image["id"]);
         let named = categories.iter().find(|c| c["id"] == annotation["category_id"]).unwrap();
-        assert_eq!(named["name"], row.concept.as_str());
+        assert_eq!(annotation["phrase"], row.concept.as_str());
+        let class = named["name"].as_str().unwrap();
+        assert!(row.concept.to_lowercase().contains(class), "{class} of {}", row.concept);
+        assert!(annotation["iscrowd"] == 0 && annotation["area"].is_number());
         let found: Rle = from_value(annotation["segmentation"].clone()).unwrap();
         assert!(found.to_mask().unwrap().iou(mask) > 0.99, "{} has another mask", row.concept);
         let bbox: [f32; 4] = from_value(annotation["bbox"].clone()).unwrap();

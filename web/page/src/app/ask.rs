@@ -21,17 +21,24 @@ pub fn Composer() -> impl IntoView {
     let settings = RwSignal::new(false);
     let running = move || store.talk.busy();
     let empty = move || store.draft.text.with(|text| text.trim().is_empty());
+    // 0 lets the words decide; behind it are the tasks.
     let task_index = move || {
         let task = store.draft.task.get();
-        Task::ALL.iter().position(|t| *t == task).unwrap_or_default().to_string()
+        let at = Task::ALL.iter().position(|t| *t == task).map_or(0, |at| at + 1);
+        if store.draft.task_chosen.get() { at } else { 0 }.to_string()
     };
     let choose = move |ev| {
         let at: usize = event_target_value(&ev).parse().unwrap_or_default();
-        store.draft.task.set(Task::ALL.get(at).copied().unwrap_or(Task::Vqa));
-        store.draft.task_chosen.set(true);
-        // A question for another kind of answer would not suit this one.
-        store.draft.ready_made.set(true);
+        let task = at.checked_sub(1).and_then(|at| Task::ALL.get(at).copied());
+        store.draft.task_chosen.set(task.is_some());
+        if let Some(task) = task {
+            store.draft.task.set(task);
+        }
         store.suggest();
+    };
+    let automatic = move || match store.draft.task_chosen.get() {
+        true => "Automatic".to_string(),
+        false => format!("Automatic: {}", task_name(store.draft.task.get()).to_lowercase()),
     };
     // While nothing is typed a ready-made question stands in the field's place.
     let typed = move |ev| {
@@ -42,7 +49,9 @@ pub fn Composer() -> impl IntoView {
     let value =
         move || if store.draft.ready_made.get() { String::new() } else { store.draft.text.get() };
     let key = move |ev: KeyboardEvent| {
-        if ev.key() == "Enter" && !ev.shift_key() && !ev.is_composing() {
+        // Code 229: the Enter that ends a composition, where that is over by then.
+        let composing = ev.is_composing() || ev.key_code() == 229;
+        if ev.key() == "Enter" && !ev.shift_key() && !composing {
             ev.prevent_default();
             store.ask();
         }
@@ -63,8 +72,9 @@ pub fn Composer() -> impl IntoView {
             <div class="line">
                 <span class="select">
                     <select aria-label="Kind of answer" prop:value=task_index on:change=choose>
+                        <option value="0">{automatic}</option>
                         {Task::ALL.iter().enumerate().map(|(at, task)| view! {
-                            <option value=at.to_string() selected=*task == store.draft.task.get_untracked()>{task_name(*task)}</option>
+                            <option value=(at + 1).to_string()>{task_name(*task)}</option>
                         }).collect_view()}
                     </select>
                     <Glyph icon=Icon::Chevron/>
@@ -72,13 +82,15 @@ pub fn Composer() -> impl IntoView {
                 <Ready field=field/>
             </div>
             <div class="field">
+                <div class="written">
                 <div class="ink" class:ghost=move || store.draft.ready_made.get() aria-hidden="true">{move || inked(store)}</div>
                 <textarea node_ref=field rows="1" aria-label="Question" spellcheck="false"
                     autocomplete="off" enterkeyhint="send"
                     placeholder=move || store.draft.text.get() prop:value=value
                     on:input=typed on:keydown=key></textarea>
+                </div>
                 <div class="send">
-                    <IconButton icon=Icon::Sliders name="Sampling".to_string()
+                    <IconButton icon=Icon::Sliders name="Settings".to_string()
                         pressed=Signal::derive(move || settings.get())
                         press=move || settings.update(|open| *open = !*open)/>
                     // One button, so that the focus stays on it while an answer comes and goes.
@@ -153,6 +165,7 @@ fn Prompts(field: NodeRef<html::Textarea>) -> impl IntoView {
         let text = store.draft.text.get_untracked();
         let (text, caret) = question::with_chip(&text, caret.unwrap_or(u32::MAX), number);
         store.draft.text.set(text);
+        store.suggest();
         let _ = field.focus();
         request_animation_frame(move || {
             let _ = field.set_selection_range(caret, caret);
@@ -204,6 +217,7 @@ fn Ready(field: NodeRef<html::Textarea>) -> impl IntoView {
     let pick = move |words: String| {
         store.draft.text.set(words);
         store.draft.ready_made.set(false);
+        store.suggest();
         if let Some(field) = field.get_untracked() {
             let _ = field.focus();
         }

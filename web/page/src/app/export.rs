@@ -6,11 +6,12 @@ use super::paint::sight;
 use super::picture::{blank, context};
 use super::store::Store;
 use crate::canvas::geometry::View;
-use crate::take_home::archive::{file_name, mask_png, zip};
+use crate::take_home::archive::{ArchiveError, cutout_png, file_name, mask_png, zip};
 use crate::take_home::coco::Coco;
 use crate::take_home::transcript::{Turn, markdown};
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
+use refvlm_record::Mask;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, BlobPropertyBag, ClipboardItem, HtmlAnchorElement, HtmlCanvasElement, Url};
@@ -43,12 +44,31 @@ impl Store {
 
     /// Saves the masks of a turn: one PNG, or a ZIP of several.
     pub fn save_masks(self, turn: &Turn) {
+        self.save_each_mask(turn, "masks", mask_png);
+    }
+
+    /// Saves what the masks of a turn cover, cut out of the picture: one PNG, or a ZIP of several.
+    pub fn save_cutouts(self, turn: &Turn) {
+        let Some(picture) = self.canvas.picture.get_untracked() else { return };
+        let Ok(rgba) = picture.rgba() else {
+            return self.fault("The picture's pixels can't be read.".into());
+        };
+        let rgba = Uint8Array::new(&rgba).to_vec();
+        self.save_each_mask(turn, "cutouts", |mask| cutout_png(mask, &rgba));
+    }
+
+    fn save_each_mask(
+        self,
+        turn: &Turn,
+        what: &str,
+        png: impl Fn(&Mask) -> Result<Vec<u8>, ArchiveError>,
+    ) {
         let mut files = Vec::new();
         for (number, triplet) in turn.answer.said.triplets.iter().enumerate() {
             for (index, found) in triplet.found.iter().enumerate() {
                 let Some(mask) = &found.mask else { continue };
                 let name = format!("{}-{}-{index}.png", number + 1, file_name(&triplet.concept));
-                match mask_png(mask) {
+                match png(mask) {
                     Ok(png) => files.push((name, png)),
                     Err(e) => return self.fault(format!("{e}.")),
                 }
@@ -57,9 +77,11 @@ impl Store {
         let stem = self.stem();
         match files.as_slice() {
             [] => {}
-            [(name, png)] => self.save_bytes(png, "image/png", &format!("{stem}-{name}")),
+            [(name, png)] => {
+                self.save_bytes(png, "image/png", &format!("{stem}-{what}-{name}"));
+            }
             _ => match zip(&files) {
-                Ok(zip) => self.save_bytes(&zip, "application/zip", &format!("{stem}-masks.zip")),
+                Ok(zip) => self.save_bytes(&zip, "application/zip", &format!("{stem}-{what}.zip")),
                 Err(e) => self.fault(format!("{e}.")),
             },
         }
@@ -83,7 +105,7 @@ impl Store {
 
     fn coco(self, turn: &Turn) -> Option<String> {
         let (name, size) =
-            self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
+            self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.file.clone(), p.size)))?;
         serde_json::to_string_pretty(&Coco::new(&turn.answer, &name, size)).ok()
     }
 
@@ -96,7 +118,7 @@ impl Store {
 
     fn transcript(self) -> Option<String> {
         let (name, size) =
-            self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.name.clone(), p.size)))?;
+            self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.file.clone(), p.size)))?;
         Some(self.talk.turns.with_untracked(|turns| markdown(turns, &name, size)))
     }
 

@@ -39,6 +39,7 @@ pub enum Icon {
     Skeleton,
     Depth,
     Chevron,
+    Help,
 }
 
 impl Icon {
@@ -112,6 +113,9 @@ impl Icon {
             }
             Icon::Depth => {
                 r#"<rect x="3.5" y="4.5" width="13" height="11" rx="1.5"/><path d="M3.5 12.5h13M3.5 9.5h13M3.5 7.2h13"/>"#
+            }
+            Icon::Help => {
+                r#"<path d="M7.3 7.6a2.7 2.7 0 1 1 4.1 2.3c-.9.6-1.4 1.1-1.4 2.1"/><path d="M10 14.8v.1"/>"#
             }
             Icon::Chevron => r#"<path d="m6 8 4 4 4-4"/>"#,
         }

@@ -44,6 +44,7 @@ pub fn anywhere(store: Store, ev: &KeyboardEvent) {
         ("+" | "=", _) => store.zoom(1.25, None),
         ("-", _) => store.zoom(0.8, None),
         ("0", _) => store.fit(),
+        ("?", _) => store.link.help.set(true),
         ("delete" | "backspace", _) => {
             match store.canvas.shown.with_untracked(|board| board.selected) {
                 Some(id) => store.remove(id),

@@ -5,6 +5,7 @@ mod chooser;
 mod client;
 mod conversation;
 mod export;
+mod help;
 mod icons;
 mod keys;
 mod layers;
@@ -43,6 +44,11 @@ fn App() -> impl IntoView {
     conversation::follow_live(store);
     window_event_listener(leptos::ev::keydown, move |ev| keys::anywhere(store, &ev));
     window_event_listener(leptos::ev::paste, move |ev: ClipboardEvent| {
+        // From Word or Excel come words and a picture of them: in a field, the words are meant.
+        let words = ev.clipboard_data().and_then(|data| data.get_data("text/plain").ok());
+        if keys::in_field(ev.target()) && words.is_some_and(|words| !words.is_empty()) {
+            return;
+        }
         if store.open_transfer(ev.clipboard_data()) {
             ev.prevent_default();
         }
@@ -87,6 +93,7 @@ fn App() -> impl IntoView {
             </main>
             <Notices/>
             <Camera/>
+            <help::Help/>
         </div>
     }
 }
@@ -97,7 +104,7 @@ fn Notices() -> impl IntoView {
     let store = expect_context::<Store>();
     Effect::new(move |_| {
         let notice = store.link.notice.get();
-        if notice.as_ref().is_some_and(|notice| !notice.fault) {
+        if notice.as_ref().is_some_and(|notice| !notice.fault && !notice.undo) {
             let gone = move || {
                 if store.link.notice.get_untracked() == notice {
                     store.link.notice.set(None);
@@ -111,6 +118,11 @@ fn Notices() -> impl IntoView {
             {move || store.link.notice.get().map(|notice| view! {
                 <div class="notice" class:fault=notice.fault>
                     <span>{notice.message}</span>
+                    {notice.undo.then(|| view! {
+                        <button type="button" class="button" on:click=move |_| store.back()>
+                            <Glyph icon=Icon::Undo/><span>"Back"</span>
+                        </button>
+                    })}
                     <button type="button" class="x" aria-label="Close" on:click=move |_| store.link.notice.set(None)>
                         <Glyph icon=Icon::Close/>
                     </button>

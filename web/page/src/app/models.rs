@@ -200,7 +200,9 @@ async fn manifest(kind: Kind) -> Option<Manifest> {
     let url = format!("{}/{MANIFEST}", folder.trim_end_matches('/'));
     let response = JsFuture::from(window().fetch_with_str(&url)).await.ok()?;
     let response: Response = response.dyn_into().ok()?;
-    if matches!(response.status(), 404 | 410) {
+    let kind = response.headers().get("content-type").ok().flatten().unwrap_or_default();
+    // A host of single-page sites answers with a page for every file that it does not have.
+    if matches!(response.status(), 404 | 410) || kind.starts_with("text/html") {
         return Some(Manifest::Absent);
     }
     let bytes = JsFuture::from(response.array_buffer().ok()?).await.ok()?;

@@ -88,7 +88,13 @@ fn results(
     for (number, triplet) in answer.said.triplets.iter().enumerate() {
         let colour = palette::result(number);
         for (index, found) in triplet.found.iter().enumerate() {
-            let strength = if lit(see, number, index) { 1.0 } else { 0.22 };
+            let pointed_at = see.focus.is_some() && lit(see, number, index);
+            let sure = found.confidence >= see.least || pointed_at;
+            let strength = match lit(see, number, index) {
+                true if sure => 1.0,
+                true => 0.4,
+                false => 0.22,
+            };
             match &found.shape {
                 Shape::Mask { .. } => region(c, layers, see, found, colour, strength)?,
                 Shape::Box { bbox } => frame(c, see, *bbox, colour, strength)?,

@@ -30,6 +30,8 @@ pub struct Credit {
 pub struct Picture {
     /// Of the file, without its ending.
     pub name: String,
+    /// Of the file, as it is.
+    pub file: String,
     /// Columns and rows; what every px on the page refers to.
     pub size: [u32; 2],
     pub canvas: HtmlCanvasElement,
@@ -79,7 +81,7 @@ impl Picture {
         let canvas =
             drawn.map_err(|_| format!("{name} does not fit into memory. Open a smaller copy."))?;
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        Ok(Self::new(stem, size, canvas, None))
+        Ok(Self { file: name.into(), ..Self::new(stem, size, canvas, None) })
     }
 
     /// A scene that the engine drew.
@@ -112,7 +114,8 @@ impl Picture {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let kind = if truth.is_some() { Kind::Scene } else { Kind::Photo };
         let truth = truth.map(Arc::new);
-        Self { name: name.into(), size, canvas, truth, kind, credit: None, serial }
+        let file = format!("{name}.png");
+        Self { name: name.into(), file, size, canvas, truth, kind, credit: None, serial }
     }
 
     fn draw(

@@ -1,4 +1,5 @@
-//! How tokens are chosen.
+//! What few need: how sure results have to be, what is shown of an answer's making, and how
+//! tokens are chosen.
 
 use super::store::Store;
 use leptos::prelude::*;
@@ -10,7 +11,20 @@ pub fn Settings() -> impl IntoView {
     let number = |ev| event_target_value(&ev).parse::<f64>().ok();
     view! {
         <fieldset class="settings">
-            <legend class="sr">"Sampling"</legend>
+            <legend class="sr">"Settings"</legend>
+            <label class="wide">
+                <span>{move || format!("Grey results below {:.0} %", store.talk.least.get() * 100.0)}</span>
+                <input type="range" min="0" max="100" step="5"
+                    prop:value=move || (store.talk.least.get() * 100.0).round().to_string()
+                    on:input=move |ev| if let Some(v) = number(ev) {
+                        store.talk.least.set((v.clamp(0.0, 100.0) / 100.0) as f32);
+                    }/>
+            </label>
+            <label class="check">
+                <input type="checkbox" prop:checked=move || store.talk.details.get()
+                    on:change=move |ev| store.talk.details.set(event_target_checked(&ev))/>
+                <span>"Plan and timings"</span>
+            </label>
             <label>
                 <span>"Temperature"</span>
                 <input type="number" min="0" max="2" step="0.1"

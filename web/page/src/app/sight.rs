@@ -15,6 +15,8 @@ pub struct Sight<'a> {
     /// Canvas, in CSS px.
     pub canvas: [f32; 2],
     pub answer: Option<&'a Answer>,
+    /// Results of less confidence are faint, unless they are pointed at.
+    pub least: f32,
     pub truth: Option<&'a Truth>,
     /// Masks that live mode found, with the mark they belong to.
     pub live: Vec<(u32, &'a Found)>,

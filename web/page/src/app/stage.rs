@@ -350,6 +350,7 @@ impl Store {
         self.talk.focus.track();
         self.talk.results.track();
         self.talk.truth.track();
+        self.talk.least.track();
         self.talk.live.track();
         self.talk.live_masks.track();
         self.canvas.crosshair.track();
@@ -378,6 +379,7 @@ impl Store {
             view,
             canvas,
             answer: answer.as_ref(),
+            least: self.talk.least.get_untracked(),
             truth: picture.truth.as_deref().filter(|_| self.talk.truth.get_untracked()),
             live: live.filter_map(|(id, mask)| Some((*id, mask.found.as_ref()?))).collect(),
             board: &board,

@@ -49,6 +49,16 @@ pub struct Notice {
     pub message: String,
     /// Whether it is a fault and not only news.
     pub fault: bool,
+    /// Whether the picture before, with all that was done on it, can be had back.
+    pub undo: bool,
+}
+
+/// A picture with all that a person did on it, kept when another one is opened.
+pub struct Kept {
+    pub picture: Picture,
+    pub history: History<Board>,
+    pub turns: Vec<Turn>,
+    pub shown_turn: Option<u32>,
 }
 
 /// What live mode found for a mark.
@@ -80,6 +90,8 @@ pub struct Canvas {
     pub crosshair: RwSignal<Option<Place>>,
     /// Where the pointer is, px; none when it is elsewhere.
     pub pointer: RwSignal<Option<Place>>,
+    /// The picture before this one.
+    pub kept: StoredValue<Option<Kept>, LocalStorage>,
 }
 
 impl Canvas {
@@ -96,6 +108,7 @@ impl Canvas {
             size: RwSignal::new([0.0; 2]),
             crosshair: RwSignal::new(None),
             pointer: RwSignal::new(None),
+            kept: StoredValue::new_local(None),
         }
     }
 
@@ -113,7 +126,7 @@ impl Canvas {
 #[derive(Clone, Copy)]
 pub struct Draft {
     pub task: RwSignal<Task>,
-    /// Whether the person chose the task; else it follows the prompts.
+    /// Whether the person chose the task; else it follows the words and the prompts.
     pub task_chosen: RwSignal<bool>,
     pub text: RwSignal<String>,
     /// Whether the words are a ready-made question that follows task and prompts.
@@ -138,6 +151,9 @@ impl Draft {
     }
 }
 
+/// What is less sure than that is greyed, until the person says otherwise.
+const LEAST_CONFIDENCE: f32 = 0.4;
+
 /// What was asked and answered, also by live mode, and what of it is shown.
 #[derive(Clone, Copy)]
 pub struct Talk {
@@ -151,6 +167,10 @@ pub struct Talk {
     pub focus: RwSignal<Option<Focus>>,
     pub results: RwSignal<bool>,
     pub truth: RwSignal<bool>,
+    /// Results of less confidence are greyed.
+    pub least: RwSignal<f32>,
+    /// Whether plans and timings are shown.
+    pub details: RwSignal<bool>,
     /// Whether each prompt is given its mask at once, without a question.
     pub live: RwSignal<bool>,
     pub live_masks: RwSignal<HashMap<u32, LiveMask>>,
@@ -170,6 +190,8 @@ impl Talk {
             focus: RwSignal::new(None),
             results: RwSignal::new(true),
             truth: RwSignal::new(false),
+            least: RwSignal::new(LEAST_CONFIDENCE),
+            details: RwSignal::new(false),
             live: RwSignal::new(true),
             live_masks: RwSignal::new(HashMap::new()),
             live_queue: StoredValue::new(Latest::default()),
@@ -230,6 +252,8 @@ pub struct Link {
     pub notice: RwSignal<Option<Notice>>,
     /// Whether the camera is open.
     pub camera: RwSignal<bool>,
+    /// Whether the sheet of tools and keys is open.
+    pub help: RwSignal<bool>,
 }
 
 impl Link {
@@ -243,6 +267,7 @@ impl Link {
             client: StoredValue::new_local(None),
             notice: RwSignal::new(None),
             camera: RwSignal::new(false),
+            help: RwSignal::new(false),
         }
     }
 }

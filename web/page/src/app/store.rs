@@ -2,7 +2,7 @@
 
 use super::client::{Message, words};
 use super::picture::Picture;
-use super::state::{Canvas, Draft, Engine, Link, Notice, Talk};
+use super::state::{Canvas, Draft, Engine, Kept, Link, Notice, Talk};
 use crate::canvas::history::History;
 use crate::canvas::marks::Board;
 use crate::canvas::tools::Gesture;
@@ -13,6 +13,7 @@ use crate::models::Models;
 use crate::take_home::transcript::sentences;
 use leptos::prelude::*;
 use refvlm_protocol::{Backend, Failure, Reply, Request};
+use refvlm_record::intent::task_of;
 
 /// The page's state. Copies share it.
 #[derive(Clone, Copy)]
@@ -71,16 +72,59 @@ impl Store {
 
     /// Tells the person of a fault.
     pub fn fault(self, message: String) {
-        self.link.notice.set(Some(Notice { message, fault: true }));
+        self.link.notice.set(Some(Notice { message, fault: true, undo: false }));
     }
 
     /// Tells the person of a success that is not seen otherwise.
     pub fn news(self, message: &str) {
-        self.link.notice.set(Some(Notice { message: message.into(), fault: false }));
+        self.link.notice.set(Some(Notice { message: message.into(), fault: false, undo: false }));
     }
 
-    /// Opens a picture: a new conversation begins, with the model that knows such pictures.
+    /// Opens a picture: a new conversation begins, with the model that knows such pictures. What
+    /// was done on the picture before is kept, and can be had back.
     pub fn open(self, picture: Picture) {
+        let done = self.put_aside();
+        self.start(picture);
+        if done {
+            let message = "A new picture: its conversation begins here.".into();
+            self.link.notice.set(Some(Notice { message, fault: false, undo: true }));
+        }
+    }
+
+    /// Keeps picture, prompts and conversation, if something was done. Returns whether it was.
+    fn put_aside(self) -> bool {
+        self.stop();
+        let Some(picture) = self.canvas.picture.get_untracked() else { return false };
+        let kept = Kept {
+            picture,
+            history: self.canvas.history.get_untracked(),
+            turns: self.talk.turns.get_untracked(),
+            shown_turn: self.talk.shown_turn.get_untracked(),
+        };
+        let done = !kept.turns.is_empty() || !kept.history.now().marks.is_empty();
+        if done {
+            self.canvas.kept.set_value(Some(kept));
+        }
+        done
+    }
+
+    /// Opens the picture before this one, as it was; this one is kept in its place.
+    pub fn back(self) {
+        let Some(kept) = self.canvas.kept.try_update_value(Option::take).flatten() else { return };
+        let undo = self.put_aside();
+        self.start(kept.picture);
+        self.talk.turns.set(kept.turns);
+        self.talk.shown_turn.set(kept.shown_turn);
+        let board = kept.history.now().clone();
+        self.canvas.history.set(kept.history);
+        self.settle(board);
+        if undo {
+            let message = "The picture before, as it was.".into();
+            self.link.notice.set(Some(Notice { message, fault: false, undo }));
+        }
+    }
+
+    fn start(self, picture: Picture) {
         self.stop_all();
         self.canvas.reset();
         self.talk.reset();
@@ -208,14 +252,19 @@ impl Store {
         self.keep(board);
     }
 
-    /// Lets a ready-made question follow task and prompts.
+    /// Lets the kind of answer follow the words, unless the person chose it, and a ready-made
+    /// question the kind and the prompts.
     pub fn suggest(self) {
-        if !self.draft.ready_made.get_untracked() {
-            return;
-        }
+        let ready_made = self.draft.ready_made.get_untracked();
         let numbers = self.canvas.shown.with_untracked(question::by_attention);
         if !self.draft.task_chosen.get_untracked() {
-            self.draft.task.set(question::natural_task(numbers.len()));
+            self.draft.task.set(match ready_made {
+                true => question::natural_task(numbers.len()),
+                false => self.draft.text.with_untracked(|text| task_of(text, numbers.len())),
+            });
+        }
+        if !ready_made {
+            return;
         }
         let task = self.draft.task.get_untracked();
         let ready = question::ready_for(task, numbers.len());

@@ -8,7 +8,7 @@ use super::store::Store;
 use crate::canvas::palette::{prompt_class, result_class};
 use crate::conversation::question::{self, task_name, unit_name};
 use crate::models::{Held, knows_about};
-use crate::take_home::transcript::{Turn, percent, state};
+use crate::take_home::transcript::{Turn, percent, state, timings};
 use leptos::html;
 use leptos::prelude::*;
 use refvlm_protocol::{Shape, Task, Unit};
@@ -130,7 +130,7 @@ fn TurnView(id: u32) -> impl IntoView {
                 <p>{question}</p>
                 <span class="task">{task}</span>
             </div>
-            <Show when=move || reading.with(|r| !r.plan.is_empty())>
+            <Show when=move || store.talk.details.get() && reading.with(|r| !r.plan.is_empty())>
                 <details class="plan">
                     <summary>
                         <Glyph icon=Icon::Chevron/>
@@ -151,6 +151,9 @@ fn TurnView(id: u32) -> impl IntoView {
             <footer class="foot">
                 <p class="state" class:fault=move || failed.get() role=move || failed.get().then_some("alert")>
                     {move || if waits() { "Waits for the model.".into() } else { with(|turn| state(&turn.answer)) }}
+                    <Show when=move || store.talk.details.get()>
+                        <span class="timings">{move || with(|turn| timings(&turn.answer))}</span>
+                    </Show>
                 </p>
                 <Show when=move || over.get() && !failed.get()>
                     <Actions id=id turn=turn/>
@@ -262,11 +265,13 @@ fn Row(
             .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
         _ => None,
     };
+    let confidence = found.confidence;
+    let unsure = move || confidence < store.talk.least.get();
     let sure = percent(found.confidence);
     let width = format!("{:.0}", found.confidence.clamp(0.0, 1.0) * 100.0);
     view! {
         <li>
-            <button type="button" class=format!("result {}", result_class(number)) class:lit=lit
+            <button type="button" class=format!("result {}", result_class(number)) class:lit=lit class:unsure=unsure
                 on:pointerenter=move |_| point(store, turn, number, Some(index))
                 on:pointerleave=move |_| store.talk.focus.set(None)
                 on:focus=move |_| point(store, turn, number, Some(index))
@@ -278,7 +283,7 @@ fn Row(
                 </span>
                 {detail.map(|detail| view! { <span class="detail">{detail}</span> })}
                 {agreement}
-                <span class="sure" title="Confidence">
+                <span class="sure" title=move || if unsure() { "Confidence: low" } else { "Confidence" }>
                     <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
                         <rect width="100" height="4" class="rest"/>
                         <rect width=width height="4" class="part"/>
@@ -342,6 +347,7 @@ fn Actions(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
                         <button type="button" on:click=move |_| act(|store, _| store.copy_picture())>"Copy picture"</button>
                         <Show when=masks>
                             <button type="button" on:click=move |_| act(|store, turn| store.save_masks(turn))>"Masks (PNG)"</button>
+                            <button type="button" on:click=move |_| act(|store, turn| store.save_cutouts(turn))>"Cut-outs (PNG)"</button>
                         </Show>
                         <Show when=coco>
                             <button type="button" on:click=move |_| act(|store, turn| store.save_coco(turn))>"COCO JSON"</button>

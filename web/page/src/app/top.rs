@@ -2,6 +2,7 @@
 
 use super::chooser::Chooser;
 use super::icons::{Glyph, Icon};
+use super::rail::IconButton;
 use super::source::Sources;
 use super::state::Engine;
 use super::store::Store;
@@ -27,6 +28,7 @@ pub fn Top() -> impl IntoView {
             <span class="gap"></span>
             <EngineState/>
             <Chooser/>
+            <IconButton icon=Icon::Help name="Help".to_string() key="?" press=move || store.link.help.set(true)/>
             <theme::Switch/>
         </header>
     }

@@ -37,6 +37,37 @@ pub fn mask_png(mask: &Mask) -> Result<Vec<u8>, ArchiveError> {
     Ok(bytes)
 }
 
+/// What a mask covers, cut out of the picture to the mask's bounds: RGBA, see-through elsewhere.
+///
+/// # Shapes
+/// `rgba` `[height, width, 4]` of the mask's size, row-major
+///
+/// # Errors
+/// When the encoder refuses it, as for a mask that covers nothing.
+pub fn cutout_png(mask: &Mask, rgba: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    let [left, top, width, height] = mask.bounds().unwrap_or_default();
+    let across = mask.width as usize;
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 4);
+    for y in top..top + height {
+        for x in left..left + width {
+            let at = y as usize * across + x as usize;
+            let inside = mask.pixels.get(at).is_some_and(|p| *p != 0);
+            match rgba.get(at * 4..at * 4 + 4) {
+                Some(pixel) if inside => pixels.extend_from_slice(pixel),
+                _ => pixels.extend([0; 4]),
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(Cursor::new(&mut bytes), width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
 /// A ZIP of files that are compressed already: they are stored as they are.
 ///
 /// # Errors
@@ -75,10 +106,13 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 
 /// A name without what file systems dislike.
 pub fn file_name(words: &str) -> String {
-    let name: String =
-        words.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(60).collect();
+    let name: String = words
+        .chars()
+        .map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' })
+        .take(60)
+        .collect();
     let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { "picture".into() } else { parts.join("-").to_lowercase() }
+    if parts.is_empty() { "picture".into() } else { parts.join("-") }
 }
 
 #[cfg(test)]
@@ -98,6 +132,21 @@ mod tests {
         let mut pixels = vec![0; 33];
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!(pixels, mask.pixels.iter().map(|p| p * 255).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cutout_is_see_through_around_the_thing() {
+        let mut mask = Mask::zeros(4, 3);
+        mask.pixels[5] = 1;
+        mask.pixels[10] = 1;
+        let rgba: Vec<u8> = (0..48).map(|v| if v % 4 == 3 { 255 } else { v }).collect();
+        let bytes = cutout_png(&mask, &rgba).unwrap();
+        let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; 16];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height, info.color_type), (2, 2, png::ColorType::Rgba));
+        assert_eq!(pixels, [20, 21, 22, 255, 0, 0, 0, 0, 0, 0, 0, 0, 40, 41, 42, 255]);
+        assert!(cutout_png(&Mask::zeros(4, 3), &rgba).is_err());
     }
 
     #[test]
@@ -127,7 +176,8 @@ mod tests {
 
     #[test]
     fn names_of_files() {
-        assert_eq!(file_name("The dog, on/the left!"), "the-dog-on-the-left");
+        assert_eq!(file_name("The dog, on/the left!"), "The-dog-on-the-left");
+        assert_eq!(file_name("IMG_2041"), "IMG_2041");
         assert_eq!(file_name("../..\\:*?"), "picture");
     }
 }

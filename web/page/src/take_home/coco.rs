@@ -32,12 +32,21 @@ struct Annotation {
     area: f32,
     iscrowd: u8,
     score: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    segmentation: Option<Rle>,
+    /// The words of the answer.
+    phrase: String,
+    segmentation: Segmentation,
     #[serde(skip_serializing_if = "Option::is_none")]
     keypoints: Option<Vec<f32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     num_keypoints: Option<usize>,
+}
+
+/// The runs of a mask, or the outline of a box: many readers refuse an annotation without either.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Segmentation {
+    Runs(Rle),
+    Polygons([[f32; 8]; 1]),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,24 +60,24 @@ struct Category {
 }
 
 impl Coco {
-    /// The boxes, masks and keypoints of an answer; each phrase is a category. COCO has no form
-    /// for depth.
+    /// The boxes, masks and keypoints of an answer; a phrase's class is its category. COCO has
+    /// no form for depth.
     pub fn new(answer: &Answer, file_name: &str, picture_px: [u32; 2]) -> Self {
         let (mut annotations, mut categories) = (Vec::new(), Vec::<Category>::new());
         for triplet in &answer.said.triplets {
             for found in &triplet.found {
                 let Some(bbox) = found.bbox() else { continue };
                 let joints = matches!(found.shape, Shape::Keypoint { .. });
-                let known = categories
-                    .iter()
-                    .find(|c| c.name == triplet.concept && c.keypoints.is_some() == joints);
+                let class = class_of(&triplet.concept);
+                let known =
+                    categories.iter().find(|c| c.name == class && c.keypoints.is_some() == joints);
                 let category_id = match known {
                     Some(category) => category.id,
                     None => {
                         let id = categories.len() as u32 + 1;
                         categories.push(Category {
                             id,
-                            name: triplet.concept.clone(),
+                            name: class,
                             keypoints: joints.then_some(JOINTS),
                             skeleton: joints.then_some(SKELETON),
                         });
@@ -76,7 +85,7 @@ impl Coco {
                     }
                 };
                 let id = annotations.len() as u32 + 1;
-                annotations.push(annotation(id, category_id, bbox, found));
+                annotations.push(annotation(id, category_id, bbox, found, &triplet.concept));
             }
         }
         let [width, height] = picture_px;
@@ -90,10 +99,42 @@ impl Coco {
     }
 }
 
-fn annotation(id: u32, category_id: u32, bbox: [f32; 4], found: &Found) -> Annotation {
+/// The class of a phrase: its words up to the first that tells where or how, without articles and
+/// what describes it.
+fn class_of(phrase: &str) -> String {
+    const BEHIND: [&str; 22] = [
+        "on", "in", "at", "with", "of", "behind", "near", "under", "over", "above", "below",
+        "next", "beside", "by", "to", "from", "that", "which", "who", "wearing", "holding",
+        "between",
+    ];
+    const BEFORE: [&str; 40] = [
+        "a", "an", "the", "this", "that", "one", "two", "three", "four", "some", "another",
+        "other", "red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "black",
+        "white", "grey", "gray", "golden", "dark", "light", "left", "right", "small", "large",
+        "big", "tall", "little", "nearest", "farthest", "first", "second", "young", "old",
+    ];
+    let phrase = phrase.to_lowercase();
+    let words: Vec<&str> = phrase.split_whitespace().collect();
+    let end = words.iter().skip(1).position(|word| BEHIND.contains(word));
+    let head = words.get(..end.map_or(words.len(), |end| end + 1)).unwrap_or_default();
+    // The last word stays whatever it is: an orange is a class.
+    let most = head.len().saturating_sub(1);
+    let start = head.iter().take(most).take_while(|word| BEFORE.contains(word)).count();
+    let class = head.get(start..).unwrap_or_default().join(" ");
+    if class.is_empty() { "thing".into() } else { class }
+}
+
+fn annotation(
+    id: u32,
+    category_id: u32,
+    bbox: [f32; 4],
+    found: &Found,
+    phrase: &str,
+) -> Annotation {
+    let [x, y, w, h] = bbox;
     let segmentation = match &found.shape {
-        Shape::Mask { mask, .. } => Some(runs(mask)),
-        _ => None,
+        Shape::Mask { mask, .. } => Segmentation::Runs(runs(mask)),
+        _ => Segmentation::Polygons([[x, y, x + w, y, x + w, y + h, x, y + h]]),
     };
     let area = match &found.mask {
         Some(mask) => mask.area() as f32,
@@ -112,6 +153,7 @@ fn annotation(id: u32, category_id: u32, bbox: [f32; 4], found: &Found) -> Annot
         area,
         iscrowd: 0,
         score: found.confidence,
+        phrase: phrase.into(),
         segmentation,
         keypoints: keypoints.map(|rows| {
             rows.iter().flat_map(|p| if there(&p) { [p[0], p[1], 2.0] } else { [0.0; 3] }).collect()
@@ -172,11 +214,31 @@ mod tests {
             json["annotations"][1]["segmentation"],
             json!({"size": [2,2], "counts": [1,2,1]})
         );
+        for annotation in json["annotations"].as_array().unwrap() {
+            assert_eq!(annotation["iscrowd"], 0);
+            assert!(annotation["area"].is_number() && !annotation["segmentation"].is_null());
+        }
+        let corners = json!([[1.0, 2.0, 4.0, 2.0, 4.0, 6.0, 1.0, 6.0]]);
+        assert_eq!(json["annotations"][0]["segmentation"], corners);
         assert_eq!(json["annotations"][2]["num_keypoints"], 16);
         assert_eq!(json["annotations"][2]["keypoints"].as_array().unwrap().len(), 51);
         assert_eq!(json["categories"].as_array().unwrap().len(), 2);
         assert_eq!(json["categories"][1]["keypoints"].as_array().unwrap().len(), 17);
         assert_eq!(json["annotations"][0]["category_id"], json["annotations"][1]["category_id"]);
+    }
+
+    #[test]
+    fn a_phrase_has_a_class() {
+        for (phrase, class) in [
+            ("a brown dog on the left", "dog"),
+            ("The traffic light", "traffic light"),
+            ("an orange", "orange"),
+            ("two people wearing hats", "people"),
+            ("region", "region"),
+            ("", "thing"),
+        ] {
+            assert_eq!(class_of(phrase), class);
+        }
     }
 
     #[test]

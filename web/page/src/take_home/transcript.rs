@@ -22,9 +22,9 @@ pub struct Turn {
 /// A conversation as Markdown.
 pub fn markdown(turns: &[Turn], picture: &str, picture_px: [u32; 2]) -> String {
     let [width, height] = picture_px;
-    let mut text = format!("# {picture}, {width} x {height} px\n");
+    let mut text = format!("# {}, {width} x {height} px\n", escaped(picture));
     for (at, turn) in turns.iter().enumerate() {
-        let words = turn.ask.text.trim();
+        let words = escaped(turn.ask.text.trim());
         text += &format!("\n## {}. {words}\n\n", at + 1);
         text += &format!("{}.", task_name(turn.ask.task));
         for (number, prompt) in turn.ask.prompts.iter().enumerate() {
@@ -35,16 +35,16 @@ pub fn markdown(turns: &[Turn], picture: &str, picture_px: [u32; 2]) -> String {
                 }
                 other => serde_json::to_string(other).unwrap_or_else(|_| other.kind().into()),
             };
-            text += &format!("\n- {}: {geometry}", marker(number + 1));
+            text += &format!("\n- {}: {geometry}", escaped(&marker(number + 1)));
         }
-        text += &format!("\n\n{}\n", turn.answer.words());
+        text += &format!("\n\n{}\n", escaped(&turn.answer.words()));
         for (number, triplet) in turn.answer.said.triplets.iter().enumerate() {
             for found in &triplet.found {
                 let place = match found.bbox() {
                     Some([x, y, w, h]) => format!(" at {x:.0}, {y:.0}, {w:.0} x {h:.0} px"),
                     None => String::new(),
                 };
-                let (concept, unit) = (&triplet.concept, unit_name(triplet.unit));
+                let (concept, unit) = (escaped(&triplet.concept), unit_name(triplet.unit));
                 let sure = percent(found.confidence);
                 text += &format!("\n{}. {concept}: {unit}{place}, {sure}", number + 1);
             }
@@ -60,6 +60,18 @@ pub fn markdown(turns: &[Turn], picture: &str, picture_px: [u32; 2]) -> String {
     text
 }
 
+/// Words as Markdown shows them unchanged, on one line.
+fn escaped(words: &str) -> String {
+    let mut text = String::new();
+    for c in words.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+        if r"\`*_{}[]<>#|!~".contains(c) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
 /// How an answer ended, in a line; empty while it goes on.
 pub fn state(answer: &Answer) -> String {
     match &answer.cut {
@@ -69,6 +81,21 @@ pub fn state(answer: &Answer) -> String {
     }
     match &answer.said.progress {
         Progress::Done { timings, reason } => {
+            let answered = format!("Answered in {}.", seconds(timings.total_s));
+            match reason {
+                Finish::Length => format!("{answered} Cut short at the limit of its length."),
+                Finish::End => answered,
+            }
+        }
+        Progress::Failed { error } => error.clone(),
+        Progress::Waiting | Progress::Reading | Progress::Writing => String::new(),
+    }
+}
+
+/// Where the time of an answer went, for those who want to know; empty until it is there.
+pub fn timings(answer: &Answer) -> String {
+    match &answer.said.progress {
+        Progress::Done { timings, .. } => {
             let mut parts = Vec::new();
             if timings.picture_s > 0.0 {
                 parts.push(format!("picture {}", seconds(timings.picture_s)));
@@ -77,15 +104,11 @@ pub fn state(answer: &Answer) -> String {
             parts.push(format!("in all {}", seconds(timings.total_s)));
             parts.push(format!("{} tokens", timings.tokens));
             parts.extend(answer.tokens_per_second().map(|rate| format!("{rate:.0}/s")));
-            if *reason == Finish::Length {
-                parts.push("cut at the token limit".into());
-            }
             // Lines break between parts, never within one.
             let parts: Vec<_> = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect();
             parts.join("\u{a0}\u{b7} ")
         }
-        Progress::Failed { error } => error.clone(),
-        Progress::Waiting | Progress::Reading | Progress::Writing => String::new(),
+        _ => String::new(),
     }
 }
 
@@ -160,14 +183,19 @@ mod tests {
         let text = markdown(&[turn], "dog.png", [10, 20]);
         for part in [
             "# dog.png, 10 x 20 px",
-            "## 1. Find [prompt 1].",
-            r#"- [prompt 1]: {"kind":"point","x":1.0,"y":2.0}"#,
+            r"## 1. Find \[prompt 1\].",
+            r#"- \[prompt 1\]: {"kind":"point","x":1.0,"y":2.0}"#,
             "Here: a dog",
             "1. a dog: box at 1, 2, 3 x 4 px, 91 %",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('<'));
+    }
+
+    #[test]
+    fn words_are_not_taken_for_markdown() {
+        assert_eq!(escaped("# a *b*\n[c](d) <e>"), r"\# a \*b\* \[c\](d) \<e\>");
     }
 
     #[test]
