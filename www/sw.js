@@ -13,6 +13,11 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
 
+// A newer version waits until the person says so: the page that runs belongs to the older one.
+self.addEventListener("message", ({ data }) => {
+  if (data === "take over") self.skipWaiting();
+});
+
 async function takeOver() {
   const names = await caches.keys();
   const old = names.filter((name) => name.startsWith(NAME) && name !== NAME + PRECACHE.version);

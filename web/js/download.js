@@ -29,6 +29,8 @@ export async function download(url, { expected, limit, signal, cache, onBytes = 
         return wrongLength(received);
       }
       if (body.status >= 400) refuse(name, body.status);
+      // A host of single-page sites answers so for every file that it does not have.
+      if (body.page) refuse(name, 404);
       if (body.status !== 206) {
         chunks = [];
         received = 0;
@@ -95,7 +97,8 @@ async function attempt(url, from, signal, cache) {
     }
   }
   // Another origin may hide the header; what is joined wrongly has a wrong hash.
-  return { status: response.status, from: range ? Number(range[1]) : null, chunks: chunks() };
+  const page = /^text\/html/i.test(response.headers.get("content-type") ?? "");
+  return { status: response.status, page, from: range ? Number(range[1]) : null, chunks: chunks() };
 }
 
 function refuse(name, status) {

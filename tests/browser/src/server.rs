@@ -26,6 +26,8 @@ pub enum Fault {
     Silence,
     /// There is no such file.
     Missing,
+    /// There is no such file, and the host answers with a page instead.
+    Page,
 }
 
 /// A fault, and how many requests it still befalls.
@@ -157,7 +159,10 @@ fn answer(state: &Mutex<State>, mut stream: TcpStream) -> std::io::Result<()> {
                 length - 1
             ),
         };
-        let kind = kind_of(Path::new(&path));
+        let kind = match fault {
+            Some(Fault::Page) => "text/html",
+            _ => kind_of(Path::new(&path)),
+        };
         let rest = &bytes[from..];
         write!(
             stream,
@@ -192,8 +197,10 @@ fn prepare(state: &mut State, path: &str, from: usize) -> (Option<Vec<u8>>, Opti
         "blank.html" => Some(page.to_vec()),
         _ => std::fs::read(state.folder.join(file_of(state, name))).ok(),
     };
-    if matches!(fault, Some(Fault::Missing)) {
-        bytes = None;
+    match fault {
+        Some(Fault::Missing) => bytes = None,
+        Some(Fault::Page) => bytes = Some(page.to_vec()),
+        _ => {}
     }
     if let Some(bytes) = &mut bytes {
         match &fault {

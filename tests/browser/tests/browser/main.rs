@@ -2,10 +2,13 @@
 
 mod answers;
 mod api;
+mod asking;
 mod at_once;
+mod bounds;
 mod faults;
 mod figures;
 mod hands;
+mod hosts;
 mod known;
 mod models;
 mod page;
