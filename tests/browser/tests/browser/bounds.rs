@@ -99,7 +99,7 @@ fn fingers_hit_what_they_press() {
     let small = "
         const open = [...document.querySelectorAll('button, select, summary')].filter((e) => e.checkVisibility());
         const of = (e) => e.getBoundingClientRect();
-        const inline = (e) => getComputedStyle(e).display === 'inline';
+        const inline = (e) => e.matches('.phrase'); // stands in a sentence
         return open.filter((e) => !inline(e) && (of(e).width < 43.5 || of(e).height < 43.5))
             .map((e) => `${e.className} ${e.ariaLabel ?? e.textContent}: ${of(e).width} x ${of(e).height}`);";
     let none: Vec<String> = from_value(page.browser.get(small, json!(null))).unwrap();
