@@ -127,3 +127,38 @@ fn a_picture_that_is_replaced_can_be_had_back_with_its_conversation() {
     Mouse.press(&page, ASK);
     page.answered(2);
 }
+
+#[test]
+fn what_is_unsure_is_grey_and_how_an_answer_is_made_is_shown_on_demand() {
+    let server = Server::start();
+    let (page, known) = open(&server);
+    Mouse.draw(&page, &[known.at]);
+    page.expect_prompts(&["point"]);
+    Mouse.press(&page, ASK);
+    page.answered(1);
+    let count = |css: &str| {
+        let script = "return document.querySelectorAll(args).length;";
+        page.browser.get(script, json!(css)).as_u64().unwrap()
+    };
+    let making = ".turn .plan, .turn .timings";
+    assert_eq!((count(".result"), count(".result.unsure"), count(making)), (1, 0, 0));
+    assert!(!page.browser.words().contains("token"), "{}", page.browser.words());
+    Mouse.press(&page, "[aria-label='Settings']");
+    let slide = "
+        const slider = document.querySelector('.settings input[type=range]');
+        slider.value = args;
+        slider.dispatchEvent(new Event('input', { bubbles: true }));";
+    page.browser.get(slide, json!(100));
+    page.browser.until("document.querySelector('.result.unsure')");
+    page.browser.get(slide, json!(0));
+    page.browser.until("!document.querySelector('.result.unsure')");
+    page.browser.get("document.querySelector('.settings [type=checkbox]').click();", json!(null));
+    page.browser.until("document.querySelector('.turn .timings')?.textContent.includes('tokens')");
+    assert_eq!(count(making), 2);
+    // The sheet of tools and keys.
+    page.browser.get("document.activeElement.blur();", json!(null));
+    page.browser.keys(&["?"]);
+    page.browser.until("document.querySelector('.help[open]')?.textContent.includes('Scribble')");
+    Mouse.press(&page, ".help .button");
+    page.browser.until("!document.querySelector('.help')");
+}
