@@ -234,15 +234,17 @@ impl ModelConfig {
 
     /// Rows that a picture takes in the language model: one for each cell, and those of its class.
     pub fn image_rows(&self) -> usize {
-        self.selected_side(&self.image_features).pow(2) + self.rows_of_class()
+        self.selected_side(&self.image_features).pow(2) + self.class_row_count()
     }
 
     /// Rows that a prompt takes in the language model.
     pub fn prompt_rows(&self) -> usize {
-        self.vpt_encoder.tokens() + self.rows_of_class()
+        self.vpt_encoder.tokens() + self.class_row_count()
     }
 
-    fn rows_of_class(&self) -> usize {
+    /// Of these, how many say what is there, by the classifier's features and its classes. They are
+    /// the last.
+    pub fn class_row_count(&self) -> usize {
         usize::from(self.class_rows) + usize::from(self.class_features)
     }
 
@@ -305,6 +307,13 @@ impl ModelConfig {
         if self.class_features && !self.class_rows {
             let problem = "needs class_rows".into();
             return Err(ModelConfigError::Other { field: "class_features", problem });
+        }
+        let masks = self.mask_decoder.is_some()
+            || self.prompted_decoder.is_some()
+            || self.sam_decoder.is_some();
+        if self.boxes_from_masks && !masks {
+            let problem = "needs a decoder of masks".into();
+            return Err(ModelConfigError::Other { field: "boxes_from_masks", problem });
         }
         self.vpt_encoder.check().map_err(part("vpt_encoder"))?;
         let channels = self.pyramid_channels();

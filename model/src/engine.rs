@@ -289,17 +289,17 @@ impl Session {
         Ok(Tensor::cat(parts, 1))
     }
 
-    /// A region as `[1, side, side]`.
-    fn region_tensor(&self, region: Vec<f32>) -> Tensor<3> {
+    /// The rows of a prompt, `[1, rows, hidden]`, by the weights of its region.
+    fn prompt_rows(&self, sight: &Sight, region: Vec<f32>) -> Tensor<3> {
         let side = self.config.selected_side(&self.config.prompt_features);
-        Tensor::from_data(TensorData::new(region, [1, side, side]), &self.device)
+        let region = Tensor::from_data(TensorData::new(region, [1, side, side]), &self.device);
+        self.model.prompt_rows(sight, region, &[0], None)
     }
 
     /// A prompt's rows; what a closer look says stands in place of what the whole picture does.
     fn pointer(&self, sight: &Sight, region: &[f32], near: Option<closer::Near>) -> Pointer {
         let region = region.to_vec();
-        let mut rows =
-            self.model.prompt_rows(sight, self.region_tensor(region.clone()), &[0], None);
+        let mut rows = self.prompt_rows(sight, region.clone());
         if let Some(near) = &near {
             let kept = rows.dims()[1].saturating_sub(near.rows.dims()[1]);
             rows = Tensor::cat(vec![rows.narrow(1, 0, kept), near.rows.clone()], 1);

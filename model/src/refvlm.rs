@@ -259,24 +259,9 @@ impl RefVlm {
         let features = sight.pyramid.joined(&self.wiring.prompt);
         let pooled = self.vpt_encoder.forward(features, regions.clone(), sample);
         let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
-        let class = self.prompt_class_rows(sight, regions, sample, renaming);
+        let Some(features) = &sight.class_features else { return rows };
+        let class = self.class_rows(pool(features.clone(), regions, sample), renaming);
         Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
-    }
-
-    /// The last of a prompt's rows, as in [`Self::prompt_rows`]: what is seen in the region and what
-    /// the classifier takes it for; none in a model without such rows.
-    ///
-    /// # Shapes
-    /// returns `[prompts, rows, hidden]`
-    pub fn prompt_class_rows(
-        &self,
-        sight: &Sight,
-        regions: Tensor<3>,
-        sample: &[usize],
-        renaming: Option<&Renaming>,
-    ) -> Option<Tensor<3>> {
-        let features = sight.class_features.clone()?;
-        self.class_rows(pool(features, regions, sample), renaming)
     }
 
     /// What stands for a prompt's rows in decoders: the mean of what is seen there. What it is called

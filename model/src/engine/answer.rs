@@ -54,18 +54,19 @@ impl Session {
     /// When no picture is set, or question or prompts cannot be used.
     pub fn ask(&mut self, ask: &Ask) -> Result<Answer<'_>, EngineError> {
         let start = (self.clock)();
-        let near = ask.prompts.iter().map(|prompt| self.near(prompt));
-        let near = near.collect::<Result<Vec<_>, _>>()?;
-        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let frame = self.picture.as_ref().ok_or(EngineError::NoPicture)?.frame;
         let exchange = Exchange::ask(ask.task, ask.parts()?, true);
-        let regions = regions(&self.config, &ask.prompts, &seen.frame)?;
-        let strokes = stroke_maps(&self.config, &ask.prompts, &seen.frame)?;
+        let regions = regions(&self.config, &ask.prompts, &frame)?;
+        let strokes = stroke_maps(&self.config, &ask.prompts, &frame)?;
         let template = &self.config.template;
         let mut ids = template.encode_prefix(&self.tokenizer, true)?;
         let prompt = template.encode_prompt(&self.tokenizer, &exchange, true)?;
         ids.extend(&prompt.ids);
         let mentioned = || prompt.prompts.iter().copied();
-        let near = mentioned().map(|prompt| near.get(prompt).cloned().flatten());
+        // Looking closely takes as long as looking at a picture: only at what is mentioned.
+        let near = mentioned().filter_map(|prompt| ask.prompts.get(prompt));
+        let near = near.map(|prompt| self.near(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let pointers = mentioned().filter_map(|prompt| regions.get(prompt)).zip(near);
         let pointers = pointers.map(|(region, near)| self.pointer(&seen.sight, region, near));
         let pointers: Vec<_> = pointers.map(Arc::new).collect();
@@ -88,7 +89,7 @@ impl Session {
         let budget = ask.budget.min(room);
         let grammar = ask.constrained.then(|| {
             let limits = Limits { budget, ..Limits::default() };
-            Grammar::new(&self.tokenizer, ask.task.units(), template.cot, limits)
+            Grammar::new(&self.tokenizer, ask.task.units(), self.config.template.cot, limits)
         });
         let grammar = grammar.transpose()?;
         Ok(Answer::new(self, ask, rows, context, (grammar, budget), start))

@@ -36,6 +36,17 @@ pub(super) struct Closer {
     pub prompts: PromptMaps,
 }
 
+/// A prompt in its part.
+struct Inside {
+    part: Part,
+    /// In px of the part.
+    prompt: Prompt,
+    /// Weights over the cells of the prompt features.
+    region: Vec<f32>,
+    /// `[1, rows, hidden]`
+    rows: Tensor<3>,
+}
+
 /// What a prompt shows when it is looked at closely.
 #[derive(Debug, Clone)]
 pub(super) struct Near {
@@ -43,7 +54,7 @@ pub(super) struct Near {
     window: [u32; 4],
     /// The prompt in it.
     region: Vec<f32>,
-    /// Rows that follow from both, `[1, rows, hidden]`.
+    /// Those of its rows that say what is there, `[1, rows, hidden]`.
     pub rows: Tensor<3>,
 }
 
@@ -91,12 +102,10 @@ impl Session {
         prompt: &Prompt,
         look: &CloserLook,
     ) -> Result<Option<Closer>, EngineError> {
-        let Some(part) = self.part(prompt, look)? else { return Ok(None) };
-        let Some(inside) = within(prompt, part.window) else { return Ok(None) };
-        let inside = [inside];
-        let strokes = stroke_maps(&self.config, &inside, &part.frame)?.concat();
-        let region = regions(&self.config, &inside, &part.frame)?.concat();
-        let rows = self.model.prompt_rows(&part.sight, self.region_tensor(region), &[0], None);
+        let Some(Inside { part, prompt, rows, .. }) = self.inside(prompt, look)? else {
+            return Ok(None);
+        };
+        let strokes = stroke_maps(&self.config, &[prompt], &part.frame)?.concat();
         let prompts = self.prompt_maps(vec![rows], strokes);
         Ok(prompts.map(|prompts| Closer { part, prompts }))
     }
@@ -104,15 +113,28 @@ impl Session {
     /// What a prompt shows when it is looked at closely; none where that tells nothing new, or in a
     /// model without rows for it.
     pub(super) fn near(&mut self, prompt: &Prompt) -> Result<Option<Near>, EngineError> {
-        let Some(look) = self.config.closer_look.filter(|_| self.config.class_rows) else {
+        let count = self.config.class_row_count();
+        let Some(look) = self.config.closer_look.filter(|_| count > 0) else { return Ok(None) };
+        let Some(Inside { part, region, rows, .. }) = self.inside(prompt, &look)? else {
             return Ok(None);
         };
-        let Some(part) = self.part(prompt, &look)? else { return Ok(None) };
-        let Some(inside) = within(prompt, part.window) else { return Ok(None) };
-        let region = regions(&self.config, &[inside], &part.frame)?.concat();
-        let tensor = self.region_tensor(region.clone());
-        let rows = self.model.prompt_class_rows(&part.sight, tensor, &[0], None);
-        Ok(rows.map(|rows| Near { window: part.window, region, rows }))
+        let first = rows.dims()[1].saturating_sub(count);
+        let rows = rows.narrow(1, first, count);
+        Ok(Some(Near { window: part.window, region, rows }))
+    }
+
+    /// A prompt in the part of the picture around it.
+    fn inside(
+        &mut self,
+        prompt: &Prompt,
+        look: &CloserLook,
+    ) -> Result<Option<Inside>, EngineError> {
+        let Some(part) = self.part(prompt, look)? else { return Ok(None) };
+        let Some(prompt) = within(prompt, part.window) else { return Ok(None) };
+        let prompts = std::slice::from_ref(&prompt);
+        let region = regions(&self.config, prompts, &part.frame)?.concat();
+        let rows = self.prompt_rows(&part.sight, region.clone());
+        Ok(Some(Inside { part, prompt, region, rows }))
     }
 
     /// The part of the picture around a prompt that says how far it reaches.

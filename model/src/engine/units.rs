@@ -66,8 +66,11 @@ impl Session {
         unit: Unit,
         asked: &[Asked],
     ) -> Result<Vec<Found>, EngineError> {
-        let boxes_of_masks = unit == Unit::Box && self.config.boxes_from_masks;
-        let unit = if boxes_of_masks { Unit::Mask } else { unit };
+        // The unit whose decoder is asked.
+        let decoded = match unit {
+            Unit::Box if self.config.boxes_from_masks => Unit::Mask,
+            unit => unit,
+        };
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let adapted = self.model.vd_adapter.as_ref().zip(self.image_states.clone());
         let adapted = adapted.and_then(|(adapter, image)| {
@@ -91,7 +94,7 @@ impl Session {
         let pointed = context.prompts.as_ref();
         let pointed = pointed.map(|prompts| Pointed { prompts, of_reference: &of_reference });
         let frame = seen.frame;
-        let closer = match unit {
+        let closer = match decoded {
             Unit::Mask | Unit::Keypoint => {
                 let pointers = &context.pointers;
                 self.look_closer(pointers, &states, &layout, pointed.as_ref()).await?
@@ -100,20 +103,19 @@ impl Session {
         };
         let asked_of = (states.clone(), &layout, pointed.as_ref());
         let place = (&frame, &sight);
-        let mut shapes = decode(&self.model, place, unit, asked_of, &self.config).await?;
+        let mut shapes = decode(&self.model, place, decoded, asked_of, &self.config).await?;
         for (index, closer) in closer.iter().enumerate() {
             if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
                 self.refine(found, closer, &frame).await?;
             }
         }
-        if boxes_of_masks {
+        if unit != decoded {
             for (_, shape) in &mut shapes {
                 if let Shape::Mask { bbox, .. } = shape {
                     *shape = Shape::Box { bbox: *bbox };
                 }
             }
         }
-        let unit = if boxes_of_masks { Unit::Box } else { unit };
         let sizes = layout.group_sizes();
         let numbers = asked.iter().zip(sizes);
         let numbers = numbers.flat_map(|(a, size)| (0..size).map(move |index| (a.number, index)));

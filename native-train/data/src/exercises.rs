@@ -100,7 +100,8 @@ fn deal(noun: &str, rng: &mut ChaCha8Rng) -> Option<(&'static str, Vec<u16>)> {
     news.shuffle(rng);
     let at = olds.iter().position(|&word| word == noun)?;
     if rng.random_bool(KNOWN_SHARE) {
-        let known = |word: &str| known_nouns().iter().any(|noun| noun == word);
+        let known =
+            |word: &str| known_nouns().binary_search_by(|noun| noun.as_str().cmp(word)).is_ok();
         let places: Vec<usize> =
             (0..news.len()).filter(|&place| news.get(place).is_some_and(|w| known(w))).collect();
         news.swap(at, *places.choose(rng)?);

@@ -135,11 +135,11 @@ impl AnswerFile {
         self.known.get(id)
     }
 
-    /// Adds an answer, whole or not at all as far as the system can tell.
-    pub(crate) fn put(&self, said: &Said) -> Result<(), AnswersError> {
-        let said = Said { model: self.model.clone(), ..said.clone() };
+    /// Adds an answer of the file's model, whole or not at all as far as the system can tell.
+    pub(crate) fn put(&self, said: &mut Said) -> Result<(), AnswersError> {
+        said.model.clone_from(&self.model);
         let mut line =
-            serde_json::to_vec(&said).map_err(|e| failed(&self.path)(io::Error::other(e)))?;
+            serde_json::to_vec(said).map_err(|e| failed(&self.path)(io::Error::other(e)))?;
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&line).map_err(failed(&self.path))
@@ -173,8 +173,8 @@ mod tests {
         let folder = Folder::new("answers");
         let path = folder.0.join("a.jsonl");
         let file = AnswerFile::create(&path, "m").unwrap();
-        file.put(&said("a")).unwrap();
-        file.put(&said("b")).unwrap();
+        file.put(&mut said("a")).unwrap();
+        file.put(&mut said("b")).unwrap();
         drop(file);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(file.known(), 1);
         assert_eq!(file.get("a").unwrap().given, said("a").given);
         assert!(file.get("b").is_none());
-        file.put(&said("b")).unwrap();
+        file.put(&mut said("b")).unwrap();
         drop(file);
         assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
@@ -192,7 +192,7 @@ mod tests {
     fn another_model_or_another_file_is_refused() {
         let folder = Folder::new("other-answers");
         let path = folder.0.join("a.jsonl");
-        AnswerFile::create(&path, "m").unwrap().put(&said("a")).unwrap();
+        AnswerFile::create(&path, "m").unwrap().put(&mut said("a")).unwrap();
         let error = AnswerFile::resume(&path, "n").unwrap_err().to_string();
         assert!(error.contains("a.jsonl:1: another model (m)"), "{error}");
         std::fs::write(&path, "{}\n").unwrap();

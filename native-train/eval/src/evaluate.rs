@@ -228,8 +228,8 @@ impl Outcome {
             let said = match known {
                 Some(said) => said.clone(),
                 None => match sample.asked(session, picture, turn, &mut set) {
-                    Ok(said) => {
-                        manner.answers.map_or(Ok(()), |file| file.put(&said))?;
+                    Ok(mut said) => {
+                        manner.answers.map_or(Ok(()), |file| file.put(&mut said))?;
                         said
                     }
                     Err(error) => {

@@ -136,14 +136,6 @@ impl Checkpoint {
         self.record(if averaged { AVERAGE } else { MODEL }, module)
     }
 
-    /// The average of the weights; `module`, which has the weights, where none was kept.
-    ///
-    /// # Errors
-    /// When the file is damaged, or of a module with other parts.
-    pub(crate) fn average<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
-        if self.path.join(AVERAGE).exists() { self.record(AVERAGE, module) } else { Ok(module) }
-    }
-
     fn record<M: Module>(&self, name: &str, module: M) -> Result<M, CheckpointError> {
         let path = self.path.join(name);
         let record = ModuleRecord::from_bytes(read(&path)?).map_err(content(&path))?;

@@ -65,18 +65,16 @@ pub fn run<T: Task>(
 ) -> Result<(T::Module, bool), RunError> {
     let mut optim = config.optim.init().map_err(RunError::Optim)?;
     let mut state = State::default();
-    if let Some(checkpoint) = Checkpoint::latest(dir)? {
+    let checkpoint = Checkpoint::latest(dir)?;
+    if let Some(checkpoint) = &checkpoint {
         (module, optim, state) = checkpoint.load(module, optim)?;
         say(dir, &format!("resumed at step {}", state.step))?;
     }
     materialise(&module);
-    let mut average = match config.average {
-        Some(_) => Some(match Checkpoint::latest(dir)? {
-            Some(checkpoint) => checkpoint.average(module.valid())?,
-            None => module.valid(),
-        }),
-        None => None,
-    };
+    let mut average = config.average.map(|_| module.valid());
+    if let Some(checkpoint) = &checkpoint {
+        average = average.map(|average| checkpoint.weights(average)).transpose()?;
+    }
     let first = state.step;
     let started = Instant::now();
     let mut window = Window::default();
