@@ -8,3 +8,8 @@ pub use refvlm_train as train;
 pub use refvlm_weights::{
     chat, fetch, huggingface, import, inspect, package, photo, presets, vocabulary,
 };
+
+/// The example in the documentation compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/library.md")]
+struct Library;

@@ -310,6 +310,16 @@ fn a_closed_pipe_and_a_full_disk_are_no_panic() {
     }
 }
 
+/// What was done to the names of weights is said.
+#[test]
+fn notes_about_weights_are_shown() {
+    let folder = Folder::new("notes");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoint/tests/fixtures/wrapped");
+    let file = fixtures.join("parallel.pth");
+    let [text, _] = folder.done(&["inspect", file.to_str().unwrap()]);
+    assert!(text.contains("note: `module.` was taken off"), "{text}");
+}
+
 /// The record in the documentation passes as it stands there.
 #[test]
 fn the_printed_record_passes() {

@@ -11,9 +11,11 @@ use std::path::Path;
 pub struct Collection {
     /// Every usable photo, by source and in the order of its files.
     pub photos: Vec<Photo>,
-    /// Entries that were left out, each with its place and the remedy. A photo with a faulty
+    /// Entries that were left out, with place and remedy. A photo with a faulty
     /// entry stays, but counts as complete for nothing any more.
     pub faults: Vec<DataError>,
+    /// How many were left out; of a source with very many, not all are listed.
+    pub dropped: usize,
     /// Conversations, which sources of questions have and which are passed over here:
     /// [`readers::read`] hands them on.
     pub conversations: usize,
@@ -38,6 +40,7 @@ impl Collection {
             };
             let outcome = readers::read(&folder, reader, &mut take)?;
             all.faults.extend(outcome.faults);
+            all.dropped += outcome.dropped;
         }
         Ok(all)
     }

@@ -74,10 +74,7 @@ impl Converter {
     }
 
     /// Takes a record whose picture is the file `picture`. Records about one picture are joined.
-    ///
-    /// # Errors
-    /// When `source.json` cannot be read.
-    pub fn record(&mut self, record: Record, picture: &Path) -> Result<(), DataError> {
+    pub fn record(&mut self, record: Record, picture: &Path) {
         let mut names = vec![None; record.targets.len()];
         for part in record.turns.iter().flat_map(|turn| &turn.answer) {
             let AnswerPart::Triplet { concept, targets, .. } = part else { continue };
@@ -100,7 +97,7 @@ impl Converter {
             things.push(Thing { category, name, bbox, mask, joints, crowd: false, kept: 1.0 });
         }
         self.photo(Photo {
-            source: Arc::new(Source::open(&record.source, Path::new(""))?),
+            source: Arc::new(Source::known(&record.source)),
             id: record.id.clone(),
             path: picture.into(),
             width: record.image.width,
@@ -114,7 +111,6 @@ impl Converter {
         if let Some(&at) = self.index.get(picture) {
             self.talks.push((at, record));
         }
-        Ok(())
     }
 
     /// Writes everything into `out`, which must be an empty folder, with copies of the pictures in

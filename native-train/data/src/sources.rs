@@ -78,9 +78,18 @@ impl Source {
             serde_json::from_slice(&bytes)
                 .map_err(|e| DataError::Json { path: own, problem: e.to_string() })?
         } else {
-            KNOWN.sources.get(name).cloned().unwrap_or_default()
+            return Ok(Self::known(name));
         };
-        Ok(Self { name: name.into(), licence: facts.licence.clone(), nouns: Vec::new(), facts })
+        Ok(Self::of(name, facts))
+    }
+
+    /// The source of that name with what the table says of it.
+    pub(crate) fn known(name: &str) -> Self {
+        Self::of(name, KNOWN.sources.get(name).cloned().unwrap_or_default())
+    }
+
+    fn of(name: &str, facts: Facts) -> Self {
+        Self { name: name.into(), licence: facts.licence.clone(), nouns: Vec::new(), facts }
     }
 
     /// The everyday noun of a category, singular; none where the category is no name.

@@ -110,7 +110,7 @@ fn records_become_conversations_and_are_counted() {
 
     let out = Folder::new("out");
     let mut converter = Converter::default();
-    converter.record(record.clone(), &photo.path).unwrap();
+    converter.record(record.clone(), &photo.path);
     let converted = converter.write(Format::Llava, &out.0).unwrap();
     assert_eq!(converted.written, 1);
     let back = refvlm_data::readers::find(&out.0).unwrap().unwrap();

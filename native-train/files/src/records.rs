@@ -233,11 +233,19 @@ impl Iterator for Records {
 /// When the path leaves the folder, the picture is bad, or its size is not the record's.
 pub fn load_picture(folder: &Path, record: &Record) -> Result<Picture, DataError> {
     let field = "image.path";
-    let path = below(folder, &record.image.path, &record.id, field)?;
+    let path = picture_path(folder, record)?;
     let picture =
         picture::read_picture(&path).map_err(|source| in_record(record, field, source))?;
     check_size(record, field, &path, [picture.width, picture.height])?;
     Ok(picture)
+}
+
+/// Where a record's picture is, below `folder`, the folder of the record file.
+///
+/// # Errors
+/// When the path leaves the folder.
+pub fn picture_path(folder: &Path, record: &Record) -> Result<PathBuf, DataError> {
+    below(folder, &record.image.path, &record.id, "image.path")
 }
 
 /// Reads the record's distance maps from `folder` and fills their metres.

@@ -1,6 +1,6 @@
 //! `refvlm data build` and `refvlm data preview`: photos become records, and records a page.
 
-use super::say::{note, say};
+use super::say::{left_out, note, say};
 use super::{Outcome, bar};
 use clap::{Args, ValueEnum};
 use rand::SeedableRng;
@@ -14,9 +14,6 @@ use refvlm_native::records::{
 use refvlm_native::report::{Card, Sheet};
 use refvlm_record::{AnswerPart, Record};
 use std::path::PathBuf;
-
-/// The largest number of faults printed; the rest are counted.
-const MOST_TOLD: usize = 20;
 
 /// Build records from the photos of data sets.
 #[derive(Debug, Args)]
@@ -85,12 +82,7 @@ impl Build {
     pub fn run(self) -> Outcome {
         check_folder(&self.out, &[&self.data], self.force)?;
         let collection = Collection::open(&self.data)?;
-        for fault in collection.faults.iter().take(MOST_TOLD) {
-            note(format_args!("left out: {fault}"));
-        }
-        if collection.faults.len() > MOST_TOLD {
-            note(format_args!("left out: {} more", collection.faults.len() - MOST_TOLD));
-        }
+        left_out(&collection.faults, collection.dropped);
         if collection.conversations > 0 {
             note(format_args!(
                 "passed over: {} conversations, of which records are not yet built",

@@ -1,17 +1,14 @@
 //! `refvlm data convert`: data sets and records as files of other programs.
 
 use super::Outcome;
-use super::say::{note, say};
+use super::say::{left_out, say};
 use clap::{Args, ValueEnum};
 use refvlm_data::convert::{Converter, Format};
 use refvlm_data::readers::{self, Item};
 use refvlm_native::output::{Staging, check_folder};
-use refvlm_native::records::{Records, folder_of, record_file};
+use refvlm_native::records::{Records, folder_of, picture_path, record_file};
 use std::ops::ControlFlow;
-use std::path::{Component, Path, PathBuf};
-
-/// The largest number of faults printed; the rest are counted.
-const MOST_TOLD: usize = 20;
+use std::path::PathBuf;
 
 /// Write a data set or records in the format of another program.
 #[derive(Debug, Args)]
@@ -55,15 +52,8 @@ impl Convert {
             let folder = folder_of(&records);
             for line in Records::open(&records)? {
                 let (_, record) = line?;
-                let relative = Path::new(&record.image.path);
-                if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
-                    let (id, path) = (&record.id, &record.image.path);
-                    return Err(
-                        format!("record '{id}': '{path}' leaves the record's folder").into()
-                    );
-                }
-                let picture = folder.join(relative);
-                converter.record(record, &picture)?;
+                let picture = picture_path(folder, &record)?;
+                converter.record(record, &picture);
             }
         } else {
             self.gather(&mut converter)?;
@@ -84,33 +74,15 @@ impl Convert {
 
     fn gather(&self, converter: &mut Converter) -> Outcome {
         for (folder, reader) in readers::sources(&self.data)? {
-            let mut failed = None;
             let mut take = |item| {
-                let taken = match item {
-                    Item::Photo(photo) => {
-                        converter.photo(photo);
-                        Ok(())
-                    }
+                match item {
+                    Item::Photo(photo) => converter.photo(photo),
                     Item::Conversation(told) => converter.record(told.record, &told.picture),
-                };
-                match taken {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(error) => {
-                        failed = Some(error);
-                        ControlFlow::Break(())
-                    }
                 }
+                ControlFlow::Continue(())
             };
             let outcome = readers::read(&folder, reader, &mut take)?;
-            if let Some(error) = failed {
-                return Err(error.into());
-            }
-            for fault in outcome.faults.iter().take(MOST_TOLD) {
-                note(format_args!("left out: {fault}"));
-            }
-            if outcome.dropped > MOST_TOLD {
-                note(format_args!("left out: {} more", outcome.dropped - MOST_TOLD));
-            }
+            left_out(&outcome.faults, outcome.dropped);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 mod groups;
 mod speed;
 
-use super::say::{count, note, say};
+use super::say::{count, left_out, note, say};
 use super::{Outcome, bar, package};
 use burn::tensor::Device;
 use clap::Args;
@@ -22,9 +22,6 @@ use refvlm_scenes::{SceneOptions, Split, World};
 use speed::Speed;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// Faults that are printed; all stand in what `--json` writes.
-const SHOWN_FAULTS: usize = 10;
 
 /// Score a package on held-out scenes, or on records.
 #[derive(Debug, Args)]
@@ -207,12 +204,7 @@ impl Eval {
     /// Lists what could not be asked; an error when it is more than may be.
     fn judge_faults(&self, outcome: &evaluate::Outcome) -> Outcome {
         let faults = &outcome.faults;
-        for fault in faults.iter().take(SHOWN_FAULTS) {
-            note(fault);
-        }
-        if faults.len() > SHOWN_FAULTS {
-            note(format!("... and {} more; --json lists all", faults.len() - SHOWN_FAULTS));
-        }
+        left_out(faults, faults.len());
         let all = faults.len() + outcome.answers;
         if faults.len() as f32 > all as f32 * self.bad_share {
             return Err(format!(

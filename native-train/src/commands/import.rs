@@ -1,6 +1,6 @@
 //! `refvlm import`.
 
-use super::say::{count, say};
+use super::say::{count, note, say};
 use super::{Form, Outcome, bytes_bar, fetched};
 use clap::{Args, ValueEnum};
 use indicatif::HumanBytes;
@@ -84,6 +84,9 @@ impl ImportWeights {
         let mut sources = vec![];
         for argument in &weights {
             sources.extend(open(argument)?);
+        }
+        for text in sources.iter().flat_map(|source| &source.checkpoint.notes) {
+            note(text);
         }
         for folder in adapters {
             attach(&mut sources, "llm.", Path::new(folder))?;

@@ -44,6 +44,19 @@ pub fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
+/// The largest number of faults that are listed; the rest are counted.
+const MOST_TOLD: usize = 20;
+
+/// Lists the first of `count` things that were left out, of which `faults` are at least the first.
+pub fn left_out(faults: &[impl Display], count: usize) {
+    for fault in faults.iter().take(MOST_TOLD) {
+        note(format_args!("left out: {fault}"));
+    }
+    if count > MOST_TOLD {
+        note(format_args!("left out: {} more", count - MOST_TOLD));
+    }
+}
+
 /// Whether nobody reads the output any more, as behind `| head`.
 pub fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);

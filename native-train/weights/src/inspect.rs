@@ -149,11 +149,13 @@ impl Inspection {
             bytes: source.length(),
             sha256: None,
         };
+        let settings = checkpoint.metadata.iter().map(|(k, v)| (k.into(), in_words(v)));
+        let notes = checkpoint.notes.iter().map(|note| ("note".into(), note.clone()));
         Self {
             kind: checkpoint.format.name().into(),
             entries: checkpoint.tensors().iter().map(entry).collect(),
             files: checkpoint.files().iter().map(file).collect(),
-            settings: checkpoint.metadata.iter().map(|(k, v)| (k.into(), in_words(v))).collect(),
+            settings: settings.chain(notes).collect(),
             ..Self::default()
         }
     }

@@ -8,16 +8,15 @@
 
 use super::Reader;
 use super::folder::Folder;
-use super::json::{self, Entry, Id};
+use super::json::Id;
 use super::labelled::clipped;
 use super::sink::Sink;
-use super::talk::{Talk, Talks};
+use super::talk::{self, Talk, Talks};
 use crate::error::DataError;
 use crate::wording::{Family, Values, WordingSet};
 use refvlm_record::{AnswerPart, Target, Task, Unit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// See the module.
 pub(super) struct Grit;
@@ -43,15 +42,8 @@ impl Reader for Grit {
         !folder.json_with(&["\"noun_chunks\"", "\"caption\""]).is_empty()
     }
     fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let talks = Talks::open(folder)?;
-        let files: Vec<PathBuf> =
-            folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl"));
-        for path in files {
-            json::each(&path, None, |place, entry: Entry<Told>| {
-                sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, entry)))
-            })?;
-        }
-        Ok(())
+        let files = folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl"));
+        talk::each(folder, &files, sink, |talks, _, _, told| talk(talks, told))
     }
 }
 

@@ -7,9 +7,9 @@
 
 use super::Reader;
 use super::folder::Folder;
-use super::json::{self, Entry, Id};
+use super::json::Id;
 use super::sink::Sink;
-use super::talk::{Talk, Talks, said};
+use super::talk::{self, Talk, Talks, said};
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -46,13 +46,7 @@ impl Reader for Llava {
         !files(folder).is_empty()
     }
     fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let talks = Talks::open(folder)?;
-        for path in files(folder) {
-            json::each(&path, None, |place, entry: Entry<Told>| {
-                sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, entry, &place)))
-            })?;
-        }
-        Ok(())
+        talk::each(folder, &files(folder), sink, |talks, _, place, told| talk(talks, told, place))
     }
 }
 

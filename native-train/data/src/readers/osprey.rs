@@ -9,11 +9,10 @@
 use super::Reader;
 use super::coco::file::Segmentation;
 use super::folder::Folder;
-use super::json::{self, Entry};
 use super::labelled;
 use super::llava::{Message, pairs};
 use super::sink::Sink;
-use super::talk::{Talk, Talks};
+use super::talk::{self, Talk, Talks};
 use crate::error::DataError;
 use refvlm_record::{Prompt, QuestionPart};
 use serde::Deserialize;
@@ -53,15 +52,10 @@ impl Reader for Osprey {
         !files(folder).is_empty()
     }
     fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let talks = Talks::open(folder)?;
-        for path in files(folder) {
-            let word = talks.pictures.word(&path);
-            json::each(&path, None, |place, entry: Entry<Told>| {
-                let id = format!("{word}-{}", place.trim_matches(['[', ']']));
-                sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, entry, &id)))
-            })?;
-        }
-        Ok(())
+        talk::each(folder, &files(folder), sink, |talks, path, place, told| {
+            let place = place.trim_matches(['[', ']']);
+            talk(talks, told, &format!("{}-{place}", talks.pictures.word(path)))
+        })
     }
 }
 

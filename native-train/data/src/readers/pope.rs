@@ -5,9 +5,9 @@
 
 use super::Reader;
 use super::folder::{Folder, stem_of};
-use super::json::{self, Entry, Id};
+use super::json::Id;
 use super::sink::Sink;
-use super::talk::{Talks, said};
+use super::talk::{self, said};
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -37,22 +37,15 @@ impl Reader for Pope {
         !files(folder).is_empty()
     }
     fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let talks = Talks::open(folder)?;
-        for path in files(folder) {
-            json::each(&path, None, |place, entry: Entry<Question>| {
-                let talk = entry.and_then(|entry| {
-                    if !["yes", "no"].contains(&entry.label.as_str()) {
-                        return Err(format!("label '{}' is neither yes nor no", entry.label));
-                    }
-                    let id = format!("{}-{}", stem_of(&path), entry.question_id);
-                    let mut talk = talks.begin(&id, talks.pictures.find(&entry.image))?;
-                    talk.words(said(&entry.text), &entry.label);
-                    Ok(talk)
-                });
-                sink.talk(&path, &place, talk)
-            })?;
-        }
-        Ok(())
+        talk::each(folder, &files(folder), sink, |talks, path, _, entry: Question| {
+            if !["yes", "no"].contains(&entry.label.as_str()) {
+                return Err(format!("label '{}' is neither yes nor no", entry.label));
+            }
+            let id = format!("{}-{}", stem_of(path), entry.question_id);
+            let mut talk = talks.begin(&id, talks.pictures.find(&entry.image))?;
+            talk.words(said(&entry.text), &entry.label);
+            Ok(talk)
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 //! `refs(SPLITTER).p`, a pickle of `ref_id`, `ann_id`, `image_id`, `split` and `sentences`, each
 //! with `sent`. <https://github.com/henghuiding/gRefCOCO> (`grefexp_coco_format.py` at b4b1e55):
 //! `grefs(unc).json`, where `ann_id` is a list, `[-1]` for nothing. Of several splitters `unc` or
-//! `umd` counts, else the last by name. Each sentence asks for box and mask; the published split stands behind the
-//! record's source, as in `refcoco:testA`.
+//! `umd` counts, else the last by name. Each sentence asks for box and mask; the published split
+//! stands behind the record's source, as in `refcoco:testA`.
 
 use super::Reader;
 use super::coco::file::{Annotation, File};

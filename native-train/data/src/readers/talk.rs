@@ -2,6 +2,7 @@
 
 use super::folder::Folder;
 use super::folder::Pictures;
+use super::json::{self, Entry};
 use super::sink::{Conversation, Sink};
 use crate::border::fnv;
 use crate::error::DataError;
@@ -9,6 +10,7 @@ use crate::sources::Source;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use refvlm_record::{AnswerPart, Image, Prompt, QuestionPart, Record, Target, Task, Turn};
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 /// A source of conversations.
@@ -54,6 +56,26 @@ impl Talks {
         let rng = ChaCha8Rng::seed_from_u64(fnv(&record.id));
         Ok(Talk { record, picture, rng })
     }
+}
+
+/// Each entry of each of these files, in the form of `T`, as the conversation that `make` makes of
+/// the file, the place in it and the entry.
+///
+/// # Errors
+/// When a file cannot be read or is not of the form.
+pub(crate) fn each<T: DeserializeOwned>(
+    folder: &Folder,
+    files: &[PathBuf],
+    sink: &mut Sink<'_>,
+    make: impl Fn(&Talks, &Path, &str, T) -> Result<Talk, String>,
+) -> Result<(), DataError> {
+    let talks = Talks::open(folder)?;
+    files.iter().try_for_each(|path| {
+        json::each(path, None, |place, entry: Entry<T>| {
+            let talk = entry.and_then(|entry| make(&talks, path, &place, entry));
+            sink.talk(path, &place, talk)
+        })
+    })
 }
 
 impl Talk {

@@ -16,6 +16,16 @@ fn open(server: &Server) -> (Page, Known) {
     (page, known)
 }
 
+/// With a thing that was pointed at and asked about.
+fn asked(server: &Server) -> (Page, Known) {
+    let (page, known) = open(server);
+    Mouse.draw(&page, &[known.at]);
+    page.expect_prompts(&["point"]);
+    Mouse.press(&page, ASK);
+    page.answered(1);
+    (page, known)
+}
+
 fn text(page: &Page, script: &str) -> String {
     page.browser.get(script, json!(null)).as_str().unwrap_or_default().to_string()
 }
@@ -106,11 +116,7 @@ fn words_that_come_with_a_picture_of_them_are_pasted_as_words() {
 #[test]
 fn a_picture_that_is_replaced_can_be_had_back_with_its_conversation() {
     let server = Server::start();
-    let (page, known) = open(&server);
-    Mouse.draw(&page, &[known.at]);
-    page.expect_prompts(&["point"]);
-    Mouse.press(&page, ASK);
-    page.answered(1);
+    let (page, known) = asked(&server);
     Mouse.write(&page, "half a question");
     page.show("other.png", &known.png(), known.size);
     page.expect_prompts(&[]);
@@ -131,11 +137,7 @@ fn a_picture_that_is_replaced_can_be_had_back_with_its_conversation() {
 #[test]
 fn what_is_unsure_is_grey_and_how_an_answer_is_made_is_shown_on_demand() {
     let server = Server::start();
-    let (page, known) = open(&server);
-    Mouse.draw(&page, &[known.at]);
-    page.expect_prompts(&["point"]);
-    Mouse.press(&page, ASK);
-    page.answered(1);
+    let (page, _) = asked(&server);
     let count = |css: &str| {
         let script = "return document.querySelectorAll(args).length;";
         page.browser.get(script, json!(css)).as_u64().unwrap()
