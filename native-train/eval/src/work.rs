@@ -1,6 +1,7 @@
 //! The work of an evaluation on all cores: pictures are taken one after the other by whichever
-//! session is free, and what was found is put together in their order, so that the sums don't
-//! depend on the number of cores.
+//! session is free, and what was found is put together in their order, so that sums are added alike
+//! on any number of cores. Answers may differ in the last digits: how many rows a product has
+//! depends on what its session was asked before.
 
 use crate::answers::AnswersError;
 use crate::evaluate::{Manner, Outcome, Sample, scene_samples};
