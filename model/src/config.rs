@@ -248,6 +248,14 @@ impl ModelConfig {
         usize::from(self.class_rows) + usize::from(self.class_features)
     }
 
+    /// The unit whose decoder is asked for a unit.
+    pub fn decoded_as(&self, unit: Unit) -> Unit {
+        match unit {
+            Unit::Box if self.boxes_from_masks => Unit::Mask,
+            unit => unit,
+        }
+    }
+
     /// The decoder of a unit, where there is one.
     pub fn decoder(&self, unit: Unit) -> Option<&DecoderConfig> {
         match unit {

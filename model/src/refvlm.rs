@@ -82,8 +82,8 @@ pub struct Sight {
     pub sam: Option<Tensor<4>>,
 }
 
-/// Which class each class of the classifier counts as, `[prompts, classes]`: exercises in reading
-/// its rows. What it is sure or unsure of stays as it is on that photo.
+/// Which class each class of the classifier counts as, `[prompts or pictures, classes]`: exercises
+/// in reading its rows. What it is sure or unsure of stays as it is on that photo.
 #[derive(Debug, Clone)]
 pub struct Renaming(pub Tensor<2, Int>);
 
@@ -183,7 +183,7 @@ impl RefVlm {
             }
             _ => None,
         };
-        self.sight(pyramid, sam)
+        self.sight(pyramid, sam, None)
     }
 
     /// The maps of both towers; the shapes are those of [`Inputs`].
@@ -196,11 +196,16 @@ impl RefVlm {
         Pyramid { maps }
     }
 
-    /// What follows from the maps of the towers.
+    /// What follows from the maps of the towers; a renaming is of exercises only.
     ///
     /// # Shapes
     /// maps and `sam` as in [`Sight`]
-    pub fn sight(&self, pyramid: Pyramid, sam: Option<Tensor<4>>) -> Sight {
+    pub fn sight(
+        &self,
+        pyramid: Pyramid,
+        sam: Option<Tensor<4>>,
+        renaming: Option<&Renaming>,
+    ) -> Sight {
         let map = pyramid.joined(&self.wiring.image);
         let [_, _, height, width] = map.dims();
         let mut rows = self.projector.forward(tokens(map));
@@ -214,7 +219,7 @@ impl RefVlm {
         if let Some(features) = &features {
             let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
             rows = Tensor::cat(
-                [Some(rows), self.class_rows(pooled, None)].into_iter().flatten().collect(),
+                [Some(rows), self.class_rows(pooled, renaming)].into_iter().flatten().collect(),
                 1,
             );
         }

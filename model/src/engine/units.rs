@@ -66,11 +66,7 @@ impl Session {
         unit: Unit,
         asked: &[Asked],
     ) -> Result<Vec<Found>, EngineError> {
-        // The unit whose decoder is asked.
-        let decoded = match unit {
-            Unit::Box if self.config.boxes_from_masks => Unit::Mask,
-            unit => unit,
-        };
+        let decoded = self.config.decoded_as(unit);
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let adapted = self.model.vd_adapter.as_ref().zip(self.image_states.clone());
         let adapted = adapted.and_then(|(adapter, image)| {

@@ -20,6 +20,8 @@ use refvlm_record::Unit;
 pub struct Batch {
     /// What the forward pass starts from.
     pub pictures: Pictures,
+    /// Other names for the classifier's classes, where some picture has such.
+    pub renaming: Option<Renaming>,
     /// The trunk's ids before the picture's rows, `[1, before]`, and behind them, `[1, behind]`.
     pub trunk_ids: [Tensor<2, Int>; 2],
     /// `[1, tokens]`: the dialogues bucket after bucket, each padded behind; prompt rows hold a
@@ -135,7 +137,13 @@ impl Batch {
             for (turn, &start) in example.turns.iter().zip(&starts[picture]) {
                 let prompts = rows.put(turn, start, picture, example);
                 for reference in &turn.refs {
-                    units[reference.unit as usize].push(
+                    let target = example.targets.get(reference.target);
+                    // Of what has no mask, a box from a mask cannot be learned.
+                    let unit = match config.decoded_as(reference.unit) {
+                        Unit::Mask if target.is_none_or(|t| t.mask.is_none()) => reference.unit,
+                        unit => unit,
+                    };
+                    units[unit as usize].push(
                         (start, reference.group),
                         rows.position(reference.position),
                         reference.target,
@@ -150,6 +158,11 @@ impl Batch {
         let grid = config.selected_side(&config.prompt_features);
         Self {
             pictures: Pictures::new(examples, config, device),
+            renaming: renaming(
+                examples.iter().map(|e| e.renamed_picture.as_slice()),
+                config,
+                device,
+            ),
             trunk_ids: [
                 ids(vec![trunk[..image].to_vec()], device),
                 ids(vec![behind.to_vec()], device),
@@ -292,31 +305,36 @@ impl Rows {
         let regions = TensorData::new(self.regions.clone(), [count, grid, grid]);
         Some(PromptRows {
             regions: Tensor::from_data(regions, device),
-            renaming: self.renaming(config, device),
+            renaming: renaming(self.renamed.iter().map(Vec::as_slice), config, device),
             sample: self.sample.clone(),
             maps: stroke_tensor(self.strokes.clone(), count, config, device),
             places: places(self.prompt_places.clone(), device),
             keep: Tensor::from_data(TensorData::new(keep, [self.ids.len(), 1]), device),
         })
     }
+}
 
-    /// What classes count as, where some prompt has other names for them.
-    fn renaming(&self, config: &ModelConfig, device: &Device) -> Option<Renaming> {
-        let classes = config.visual_encoder.classes().filter(|_| config.class_rows)?;
-        let fits = |renamed: &Vec<u16>| {
-            renamed.len() == classes && renamed.iter().all(|&class| usize::from(class) < classes)
-        };
-        if !self.renamed.iter().any(fits) {
-            return None;
-        }
-        let row = |renamed: &Vec<u16>| match fits(renamed) {
-            true => renamed.iter().map(|&class| i64::from(class)).collect::<Vec<i64>>(),
-            false => (0..classes as i64).collect(),
-        };
-        let index: Vec<i64> = self.renamed.iter().flat_map(row).collect();
-        let index = TensorData::new(index, [self.renamed.len(), classes]);
-        Some(Renaming(Tensor::from_data(index, device)))
+/// What classes count as, where some of them have other names.
+fn renaming<'a>(
+    renamed: impl Iterator<Item = &'a [u16]>,
+    config: &ModelConfig,
+    device: &Device,
+) -> Option<Renaming> {
+    let classes = config.visual_encoder.classes().filter(|_| config.class_rows)?;
+    let renamed: Vec<&[u16]> = renamed.collect();
+    let fits = |renamed: &&[u16]| {
+        renamed.len() == classes && renamed.iter().all(|&class| usize::from(class) < classes)
+    };
+    if !renamed.iter().any(fits) {
+        return None;
     }
+    let row = |renamed: &&[u16]| match fits(renamed) {
+        true => renamed.iter().map(|&class| i64::from(class)).collect::<Vec<i64>>(),
+        false => (0..classes as i64).collect(),
+    };
+    let index: Vec<i64> = renamed.iter().flat_map(row).collect();
+    let index = TensorData::new(index, [renamed.len(), classes]);
+    Some(Renaming(Tensor::from_data(index, device)))
 }
 
 /// References of one unit, picture after picture.

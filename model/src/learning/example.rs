@@ -26,9 +26,12 @@ pub struct Example {
     /// For each prompt which class each class of the classifier counts as; empty where each counts
     /// as itself.
     pub renamed: Vec<Vec<u16>>,
+    /// The same for the picture as a whole.
+    pub renamed_picture: Vec<u16>,
     /// The turns as ids, each a dialogue of its own behind the picture.
     pub turns: Vec<Encoded>,
-    /// The targets of the record in its order, each in the forms that the turns ask for.
+    /// The targets of the record in its order, each in the forms that the turns ask for, and as a
+    /// mask where boxes are those of masks.
     pub targets: Vec<Targets>,
 }
 
@@ -145,10 +148,23 @@ impl Setup<'_> {
                 return Err(missing(index, reference.unit));
             };
             self.fill(made, target, reference.unit, &frame, index)?;
+            let decoded = self.config.decoded_as(reference.unit);
+            if decoded == Unit::Mask && target.mask.is_some() {
+                self.fill(made, target, decoded, &frame, index)?;
+            }
         }
         let regions = regions(self.config, &record.prompts, &frame)?;
         let strokes = stroke_maps(self.config, &record.prompts, &frame)?;
-        Ok(Example { frame, look, regions, strokes, renamed: Vec::new(), turns, targets })
+        Ok(Example {
+            frame,
+            look,
+            regions,
+            strokes,
+            renamed: Vec::new(),
+            renamed_picture: Vec::new(),
+            turns,
+            targets,
+        })
     }
 
     fn fill(

@@ -50,6 +50,13 @@ impl PointingBatch {
                 strokes.extend(example.strokes.get(prompt).into_iter().flatten());
                 sample.push(picture);
                 for (k, reference) in turn.refs.iter().enumerate() {
+                    if let Some(slot) = of_target.get_mut(reference.target) {
+                        *slot = Some(number);
+                    }
+                    // What is pointed at is asked for in every unit, so its mask is among them.
+                    if config.decoded_as(reference.unit) != reference.unit {
+                        continue;
+                    }
                     // Each reference is a group of its own: what is pointed at is one thing.
                     units[reference.unit as usize].push(
                         (number, k),
@@ -58,9 +65,6 @@ impl PointingBatch {
                         &[number],
                         example,
                     );
-                    if let Some(slot) = of_target.get_mut(reference.target) {
-                        *slot = Some(number);
-                    }
                 }
             }
             prompts.push(of_target);

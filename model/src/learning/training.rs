@@ -7,7 +7,7 @@ use crate::learning::losses::{
     DenseTargets, LossConfig, TargetError, UnitLoss, box_loss, cross_entropy, depth_loss,
     joint_map_loss, mask_loss, pose_loss,
 };
-use crate::refvlm::{RefVlm, Sight};
+use crate::refvlm::{RefVlm, Renaming, Sight};
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use refvlm_record::Unit;
 use thiserror::Error;
@@ -97,11 +97,12 @@ impl RefVlm {
         Ok(losses)
     }
 
-    /// Looks at the pictures of a batch, or takes what frozen towers saw.
-    pub fn look(&self, pictures: &Pictures) -> Sight {
+    /// Looks at the pictures of a batch, or takes what frozen towers saw. Only the latter can be
+    /// renamed.
+    pub fn look(&self, pictures: &Pictures, renaming: Option<&Renaming>) -> Sight {
         match pictures {
             Pictures::Pixels(inputs) => self.see(inputs.clone()),
-            Pictures::Maps(pyramid) => self.sight(pyramid.clone(), None),
+            Pictures::Maps(pyramid) => self.sight(pyramid.clone(), None, renaming),
         }
     }
 
@@ -110,7 +111,7 @@ impl RefVlm {
     /// # Errors
     /// When the batch does not fit the model.
     pub fn hidden(&self, batch: &Batch) -> Result<Read, StepError> {
-        let sight = self.look(&batch.pictures);
+        let sight = self.look(&batch.pictures, batch.renaming.as_ref());
         let trunk = self.trunk(&sight, batch);
         let prompts = batch.prompts.as_ref();
         let rows = prompts

@@ -15,6 +15,7 @@ mod border;
 mod bounded;
 mod collection;
 pub mod convert;
+mod dealing;
 pub mod dialogues;
 pub mod english;
 mod error;
@@ -33,6 +34,7 @@ mod wording;
 pub mod words;
 
 pub use collection::Collection;
+pub use dealing::renamed;
 pub use dialogues::{Dialogue, DialogueOptions, Kind, dialogues, pointing};
 pub use error::DataError;
 pub use exercises::{Exercises, exercises};

@@ -48,6 +48,10 @@ pub struct Train {
     /// as `visual_decoder.mask`. May be given several times.
     #[arg(long, value_name = "START", requires = "init")]
     init_new: Vec<String>,
+    /// What the package of `--init` has and the configuration has not: parameters whose names begin
+    /// so are left out, as `visual_decoder.boxes`. May be given several times.
+    #[arg(long, value_name = "START", requires = "init")]
+    init_leave: Vec<String>,
     /// Photos to learn from, where the configuration asks for some: a folder in COCO format
     /// (`instances.json` and `images/`), or a folder of such folders.
     #[arg(long)]
@@ -91,15 +95,23 @@ impl Compute {
 }
 
 /// The model with the weights of a package. What is packed is unpacked. Parameters whose names
-/// begin with one of `new` may be missing and keep what the seed drew.
-fn initial(model: RefVlm, package: &Package, new: &[String]) -> Result<RefVlm, String> {
+/// begin with one of `new` may be missing and keep what the seed drew; those that begin with one of
+/// `leave` may be too many.
+fn initial(
+    model: RefVlm,
+    package: &Package,
+    new: &[String],
+    leave: &[String],
+) -> Result<RefVlm, String> {
     let mut values = HashMap::new();
     visit_named(&package.model, &mut |name, data| {
         values.insert(name.to_string(), data.convert::<f32>());
     });
     let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
-    let expected = |name: &String| new.iter().any(|start| name.starts_with(start.as_str()));
-    let (drawn, missing): (Vec<_>, Vec<_>) = report.missing.into_iter().partition(expected);
+    let begins =
+        |name: &str, starts: &[String]| starts.iter().any(|start| name.starts_with(start.as_str()));
+    let (drawn, missing): (Vec<_>, Vec<_>) =
+        report.missing.into_iter().partition(|name| begins(name, new));
     if let Some(name) = missing.first() {
         return Err(format!(
             "--init: the package has no {name}, of {} parameters it lacks; use the configuration \
@@ -110,10 +122,11 @@ fn initial(model: RefVlm, package: &Package, new: &[String]) -> Result<RefVlm, S
     for name in drawn {
         println!("new: {name}");
     }
+    values.retain(|name, _| !begins(name, leave));
     if let Some(name) = values.keys().min() {
         return Err(format!(
             "--init: the configuration has no {name}, of {} parameters of the package; use the \
-             configuration that it was trained with",
+             configuration that it was trained with, or name what is left out with --init-leave",
             values.len()
         ));
     }
@@ -143,7 +156,7 @@ impl Train {
         println!("{} parameters", student.model.num_params());
         if let Some(folder) = &self.init {
             let package = Package::read(folder, &Device::flex())?;
-            student.model = initial(student.model, &package, &self.init_new)?;
+            student.model = initial(student.model, &package, &self.init_new, &self.init_leave)?;
         } else if let Some(pinned) = &file.tower {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }

@@ -55,6 +55,10 @@ pub struct PhotoConfig {
     /// `model.class_rows`.
     #[serde(default)]
     pub exercises: usize,
+    /// Share of photos that are asked about with the nouns of the classifier's classes dealt anew,
+    /// in place of exercises; needs `model.class_rows`.
+    #[serde(default)]
+    pub renamed: f64,
     /// How often a photo of a source is drawn, relative to the others; 1 for those not named.
     #[serde(default)]
     pub sources: BTreeMap<String, f64>,
@@ -239,6 +243,12 @@ impl TrainFile {
             let problem = "train.alignment_weight needs train.losses.use_group_matcher = false, \
                            since references can only be aligned with targets in order";
             return Err(failed(problem.into()));
+        }
+        let shares = file.photos.iter().flat_map(|p| [("share", p.share), ("renamed", p.renamed)]);
+        for (key, share) in shares {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(failed(format!("photos.{key} is {share}; a share is 0 to 1")));
+            }
         }
         file.model.check().map_err(|source| ConfigFileError::Model { path: name, source })?;
         Ok(file)

@@ -136,6 +136,7 @@ fn decoding_equals_teacher_forcing(query_mask: QueryMask) {
         regions: regions(&config, &prompts, &frame).unwrap(),
         strokes: vec![],
         renamed: vec![],
+        renamed_picture: vec![],
         turns: vec![turn],
         targets: vec![],
     };

@@ -76,7 +76,7 @@ fn masks(
     batch: &PointingBatch,
     of_reference: &[Vec<usize>],
 ) -> MaskOutput {
-    let sight = model.look(pictures);
+    let sight = model.look(pictures, None);
     let (states, prompts) = model.pointing(&sight, batch);
     let prompts = prompts.unwrap();
     let pointed = Pointed { prompts: &prompts, of_reference };
@@ -118,7 +118,7 @@ fn a_picture_does_not_notice_its_neighbours() {
     other.turns.truncate(1);
     let losses = |examples: &[Example]| {
         let batch = PointingBatch::new(examples, &config, &device).unwrap();
-        let sight = model.look(&Pictures::new(examples, &config, &device));
+        let sight = model.look(&Pictures::new(examples, &config, &device), None);
         let (states, prompts) = model.pointing(&sight, &batch);
         let asked = (states, prompts.as_ref());
         let losses = model.pointing_losses(&sight, asked, &batch, &LossConfig::default(), 64);
@@ -137,7 +137,7 @@ fn every_part_of_the_decoder_learns() {
     let (config, model) = model(&device);
     let examples = [example(&config)];
     let batch = PointingBatch::new(&examples, &config, &device).unwrap();
-    let sight = model.look(&Pictures::new(&examples, &config, &device));
+    let sight = model.look(&Pictures::new(&examples, &config, &device), None);
     let (states, prompts) = model.pointing(&sight, &batch);
     let asked = (states, prompts.as_ref());
     let losses = model.pointing_losses(&sight, asked, &batch, &LossConfig::default(), 64);

@@ -101,7 +101,7 @@ fn pointing_teaches_without_a_language_model() {
     assert_eq!(batch.prompts, [vec![None, None], vec![Some(0), Some(1)]]);
     assert_eq!(batch.units[Unit::Box as usize].layout.group_sizes(), [1, 1]);
 
-    let sight = model.look(&Pictures::new(&examples, &config, &device));
+    let sight = model.look(&Pictures::new(&examples, &config, &device), None);
     let (states, _) = model.pointing(&sight, &batch);
     let losses =
         model.pointing_losses(&sight, (states, None), &batch, &LossConfig::default(), 16).unwrap();

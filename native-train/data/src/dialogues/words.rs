@@ -17,9 +17,10 @@ const MOST_PHRASES: usize = 5;
 pub(super) fn presence(draft: &mut Draft, rng: &mut ChaCha8Rng) -> Option<Turn> {
     // Both answers must be possible, or the source alone would tell which is true.
     let absent = draft.absent(rng)?;
-    let present: Vec<&str> =
-        draft.photo.things.iter().filter_map(|thing| thing.name.as_deref()).collect();
-    let present = *present.choose(rng)?;
+    // Each noun that is there is as likely as any other, as are those that are not: were what is
+    // seen most asked for most, a noun alone would tell the answer.
+    let present = draft.groups();
+    let present = &present.choose(rng)?.noun;
     let truth = rng.random_bool(0.5);
     let said = draft.said(if truth { present } else { absent }, rng);
     let values = Values { class: &said, ..Values::default() };

@@ -7,7 +7,7 @@ use crate::tower::FrozenTowers;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use refvlm_data::{Photo, Split, View, dialogues, exercises, pointing, split};
+use refvlm_data::{Photo, Split, View, dialogues, exercises, pointing, renamed, split};
 use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
@@ -117,8 +117,11 @@ impl<'a> PhotoSource<'a> {
         let view = View::numbered(number, photo).scaled_to(longest);
         let seen = view.photo(photo);
         let Some(record) = pointing(&seen, self.config.pointed, &mut rng) else { return Ok(None) };
+        let renaming = (self.dialogues && rng.random_bool(self.config.renamed))
+            .then(|| renamed(&seen, &mut rng));
+        let asked = renaming.as_ref().map_or(&seen, |(world, _)| world);
         let dialogue = match self.dialogues {
-            true => dialogues(&seen, &mut rng, &self.config.dialogues),
+            true => dialogues(asked, &mut rng, &self.config.dialogues),
             false => None,
         };
         if self.dialogues && dialogue.is_none() {
@@ -139,7 +142,10 @@ impl<'a> PhotoSource<'a> {
             made.map_err(|e| place(e.to_string()))
         };
         let mut words = dialogue.as_ref().map(|dialogue| example(&dialogue.record)).transpose()?;
-        if let Some(words) = &mut words
+        if let (Some(words), Some((_, classes))) = (&mut words, renaming) {
+            words.renamed = vec![classes.clone(); words.regions.len()];
+            words.renamed_picture = classes;
+        } else if let Some(words) = &mut words
             && let Some(made) = exercises(&seen, self.config.exercises, &mut rng)
         {
             words.append(Example { renamed: made.renamed, ..example(&made.record)? });

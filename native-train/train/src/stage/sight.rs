@@ -50,7 +50,7 @@ impl Task for SightTask<'_> {
         let (file, model) = (self.file, &student.model);
         let batch = PointingBatch::new(&item.pointing, &file.model, device)
             .ok_or("no object of this step can be pointed at")?;
-        let sight = model.look(&Pictures::new(&item.pointing, &file.model, device));
+        let sight = model.look(&Pictures::new(&item.pointing, &file.model, device), None);
         let (states, prompts) = model.pointing(&sight, &batch);
         let truth = item.truth.as_deref();
         let named = truth

@@ -73,6 +73,7 @@ mod tests {
         };
         Batch {
             pictures: Pictures::Maps(Pyramid { maps: Vec::new() }),
+            renaming: None,
             trunk_ids: [ids().reshape([1, 1]), ids().reshape([1, 1])],
             ids: ids().reshape([1, 1]),
             buckets: Vec::new(),
