@@ -120,9 +120,10 @@ fn smollm2_says_what_the_reference_says() {
     let mean = last.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
     let variance = last.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
     let off = |found: f64, key: &str| (found - reference[key].as_f64().unwrap()).abs();
-    println!("largest difference of ten scores: {worst:e}");
-    assert!(worst < 1e-2, "{worst}");
-    assert!(off(mean, "logits_mean") < 1e-3 && off(variance.sqrt(), "logits_std") < 1e-3);
+    // The product rounds its input to 16 bits.
+    let offs = [off(mean, "logits_mean"), off(variance.sqrt(), "logits_std")];
+    println!("largest difference of ten scores: {worst:e}, of mean and deviation {offs:?}");
+    assert!(worst < 1e-2 && offs.iter().all(|&off| off < 5e-3), "{worst} {offs:?}");
 
     let expected: Vec<u32> = list(&reference["greedy_ids"]);
     for (name, chat) in [("f32", chat), ("q8", &packed(chat, Quantisation::Q8))] {

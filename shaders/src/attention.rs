@@ -21,6 +21,8 @@ pub struct Heads {
     pub queries: usize,
     /// Keys of each.
     pub keys: usize,
+    /// Keys that there is room for: from one head's first key to the next head's.
+    pub room: usize,
     /// Numbers of a query, a key and a value.
     pub width: usize,
 }
@@ -29,7 +31,7 @@ pub struct Heads {
 /// is one: 0 where attending is allowed, a large negative number elsewhere.
 ///
 /// # Shapes
-/// `q` `[count, queries, width]`, `k` and `v` `[count, keys, width]` -> as `q`
+/// `q` `[count, queries, width]`, `k` and `v` `[count, room, width]` -> as `q`
 ///
 /// # Panics
 /// When a length does not agree with the sizes.
@@ -39,9 +41,10 @@ pub fn attention<'a>(
     scale: f32,
     bias: impl Fn(usize) -> Option<&'a [f32]> + Sync,
 ) -> Vec<f32> {
-    let Heads { count, queries, keys, width } = heads;
+    let Heads { count, queries, keys, room, width } = heads;
     let mut y = vec![0.0; count * queries * width];
-    assert!(q.len() == y.len() && k.len() == count * keys * width && v.len() == k.len());
+    assert!(keys <= room && q.len() == y.len());
+    assert!(k.len() == count * room * width && v.len() == k.len());
     if y.is_empty() || keys == 0 {
         return y;
     }
@@ -55,7 +58,7 @@ pub fn attention<'a>(
         .collect();
     let run = |(head, first, y): (usize, usize, &mut [f32])| {
         let q = &q[head * queries * width..][first * width..][..y.len()];
-        let [k, v] = [k, v].map(|x| &x[head * keys * width..][..keys * width]);
+        let [k, v] = [k, v].map(|x| &x[head * room * width..][..keys * width]);
         let rows = y.len() / width;
         let bias = bias(head).map(|bias| &bias[first * keys..][..rows * keys]);
         some_queries(q, [k, v], width, scale, bias, y);
@@ -165,12 +168,12 @@ mod tests {
     }
 
     fn plainly(heads: Heads, [q, k, v]: [&[f32]; 3], bias: Option<&[f32]>) -> Vec<f32> {
-        let Heads { count, queries, keys, width } = heads;
+        let Heads { count, queries, keys, room, width } = heads;
         let mut y = vec![];
         for row in 0..count * queries {
             let head = row / queries;
             let q = &q[row * width..][..width];
-            let row_of = |x: &[f32], key: usize| x[(head * keys + key) * width..][..width].to_vec();
+            let row_of = |x: &[f32], key: usize| x[(head * room + key) * width..][..width].to_vec();
             let mut scores: Vec<f64> = (0..keys)
                 .map(|key| {
                     let k = row_of(k, key);
@@ -196,9 +199,10 @@ mod tests {
         for (count, queries, keys, width) in
             [(1, 1, 1, 1), (2, 3, 7, 5), (3, 1, 300, 64), (1, 70, 519, 16), (2, 130, 257, 24)]
         {
-            let heads = Heads { count, queries, keys, width };
+            let room = keys + count % 3 * 5;
+            let heads = Heads { count, queries, keys, room, width };
             let q = numbers(count * queries * width, 7919);
-            let [k, v] = [613, 757].map(|n| numbers(count * keys * width, n));
+            let [k, v] = [613, 757].map(|n| numbers(count * room * width, n));
             // What comes behind a query is hidden; the first row of the last case sees nothing of
             // the first block, and another sees nothing at all.
             let mut causal = vec![0.0f32; queries * keys];

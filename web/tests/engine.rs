@@ -148,8 +148,18 @@ fn a_scene_is_set_asked_about_and_aborted() {
         assert!(ended && matches!(whole.last(), Some(Event::Done { .. })));
         let (ended, part) = answer(&mut engine, &ask, 6).await;
         assert!(!ended && part.len() == 6);
-        // Timings tell what was in the cache; the rest of the second answer is as the first.
+        // Timings tell what was in the cache; the rest of the second answer is as the first, up to
+        // rounding, since few rows are multiplied otherwise than many.
         let (_, again) = answer(&mut engine, &ask, usize::MAX).await;
-        assert_eq!(again[..again.len() - 1], whole[..whole.len() - 1]);
+        assert_eq!(again.len(), whole.len());
+        for (again, mut whole) in again.iter().zip(whole).take(again.len() - 1) {
+            if let (Event::Unit { confidence: a, .. }, Event::Unit { confidence: b, .. }) =
+                (again, &mut whole)
+            {
+                assert!((*a - *b).abs() < 1e-4, "{a} {b}");
+                *b = *a;
+            }
+            assert_eq!(*again, whole);
+        }
     });
 }

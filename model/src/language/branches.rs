@@ -11,7 +11,7 @@
 
 use super::llama::{Llama, LlamaAttention, LlamaError, MASKED};
 use super::rope::{Positions, Rotation};
-use crate::layers::{attend, split_heads};
+use crate::layers::attend;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Branches of one padded length that lie one behind the other.
@@ -81,15 +81,14 @@ impl Llama {
         for (i, layer) in self.model.layers.iter().enumerate() {
             let attn = &layer.self_attn;
             let normed = layer.input_layernorm.forward(x.clone());
-            let (k, v) = attn.keys_values(normed.clone(), &trunk_rotation);
+            let [q, k, v] = attn.project(normed, &trunk_rotation);
             let own = layer.input_layernorm.forward(y.clone());
             let attended = attn.attend_forks(own, &branch_rotation, [k.clone(), v.clone()], &forks);
             let z = y + attended;
             y = z.clone() + layer.mlp.forward(layer.post_attention_layernorm.forward(z));
             // Behind the last layer nothing reads the shared rows.
             if i < last {
-                let attended =
-                    attn.attend_to(normed, &trunk_rotation, k, v, Some(trunk_bias.clone()));
+                let attended = attn.attend_to([q, k, v], Some(trunk_bias.clone()));
                 let z = x + attended;
                 x = z.clone() + layer.mlp.forward(layer.post_attention_layernorm.forward(z));
             }
@@ -121,8 +120,7 @@ impl LlamaAttention {
         trunk: [Tensor<4>; 2],
         forks: &[Fork],
     ) -> Tensor<3> {
-        let (k, v) = self.keys_values(x.clone(), rotation);
-        let q = rotation.apply(split_heads(self.q_proj.forward(x), self.heads));
+        let [q, k, v] = self.project(x, rotation);
         let [_, heads, _, dim] = q.dims();
         let kv_heads = k.dims()[1];
         let mut start = 0;

@@ -1,6 +1,9 @@
 //! Keys and values of the tokens already read.
 
 use super::config::LlamaConfig;
+use crate::layers::attend;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::layers::{attend_slices, by_own_loops};
 use burn::tensor::{Device, Tensor, s};
 use thiserror::Error;
 
@@ -31,24 +34,40 @@ pub struct KvCache {
     len: usize,
 }
 
-/// `[1, kv_heads, room, head_dim]` each.
 #[derive(Debug, Clone)]
 pub(super) struct LayerCache {
-    keys: Tensor<4>,
-    values: Tensor<4>,
+    rows: Rows,
     /// Tokens that it may grow to.
     capacity: usize,
+}
+
+/// Keys and values, `[1, kv_heads, room, head_dim]` each.
+#[derive(Debug, Clone)]
+enum Rows {
+    Tensors([Tensor<4>; 2]),
+    /// Where our own loops attend: they read them where they lie, and nothing is copied for a step.
+    #[cfg(not(target_arch = "wasm32"))]
+    Host {
+        keys_values: [Vec<f32>; 2],
+        shape: [usize; 3],
+    },
 }
 
 impl KvCache {
     /// An empty cache for `capacity` tokens.
     pub fn new(config: &LlamaConfig, capacity: usize, device: &Device) -> Self {
         let shape = [1, config.kv_heads(), capacity.min(BLOCK), config.head_width()];
-        let layer = || LayerCache {
-            keys: Tensor::zeros(shape, device),
-            values: Tensor::zeros(shape, device),
-            capacity,
+        let empty = Tensor::zeros(shape, device);
+        let rows = || {
+            #[cfg(not(target_arch = "wasm32"))]
+            if by_own_loops(&empty) {
+                let [_, heads, room, width] = shape;
+                let zeros = || vec![0.0; heads * room * width];
+                return Rows::Host { keys_values: [zeros(), zeros()], shape: [heads, room, width] };
+            }
+            Rows::Tensors([empty.clone(), empty.clone()])
         };
+        let layer = || LayerCache { rows: rows(), capacity };
         let layers = (0..config.num_hidden_layers).map(|_| layer()).collect();
         Self { layers, capacity, len: 0 }
     }
@@ -91,24 +110,70 @@ impl KvCache {
 }
 
 impl LayerCache {
-    /// Writes the keys and values of new tokens behind the first `len` and returns all. The room
+    /// Writes the keys and values of new tokens behind the first `len`, and attends to all. The room
     /// grows as needed.
     ///
     /// # Shapes
-    /// `[1, kv_heads, new, head_dim]` each -> `[1, kv_heads, len + new, head_dim]`
-    pub fn append(&mut self, len: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let end = len + k.dims()[2];
-        for store in [&mut self.keys, &mut self.values] {
-            let [batch, heads, room, width] = store.dims();
-            if end > room {
-                // Whole blocks, unless the cache ends before.
-                let more = end.next_multiple_of(BLOCK).min(self.capacity).max(end) - room;
-                let more = Tensor::zeros([batch, heads, more, width], &store.device());
-                *store = Tensor::cat(vec![store.clone(), more], 2);
+    /// `q` `[1, kv_heads, queries, head_dim]`, new keys and values `[1, kv_heads, new, head_dim]`,
+    /// bias as in [`attend`] -> as `q`
+    pub fn attend(
+        &mut self,
+        len: usize,
+        q: Tensor<4>,
+        new: [Tensor<4>; 2],
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        let end = len + new[0].dims()[2];
+        let capacity = self.capacity;
+        // Whole blocks, unless the cache ends before.
+        let larger = |room: usize| {
+            if end > room { end.next_multiple_of(BLOCK).min(capacity).max(end) } else { room }
+        };
+        match &mut self.rows {
+            Rows::Tensors(stores) => {
+                let [k, v] = std::array::from_fn(|i| {
+                    let store = &mut stores[i];
+                    let [batch, heads, room, width] = store.dims();
+                    if end > room {
+                        let more = [batch, heads, larger(room) - room, width];
+                        let more = Tensor::zeros(more, &store.device());
+                        *store = Tensor::cat(vec![store.clone(), more], 2);
+                    }
+                    write(store, len..end, new[i].clone())
+                });
+                attend(q, k, v, bias)
+            }
+            #[cfg(not(target_arch = "wasm32"))]
+            Rows::Host { keys_values, shape: [heads, room, width] } => {
+                let (old, now) = (*room, larger(*room));
+                for (store, new) in keys_values.iter_mut().zip(new) {
+                    if now > old {
+                        *store = widened(store, *heads, [old * *width, now * *width]);
+                    }
+                    let new = new.into_data().convert::<f32>();
+                    let new = new.as_slice::<f32>().unwrap_or_default();
+                    let each = (end - len) * *width;
+                    let heads = store.chunks_exact_mut(now * *width).zip(new.chunks_exact(each));
+                    for (head, new) in heads {
+                        head[len * *width..][..each].copy_from_slice(new);
+                    }
+                }
+                *room = now;
+                let [keys, values] = &*keys_values;
+                attend_slices(q, [keys, values], [end, now], bias)
             }
         }
-        (write(&mut self.keys, len..end, k), write(&mut self.values, len..end, v))
     }
+}
+
+/// Rows of each head with room for more behind them.
+#[cfg(not(target_arch = "wasm32"))]
+fn widened(store: &[f32], heads: usize, [old, now]: [usize; 2]) -> Vec<f32> {
+    let mut wide = vec![0.0; heads * now];
+    for (to, from) in wide.chunks_exact_mut(now).zip(store.chunks_exact(old)) {
+        to[..old].copy_from_slice(from);
+    }
+    wide
 }
 
 fn write(store: &mut Tensor<4>, at: std::ops::Range<usize>, new: Tensor<4>) -> Tensor<4> {

@@ -294,43 +294,50 @@ impl LlamaAttention {
         bias: Option<Tensor<4>>,
         cache: Option<(usize, &mut LayerCache)>,
     ) -> Tensor<3> {
-        let (k, v) = self.keys_values(x.clone(), rotation);
-        let (k, v) = match cache {
-            Some((len, cache)) => cache.append(len, k, v),
-            None => (k, v),
-        };
-        self.attend_to(x, rotation, k, v, bias)
+        let [q, k, v] = self.project(x, rotation);
+        let Some((len, cache)) = cache else { return self.attend_to([q, k, v], bias) };
+        let shape = q.dims();
+        let y = cache.attend(len, self.grouped(q), [k, v], bias).reshape(shape);
+        self.o_proj.forward(merge_heads(y))
     }
 
+    /// Queries, keys and values, the first two rotated.
+    ///
     /// # Shapes
-    /// `[batch, length, hidden]` -> rotated keys and values `[batch, kv_heads, length, head_dim]`
-    pub(super) fn keys_values(&self, x: Tensor<3>, rotation: &Rotation) -> (Tensor<4>, Tensor<4>) {
-        let k = rotation.apply(split_heads(self.k_proj.forward(x.clone()), self.kv_heads));
-        (k, split_heads(self.v_proj.forward(x), self.kv_heads))
+    /// `[batch, length, hidden]` -> `[batch, heads or kv_heads, length, head_dim]`
+    pub(super) fn project(&self, x: Tensor<3>, rotation: &Rotation) -> [Tensor<4>; 3] {
+        let [q, k, v] = Linear::forward_all([&self.q_proj, &self.k_proj, &self.v_proj], x);
+        let q = rotation.apply(split_heads(q, self.heads));
+        [q, rotation.apply(split_heads(k, self.kv_heads)), split_heads(v, self.kv_heads)]
     }
 
+    /// Queries that share a key head as further rows of one matrix.
+    ///
     /// # Shapes
-    /// `[batch, length, hidden]`, keys and values `[batch, kv_heads, keys, head_dim]`, bias
-    /// `[.., 1, groups * length, keys]` -> `[batch, length, hidden]`
+    /// `[batch, heads, length, head_dim]` -> `[batch, kv_heads, groups * length, head_dim]`
+    fn grouped(&self, q: Tensor<4>) -> Tensor<4> {
+        let [batch, _, length, dim] = q.dims();
+        q.reshape([batch, self.kv_heads, self.groups() * length, dim])
+    }
+
+    /// What [`Self::project`] gave, attended.
+    ///
+    /// # Shapes
+    /// bias `[.., 1, groups * length, keys]`; returns `[batch, length, hidden]`
     pub(super) fn attend_to(
         &self,
-        x: Tensor<3>,
-        rotation: &Rotation,
-        k: Tensor<4>,
-        v: Tensor<4>,
+        [q, k, v]: [Tensor<4>; 3],
         bias: Option<Tensor<4>>,
     ) -> Tensor<3> {
-        let q = rotation.apply(split_heads(self.q_proj.forward(x), self.heads));
-        let [batch, heads, length, dim] = q.dims();
-        let q = q.reshape([batch, self.kv_heads, self.groups() * length, dim]);
-        let y = attend(q, k, v, bias).reshape([batch, heads, length, dim]);
+        let shape = q.dims();
+        let y = attend(self.grouped(q), k, v, bias).reshape(shape);
         self.o_proj.forward(merge_heads(y))
     }
 }
 
 impl LlamaMlp {
     pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let gate = self.activation.forward(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let [gate, up] = Linear::forward_all([&self.gate_proj, &self.up_proj], x);
+        self.down_proj.forward(self.activation.forward(gate) * up)
     }
 }

@@ -28,30 +28,43 @@ pub fn merge_heads(x: Tensor<4>) -> Tensor<3> {
 ///   negative number elsewhere
 /// - returns `[batch, heads, queries, dim]`
 pub fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<Tensor<4>>) -> Tensor<4> {
-    let scale = 1.0 / (q.dims()[3] as f64).sqrt();
     #[cfg(not(target_arch = "wasm32"))]
-    if on_host(&q.device()) && [&q, &k, &v].iter().all(|x| x.dtype() == DType::F32) {
-        return on_slices(q, k, v, scale as f32, bias);
+    if by_own_loops(&q) && [&k, &v].iter().all(|x| x.dtype() == DType::F32) {
+        let keys = k.dims()[2];
+        let [k, v] = [k, v].map(Tensor::into_data);
+        // Elements are f32 here, so no slice is refused.
+        let [k, v] = [&k, &v].map(|x| x.as_slice::<f32>().unwrap_or_default());
+        return attend_slices(q, [k, v], [keys; 2], bias);
     }
-    let mut scores = (q * scale).matmul(k.swap_dims(2, 3));
+    let mut scores = (q.clone() * scale(&q)).matmul(k.swap_dims(2, 3));
     if let Some(bias) = bias {
         scores = scores + bias;
     }
     activation::softmax(scores, 3).matmul(v)
 }
 
-/// The same by our own loop, which never holds all scores.
+fn scale(q: &Tensor<4>) -> f64 {
+    1.0 / (q.dims()[3] as f64).sqrt()
+}
+
+/// Whether queries are attended by our own loop, which never holds all scores.
 #[cfg(not(target_arch = "wasm32"))]
-fn on_slices(
+pub(crate) fn by_own_loops(q: &Tensor<4>) -> bool {
+    on_host(&q.device()) && q.dtype() == DType::F32
+}
+
+/// The same for keys and values in the host's memory, `[batch, heads, room, dim]`, of which each
+/// head has the first `keys`.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn attend_slices(
     q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    scale: f32,
+    keys_values: [&[f32]; 2],
+    [keys, room]: [usize; 2],
     bias: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    let (device, shape, keys) = (q.device(), q.dims(), k.dims()[2]);
+    let (device, shape, scale) = (q.device(), q.dims(), scale(&q) as f32);
     let [batch, heads, queries, width] = shape;
-    let sizes = Heads { count: batch * heads, queries, keys, width };
+    let sizes = Heads { count: batch * heads, queries, keys, room, width };
     // Which bias is that of a head: one for all, or one for each.
     let each = bias.as_ref().map_or([1, 1], |bias| [bias.dims()[0], bias.dims()[1]]);
     let bias = bias.map(|bias| {
@@ -63,11 +76,8 @@ fn on_slices(
         let (b, h) = ((head / heads).min(each[0] - 1), (head % heads).min(each[1] - 1));
         bias.map(|bias| &bias[(b * each[1] + h) * queries * keys..][..queries * keys])
     };
-    let [q, k, v] = [q, k, v].map(Tensor::into_data);
-    // Elements are f32 here, so no slice is refused.
-    let y = match (q.as_slice::<f32>(), k.as_slice::<f32>(), v.as_slice::<f32>()) {
-        (Ok(q), Ok(k), Ok(v)) => attention(sizes, [q, k, v], scale, of_head),
-        _ => vec![],
-    };
-    Tensor::from_data(TensorData::new(y, shape), &device)
+    let [k, v] = keys_values;
+    let q = q.into_data();
+    let y = q.as_slice::<f32>().map(|q| attention(sizes, [q, k, v], scale, of_head));
+    Tensor::from_data(TensorData::new(y.unwrap_or_default(), shape), &device)
 }

@@ -93,6 +93,21 @@ impl Linear {
         self.apply(self.bias.as_ref().map(Param::val), x)
     }
 
+    /// Several maps of one input, as each of them alone; packed ones in one go.
+    ///
+    /// # Shapes
+    /// `[..., in] -> [..., out]` of each
+    pub fn forward_all<const N: usize, const D: usize>(
+        maps: [&Self; N],
+        x: Tensor<D>,
+    ) -> [Tensor<D>; N] {
+        let device = x.device();
+        let plain = |map: &Self| map.bias.is_none() && map.lora_A.is_none();
+        let packed = maps.map(|map| PackedWeight::of(&map.weight, &device).filter(|_| plain(map)));
+        PackedWeight::products(packed, x.clone())
+            .unwrap_or_else(|| maps.map(|map| map.forward(x.clone())))
+    }
+
     /// The same for callers that add the bias in a pass of their own.
     ///
     /// # Shapes

@@ -14,6 +14,8 @@ mod position;
 mod resize;
 
 pub use attention::{attend, merge_heads, split_heads};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use attention::{attend_slices, by_own_loops};
 pub use check::ConfigError;
 pub(crate) use check::{require, require_lora, require_vit};
 pub use conv::Pointwise;

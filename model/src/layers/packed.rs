@@ -88,10 +88,32 @@ impl PackedWeight {
     /// `[..., in] -> [..., out]`
     pub(super) fn product<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match &self.matrix {
-            Matrix::Host(packed) => host_product(packed, x),
+            Matrix::Host(packed) => {
+                let mut found = host_products(&[packed], x);
+                found.swap_remove(0)
+            }
             #[cfg(feature = "wgpu")]
             Matrix::Device(matrix) => matrix.matmul(x),
         }
+    }
+
+    /// Products of several matrices with one input; none where one of them is not there, or not in
+    /// the host's memory.
+    ///
+    /// # Shapes
+    /// `[..., in] -> [..., out]` of each
+    pub(super) fn products<const N: usize, const D: usize>(
+        all: [Option<&Self>; N],
+        x: Tensor<D>,
+    ) -> Option<[Tensor<D>; N]> {
+        let host = |weight: Option<&Self>| match &weight?.matrix {
+            Matrix::Host(packed) => Some(packed.clone()),
+            #[cfg(feature = "wgpu")]
+            Matrix::Device(_) => None,
+        };
+        let matrices: Vec<Arc<Packed>> = all.into_iter().map(host).collect::<Option<_>>()?;
+        let matrices: Vec<&Packed> = matrices.iter().map(Arc::as_ref).collect();
+        host_products(&matrices, x).try_into().ok()
     }
 
     /// # Shapes
@@ -109,12 +131,17 @@ impl PackedWeight {
     }
 }
 
-fn host_product<const D: usize>(packed: &Packed, x: Tensor<D>) -> Tensor<D> {
-    let (device, dtype, mut shape) = (x.device(), x.dtype(), x.dims());
-    let y = x.into_data().convert::<f32>().as_slice::<f32>().map(|x| packed.matmul(x));
-    shape[D - 1] = packed.shape()[0];
+fn host_products<const D: usize>(matrices: &[&Packed], x: Tensor<D>) -> Vec<Tensor<D>> {
+    let (device, dtype, shape) = (x.device(), x.dtype(), x.dims());
+    let x = x.into_data().convert::<f32>();
     // Elements are f32 here, so the slice is never refused.
-    Tensor::from_data(TensorData::new(y.unwrap_or_default(), shape), (&device, dtype))
+    let found = x.as_slice::<f32>().map(|x| Packed::products(matrices, x)).unwrap_or_default();
+    let tensor = |(y, packed): (Vec<f32>, &&Packed)| {
+        let mut shape = shape;
+        shape[D - 1] = packed.shape()[0];
+        Tensor::from_data(TensorData::new(y, shape), (&device, dtype))
+    };
+    found.into_iter().zip(matrices).map(tensor).collect()
 }
 
 fn host_rows(packed: &Packed, ids: Tensor<2, Int>) -> Tensor<3> {

@@ -2,46 +2,35 @@
 
 use crate::packed::BLOCK;
 
-/// Vectors of f32. A value of such a type says that the processor has them.
+/// Vectors of f32, and of whole numbers of 16 bits. A value of such a type says that the processor
+/// has them.
 pub(super) trait Lanes: Copy {
-    /// A vector.
+    /// A vector of f32.
     type F: Copy;
-    /// The weights of a block.
-    type Block: Copy + AsRef<[Self::F]>;
+    /// The weights of a block, in 16 bits, in the order of [`super::input`].
+    type Block: Copy;
 
-    /// Numbers in a vector.
+    /// Numbers in a vector of f32.
     const COUNT: usize;
 
     fn zero(self) -> Self::F;
     fn splat(self, x: f32) -> Self::F;
     /// The first numbers of a slice that has enough of them.
     fn load(self, x: &[f32]) -> Self::F;
-    /// Into the first numbers of a slice that has enough of them.
-    #[cfg(not(target_arch = "wasm32"))]
-    fn store(self, x: Self::F, to: &mut [f32]);
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + sum`.
     fn add_product(self, sum: Self::F, a: Self::F, b: Self::F) -> Self::F;
     fn sum(self, x: Self::F) -> f32;
-    /// Bytes in their order.
     fn q8(self, words: &[u32; 8]) -> Self::Block;
-    /// Nibble `j` of each word, multiplied by 16 to the power of `j % 4`, in the order of the
-    /// elements.
     fn q4(self, words: &[u32; 4]) -> Self::Block;
-
-    /// The sum over a block, still in lanes.
+    /// The inner product over a block, still in lanes. Each lane is exact as a whole number: its at
+    /// most eight products stay below 2^25.
+    fn dot(self, weights: &Self::Block, x: &[i16; BLOCK]) -> Self::F;
+    /// Has memory brought near that will be read soon, where there is an instruction for it.
     #[inline(always)]
-    fn dot(self, weights: &Self::Block, x: &[f32; BLOCK]) -> Self::F {
-        let mut parts = weights.as_ref().iter().zip(x.chunks_exact(Self::COUNT));
-        let mut sum = self.zero();
-        if let Some((&w, x)) = parts.next() {
-            sum = self.mul(w, self.load(x));
-        }
-        for (&w, x) in parts {
-            sum = self.add_product(sum, w, self.load(x));
-        }
-        sum
-    }
+    fn prefetch<T>(self, _: &[T]) {}
+    /// The weights times their scale.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn store(self, weights: &Self::Block, scale: f32, to: &mut [f32; BLOCK]);
 }
 
 /// Eight lanes, left to the compiler.
@@ -50,7 +39,7 @@ pub(super) struct Plain;
 
 impl Lanes for Plain {
     type F = [f32; 8];
-    type Block = [[f32; 8]; 4];
+    type Block = [i16; BLOCK];
 
     const COUNT: usize = 8;
 
@@ -71,17 +60,6 @@ impl Lanes for Plain {
         lanes
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
-    #[inline(always)]
-    fn store(self, x: Self::F, to: &mut [f32]) {
-        to[..8].copy_from_slice(&x);
-    }
-
-    #[inline(always)]
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        std::array::from_fn(|i| a[i] * b[i])
-    }
-
     #[inline(always)]
     fn add_product(self, sum: Self::F, a: Self::F, b: Self::F) -> Self::F {
         // Where the instruction is missing `mul_add` would be a slow library call.
@@ -98,18 +76,30 @@ impl Lanes for Plain {
 
     #[inline(always)]
     fn q8(self, words: &[u32; 8]) -> Self::Block {
-        std::array::from_fn(|k| {
-            std::array::from_fn(|i| f32::from((words[2 * k + i / 4] >> (8 * (i % 4))) as u8 as i8))
-        })
+        let bytes: [[u8; 4]; 8] = words.map(u32::to_le_bytes);
+        std::array::from_fn(|i| i16::from(bytes[i / 4][i % 4] as i8))
     }
 
     #[inline(always)]
     fn q4(self, words: &[u32; 4]) -> Self::Block {
-        std::array::from_fn(|k| {
-            std::array::from_fn(|i| {
-                let half = words[i % 4] >> (16 * (k / 2));
-                (half & (15 << (8 * (k % 2) + 4 * (i / 4)))) as i32 as f32
-            })
-        })
+        let bytes: [[u8; 4]; 4] = words.map(u32::to_le_bytes);
+        std::array::from_fn(|i| i16::from(bytes[i % 16 / 4][i % 4] >> (i / 16 * 4) & 15))
+    }
+
+    #[inline(always)]
+    fn dot(self, weights: &Self::Block, x: &[i16; BLOCK]) -> Self::F {
+        let mut sums = [0i32; 8];
+        for (w, x) in weights.as_chunks::<8>().0.iter().zip(x.as_chunks::<8>().0) {
+            for l in 0..8 {
+                sums[l] += i32::from(w[l]) * i32::from(x[l]);
+            }
+        }
+        sums.map(|sum| sum as f32)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    #[inline(always)]
+    fn store(self, weights: &Self::Block, scale: f32, to: &mut [f32; BLOCK]) {
+        *to = weights.map(|w| f32::from(w) * scale);
     }
 }

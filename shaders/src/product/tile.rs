@@ -1,6 +1,6 @@
 //! The loop over blocks, for some rows of the input and some of the matrix at once.
 
-use super::input::Input;
+use super::input::{Input, SPAN};
 use super::lanes::Lanes;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::packed::BLOCK;
@@ -24,8 +24,8 @@ pub(super) fn all_rows<L: Lanes>(
     }
 }
 
-/// Rows of the matrix from the `first` on times their scales, without minima, in the order and at
-/// the powers of 16 of [`Lanes`].
+/// Rows of the matrix from the `first` on times their scales, without minima, in the order of
+/// [`super::input`].
 ///
 /// # Shapes
 /// `weights` `[rows, blocks, 32]`
@@ -50,11 +50,8 @@ fn unpack_blocks<L: Lanes, const WORDS: usize>(
 ) {
     let words = packed.words().as_chunks::<WORDS>().0.iter().skip(first);
     let blocks = words.zip(packed.scales().iter().skip(first));
-    for (weights, (words, &scale)) in weights.chunks_exact_mut(BLOCK).zip(blocks) {
-        let (block, scale) = (unpack(lanes, words), lanes.splat(scale));
-        for (&w, weights) in block.as_ref().iter().zip(weights.chunks_exact_mut(L::COUNT)) {
-            lanes.store(lanes.mul(w, scale), weights);
-        }
+    for (weights, (words, &scale)) in weights.as_chunks_mut::<BLOCK>().0.iter_mut().zip(blocks) {
+        lanes.store(&unpack(lanes, words), scale, weights);
     }
 }
 
@@ -132,13 +129,29 @@ fn tile<L: Lanes, const WORDS: usize, const ROWS: usize, const OUTS: usize>(
     let words: [_; OUTS] = std::array::from_fn(|o| &matrix.words[(out + o) * blocks..][..blocks]);
     let scales: [_; OUTS] = std::array::from_fn(|o| &matrix.scales[(out + o) * blocks..][..blocks]);
     let inputs: [_; ROWS] = std::array::from_fn(|r| &input.blocks[(row + r) * blocks..][..blocks]);
+    // What comes next lies behind; the processor's own guesses are lost between so many places.
+    let next = (out + OUTS) * blocks..(out + 2 * OUTS) * blocks;
+    lanes.prefetch(matrix.words.get(next.clone()).unwrap_or_default());
+    lanes.prefetch(matrix.scales.get(next.clone()).unwrap_or_default());
+    lanes.prefetch(matrix.minima.get(next).unwrap_or_default());
+    let spans = blocks.div_ceil(SPAN);
+    let steps: [_; ROWS] = std::array::from_fn(|r| &input.steps[(row + r) * spans..][..spans]);
     let mut sums = [[lanes.zero(); OUTS]; ROWS];
-    for b in 0..blocks {
-        for o in 0..OUTS {
-            let (weights, scale) = (unpack(lanes, &words[o][b]), lanes.splat(scales[o][b]));
-            for r in 0..ROWS {
-                let part = lanes.dot(&weights, &inputs[r][b]);
-                sums[r][o] = lanes.add_product(sums[r][o], part, scale);
+    for span in 0..spans {
+        let mut parts = [[lanes.zero(); OUTS]; ROWS];
+        for b in span * SPAN..blocks.min((span + 1) * SPAN) {
+            for o in 0..OUTS {
+                let (weights, scale) = (unpack(lanes, &words[o][b]), lanes.splat(scales[o][b]));
+                for r in 0..ROWS {
+                    let part = lanes.dot(&weights, &inputs[r][b]);
+                    parts[r][o] = lanes.add_product(parts[r][o], part, scale);
+                }
+            }
+        }
+        for r in 0..ROWS {
+            let step = lanes.splat(steps[r][span]);
+            for o in 0..OUTS {
+                sums[r][o] = lanes.add_product(sums[r][o], parts[r][o], step);
             }
         }
     }

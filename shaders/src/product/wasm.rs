@@ -2,9 +2,9 @@
 
 use super::lanes::Lanes;
 use core::arch::wasm32::{
-    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, f32x4_splat,
-    i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_extend_high_i16x8,
-    i32x4_extend_low_i16x8, i32x4_splat, u32x4, u32x4_shr, v128, v128_and,
+    f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, f32x4_splat, i16x8,
+    i16x8_extend_high_i8x16, i16x8_extend_low_i8x16, i32x4_add, i32x4_dot_i16x8, u8x16_shr,
+    u8x16_splat, u16x8_extend_high_u8x16, u16x8_extend_low_u8x16, u32x4, v128, v128_and,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -12,7 +12,7 @@ pub(super) struct Simd128;
 
 impl Lanes for Simd128 {
     type F = v128;
-    type Block = [v128; 8];
+    type Block = [v128; 4];
 
     const COUNT: usize = 4;
 
@@ -32,11 +32,6 @@ impl Lanes for Simd128 {
     }
 
     #[inline(always)]
-    fn mul(self, a: v128, b: v128) -> v128 {
-        f32x4_mul(a, b)
-    }
-
-    #[inline(always)]
     fn add_product(self, sum: v128, a: v128, b: v128) -> v128 {
         // No fused instruction rounds alike everywhere.
         f32x4_add(sum, f32x4_mul(a, b))
@@ -49,47 +44,36 @@ impl Lanes for Simd128 {
     }
 
     #[inline(always)]
-    fn q8(self, &[a, b, c, d, e, f, g, h]: &[u32; 8]) -> [v128; 8] {
-        let four = |bytes: v128| {
-            let (low, high) = (i16x8_extend_low_i8x16(bytes), i16x8_extend_high_i8x16(bytes));
-            [
-                i32x4_extend_low_i16x8(low),
-                i32x4_extend_high_i16x8(low),
-                i32x4_extend_low_i16x8(high),
-                i32x4_extend_high_i16x8(high),
-            ]
-            .map(|lanes| f32x4_convert_i32x4(lanes))
-        };
-        let ([a, b, c, d], [e, f, g, h]) = (four(u32x4(a, b, c, d)), four(u32x4(e, f, g, h)));
-        [a, b, c, d, e, f, g, h]
-    }
-
-    #[inline(always)]
-    fn q4(self, &[a, b, c, d]: &[u32; 4]) -> [v128; 8] {
-        let low = u32x4(a, b, c, d);
-        let high = u32x4_shr(low, 16);
-        let nibble = |words, mask| f32x4_convert_i32x4(v128_and(words, i32x4_splat(mask)));
+    fn q8(self, &[a, b, c, d, e, f, g, h]: &[u32; 8]) -> [v128; 4] {
+        let (first, second) = (u32x4(a, b, c, d), u32x4(e, f, g, h));
         [
-            nibble(low, 0xF),
-            nibble(low, 0xF0),
-            nibble(low, 0xF00),
-            nibble(low, 0xF000),
-            nibble(high, 0xF),
-            nibble(high, 0xF0),
-            nibble(high, 0xF00),
-            nibble(high, 0xF000),
+            i16x8_extend_low_i8x16(first),
+            i16x8_extend_high_i8x16(first),
+            i16x8_extend_low_i8x16(second),
+            i16x8_extend_high_i8x16(second),
         ]
     }
 
     #[inline(always)]
-    fn dot(self, weights: &[v128; 8], x: &[f32; 32]) -> v128 {
-        let product = |i: usize| f32x4_mul(weights[i], self.load(&x[4 * i..]));
-        // Two chains of additions, so that one need not wait for the other.
-        let (mut even, mut odd) = (product(0), product(1));
-        for i in (2..8).step_by(2) {
-            even = f32x4_add(even, product(i));
-            odd = f32x4_add(odd, product(i + 1));
-        }
-        f32x4_add(even, odd)
+    fn q4(self, &[a, b, c, d]: &[u32; 4]) -> [v128; 4] {
+        let bytes = u32x4(a, b, c, d);
+        let (low, high) = (v128_and(bytes, u8x16_splat(15)), u8x16_shr(bytes, 4));
+        [
+            u16x8_extend_low_u8x16(low),
+            u16x8_extend_high_u8x16(low),
+            u16x8_extend_low_u8x16(high),
+            u16x8_extend_high_u8x16(high),
+        ]
+    }
+
+    #[inline(always)]
+    fn dot(self, weights: &[v128; 4], x: &[i16; 32]) -> v128 {
+        let product = |k: usize| {
+            let x = &x[8 * k..8 * k + 8];
+            let x = i16x8(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]);
+            i32x4_dot_i16x8(weights[k], x)
+        };
+        let sums = i32x4_add(i32x4_add(product(0), product(1)), i32x4_add(product(2), product(3)));
+        f32x4_convert_i32x4(sums)
     }
 }

@@ -3,14 +3,14 @@
 use super::input::Input;
 use super::lanes::Lanes;
 use super::tile;
-use crate::packed::Packed;
+use crate::packed::{BLOCK, Packed};
 use core::arch::x86_64::*;
 
 /// 256-bit vectors with fused multiply-add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Avx2(());
 
-/// 512-bit vectors.
+/// 512-bit vectors, also of 16-bit numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Avx512(());
 
@@ -42,12 +42,13 @@ impl Avx2 {
 impl Avx512 {
     /// If the processor has them.
     pub fn found() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2");
+        let found = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw");
+        let found = found && is_x86_feature_detected!("avx2");
         (found && is_x86_feature_detected!("fma")).then_some(Self(()))
     }
 
     pub(super) fn all_rows(self, packed: &Packed, input: &Input, first: usize, y: &mut [f32]) {
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
         fn run(avx512: Avx512, packed: &Packed, input: &Input, first: usize, y: &mut [f32]) {
             tile::all_rows(avx512, packed, input, first, y);
         }
@@ -56,7 +57,7 @@ impl Avx512 {
     }
 
     pub(super) fn unpack(self, packed: &Packed, first: usize, weights: &mut [f32]) {
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
         fn run(avx512: Avx512, packed: &Packed, first: usize, weights: &mut [f32]) {
             tile::unpack(avx512, packed, first, weights);
         }
@@ -70,7 +71,7 @@ impl Avx512 {
 
 impl Lanes for Avx2 {
     type F = __m256;
-    type Block = [__m256; 4];
+    type Block = [__m256i; 2];
 
     const COUNT: usize = 8;
 
@@ -90,16 +91,6 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn store(self, x: __m256, to: &mut [f32]) {
-        unsafe { _mm256_storeu_ps(to[..8].as_mut_ptr(), x) }
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
     fn add_product(self, sum: __m256, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, sum) }
     }
@@ -114,30 +105,58 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn q8(self, words: &[u32; 8]) -> [__m256; 4] {
-        let (pairs, _) = words.as_chunks::<2>();
+    fn q8(self, words: &[u32; 8]) -> [__m256i; 2] {
+        let (halves, _) = words.as_chunks::<4>();
         std::array::from_fn(|k| unsafe {
-            let bytes = _mm_loadl_epi64(pairs[k].as_ptr().cast());
-            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
+            _mm256_cvtepi8_epi16(_mm_loadu_si128(halves[k].as_ptr().cast()))
         })
     }
 
     #[inline(always)]
-    fn q4(self, words: &[u32; 4]) -> [__m256; 4] {
+    fn q4(self, words: &[u32; 4]) -> [__m256i; 2] {
         unsafe {
-            let low = _mm256_broadcastsi128_si256(_mm_loadu_si128(words.as_ptr().cast()));
-            let high = _mm256_srli_epi32::<16>(low);
-            let first = _mm256_setr_epi32(0xF, 0xF, 0xF, 0xF, 0xF0, 0xF0, 0xF0, 0xF0);
-            let second = _mm256_slli_epi32::<8>(first);
-            [(low, first), (low, second), (high, first), (high, second)]
-                .map(|(words, mask)| _mm256_cvtepi32_ps(_mm256_and_si256(words, mask)))
+            let bytes = _mm256_cvtepu8_epi16(_mm_loadu_si128(words.as_ptr().cast()));
+            [_mm256_and_si256(bytes, _mm256_set1_epi16(15)), _mm256_srli_epi16::<4>(bytes)]
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, weights: &[__m256i; 2], x: &[i16; BLOCK]) -> __m256 {
+        let (halves, _) = x.as_chunks::<16>();
+        unsafe {
+            let product = |k: usize| {
+                _mm256_madd_epi16(weights[k], _mm256_loadu_si256(halves[k].as_ptr().cast()))
+            };
+            _mm256_cvtepi32_ps(_mm256_add_epi32(product(0), product(1)))
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, soon: &[T]) {
+        for at in (0..size_of_val(soon)).step_by(64) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().cast::<i8>().add(at)) }
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, weights: &[__m256i; 2], scale: f32, to: &mut [f32; BLOCK]) {
+        let (parts, _) = to.as_chunks_mut::<8>();
+        unsafe {
+            let halves = weights
+                .map(|w| [_mm256_castsi256_si128(w), _mm256_extracti128_si256::<1>(w)])
+                .into_iter()
+                .flatten();
+            for (to, half) in parts.iter_mut().zip(halves) {
+                let half = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(half));
+                _mm256_storeu_ps(to.as_mut_ptr(), _mm256_mul_ps(half, _mm256_set1_ps(scale)));
+            }
         }
     }
 }
 
 impl Lanes for Avx512 {
     type F = __m512;
-    type Block = [__m512; 2];
+    type Block = __m512i;
 
     const COUNT: usize = 16;
 
@@ -157,16 +176,6 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn store(self, x: __m512, to: &mut [f32]) {
-        unsafe { _mm512_storeu_ps(to[..16].as_mut_ptr(), x) }
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
     fn add_product(self, sum: __m512, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, sum) }
     }
@@ -177,24 +186,45 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn q8(self, words: &[u32; 8]) -> [__m512; 2] {
-        let (halves, _) = words.as_chunks::<4>();
-        std::array::from_fn(|k| unsafe {
-            let bytes = _mm_loadu_si128(halves[k].as_ptr().cast());
-            _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))
-        })
+    fn q8(self, words: &[u32; 8]) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(words.as_ptr().cast())) }
     }
 
     #[inline(always)]
-    fn q4(self, words: &[u32; 4]) -> [__m512; 2] {
+    fn q4(self, words: &[u32; 4]) -> __m512i {
         unsafe {
-            let low = _mm512_broadcast_i32x4(_mm_loadu_si128(words.as_ptr().cast()));
-            let masks = _mm512_setr_epi32(
-                0xF, 0xF, 0xF, 0xF, 0xF0, 0xF0, 0xF0, 0xF0, 0xF00, 0xF00, 0xF00, 0xF00, 0xF000,
-                0xF000, 0xF000, 0xF000,
-            );
-            [low, _mm512_srli_epi32::<16>(low)]
-                .map(|words| _mm512_cvtepi32_ps(_mm512_and_si512(words, masks)))
+            let bytes = _mm256_cvtepu8_epi16(_mm_loadu_si128(words.as_ptr().cast()));
+            let low = _mm256_and_si256(bytes, _mm256_set1_epi16(15));
+            let high = _mm256_srli_epi16::<4>(bytes);
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, weights: &__m512i, x: &[i16; BLOCK]) -> __m512 {
+        unsafe {
+            let x = _mm512_loadu_si512(x.as_ptr().cast());
+            _mm512_cvtepi32_ps(_mm512_madd_epi16(*weights, x))
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, soon: &[T]) {
+        for at in (0..size_of_val(soon)).step_by(64) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().cast::<i8>().add(at)) }
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, weights: &__m512i, scale: f32, to: &mut [f32; BLOCK]) {
+        let (parts, _) = to.as_chunks_mut::<16>();
+        unsafe {
+            let halves =
+                [_mm512_castsi512_si256(*weights), _mm512_extracti64x4_epi64::<1>(*weights)];
+            for (to, half) in parts.iter_mut().zip(halves) {
+                let half = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(half));
+                _mm512_storeu_ps(to.as_mut_ptr(), _mm512_mul_ps(half, _mm512_set1_ps(scale)));
+            }
         }
     }
 }

@@ -6,6 +6,9 @@ use refvlm_model::layers::{Embedding, Linear, PackedWeight};
 use refvlm_model::package::Quantisation;
 use refvlm_tests::{close, packaged};
 
+/// The packed product rounds its input to 16 bits.
+const ROUNDED: f32 = 2e-4;
+
 fn floats<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().try_to_vec().unwrap()
 }
@@ -37,12 +40,12 @@ fn packed_maps_equal_dequantised_ones() {
                 let x = random([batch, length, width], &device);
                 let y = packed.forward(x.clone());
                 assert_eq!(y.dims(), [batch, length, out]);
-                close(&floats(y), &floats(dense.forward(x)), 1e-5).unwrap();
+                close(&floats(y), &floats(dense.forward(x)), ROUNDED).unwrap();
             }
             // A view that is not contiguous.
             let x = random([width, 5], &device);
             let y = packed.forward(x.clone().transpose());
-            close(&floats(y), &floats(dense.forward(x.transpose())), 1e-5).unwrap();
+            close(&floats(y), &floats(dense.forward(x.transpose())), ROUNDED).unwrap();
         }
     }
 }
@@ -60,7 +63,8 @@ fn packed_tables_equal_dequantised_ones() {
             let ids = Tensor::<2, Int>::from_data(ids, &device);
             assert_eq!(floats(packed.forward(ids.clone())), floats(dense.forward(ids)));
             let x = random([1, 4, width], &device);
-            close(&floats(packed.project(x.clone())), &floats(dense.project(x)), 1e-5).unwrap();
+            let (y, dense) = (floats(packed.project(x.clone())), floats(dense.project(x)));
+            close(&y, &dense, ROUNDED).unwrap();
         }
     }
 }
