@@ -19,6 +19,7 @@ use refvlm_native::picture::{
     Format, MAX_FILE_BYTES, Picture, decode_picture, read_picture, write_picture,
 };
 use refvlm_record::Task;
+use refvlm_record::intent::task_of;
 use refvlm_record::ready::{default_question, pointed_question};
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -53,9 +54,10 @@ pub struct Infer {
     /// The kind of answer: vqa (words), detection, segmentation (boxes or masks of everything),
     /// grounding_detection, grounding_segmentation (of what you point at or describe),
     /// gcg_detection, gcg_segmentation (a caption with boxes or masks), keypoint_detection,
-    /// grounding_keypoints (joints of people), depth (metres), mixed.
-    #[arg(long, default_value = "vqa")]
-    task: Task,
+    /// grounding_keypoints (joints of people), depth (metres), mixed. Without it the words of the
+    /// question decide, as in the page.
+    #[arg(long)]
+    task: Option<Task>,
     #[command(flatten)]
     pointing: Pointing,
     /// Where to draw the answer: .png, .jpg or .webp; for several pictures, a folder.
@@ -194,16 +196,25 @@ impl Infer {
     /// What is asked of a picture.
     fn question(&self, picture: &Picture) -> Result<Ask, Box<dyn std::error::Error>> {
         let prompts = self.pointing.prompts(picture)?;
-        let text = match (self.ask.trim(), prompts.len()) {
-            ("", 0) => default_question(self.task).about(&[]).unwrap_or_default(),
-            ("", _) => pointed_question(self.task).about(&[1]).unwrap_or_default(),
+        let asked = self.ask.trim();
+        let task = self.task.unwrap_or_else(|| match (asked, prompts.len()) {
+            ("", 0) => Task::Vqa,
+            (text, count) => {
+                let task = task_of(text, count);
+                note(format_args!("note: answered as {task}; --task chooses another kind"));
+                task
+            }
+        });
+        let text = match (asked, prompts.len()) {
+            ("", 0) => default_question(task).about(&[]).unwrap_or_default(),
+            ("", _) => pointed_question(task).about(&[1]).unwrap_or_default(),
             (text, _) => text.to_string(),
         };
         Ok(Ask {
             sampling: self.sampling(),
             budget: self.budget,
             constrained: !self.unconstrained,
-            ..Ask::new(self.task, text, prompts)
+            ..Ask::new(task, text, prompts)
         })
     }
 

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bench;
 mod compare;
 mod data;
 mod data_build;
@@ -60,6 +61,8 @@ enum Command {
     Score(score::Score),
     /// Compare two models by what `score --json` wrote of each.
     Compare(compare::Compare),
+    /// Measure how fast this machine answers.
+    Bench(bench::Bench),
     /// Export a run as a package.
     Export(export::Export),
     /// Import published weights as a package.
@@ -94,6 +97,7 @@ impl Cli {
             Command::Eval(command) => command.run(),
             Command::Score(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -56,7 +56,8 @@ pub struct PhotoConfig {
     #[serde(default)]
     pub exercises: usize,
     /// Share of photos that are asked about with the nouns of the classifier's classes dealt anew,
-    /// in place of exercises; needs `model.class_rows`.
+    /// with twice as many questions about what is there in place of exercises; needs
+    /// `model.class_rows`.
     #[serde(default)]
     pub renamed: f64,
     /// How often a photo of a source is drawn, relative to the others; 1 for those not named.

@@ -136,19 +136,13 @@ impl Chat {
             return Err(ChatError::Long { found: prompt.len(), most });
         }
         let budget = budget.min(self.config.max_position_embeddings - prompt.len());
-        let mut cache = KvCache::new(&self.config, prompt.len() + budget, &self.device);
+        let mut cache = self.cache(prompt.len() + budget);
         let mut sampler = Sampler::new(sampling);
         let (mut answer, mut unwritten) = (Vec::new(), Vec::new());
         let mut next = prompt.to_vec();
         while answer.len() < budget {
-            let positions = Positions::sequence(1, cache.len(), next.len());
-            let hidden =
-                self.llama.forward(self.embed(&next), &positions, None, Some(&mut cache))?;
-            let scores = self.llama.logits(hidden.narrow(1, next.len() - 1, 1)).into_data();
-            let scores = scores.convert::<f32>();
-            let scores =
-                scores.as_slice::<f32>().map_err(|e| ChatError::Device(format!("{e:?}")))?;
-            let id = sampler.next(scores, None)?;
+            let scores = self.next(&next, &mut cache)?;
+            let id = sampler.next(&scores, None)?;
             answer.push(id);
             if id == self.tokenizer.specials().eos {
                 break;
@@ -159,6 +153,24 @@ impl Chat {
         }
         each(&String::from_utf8_lossy(&unwritten))?;
         Ok(answer)
+    }
+
+    /// An empty cache with room for so many tokens.
+    pub fn cache(&self, tokens: usize) -> KvCache {
+        KvCache::new(&self.config, tokens, &self.device)
+    }
+
+    /// Reads `ids` behind what the cache holds; the scores of the token that comes next, one for
+    /// each of the vocabulary.
+    ///
+    /// # Errors
+    /// When the cache has no room for them.
+    pub fn next(&self, ids: &[u32], cache: &mut KvCache) -> Result<Vec<f32>, ChatError> {
+        let positions = Positions::sequence(1, cache.len(), ids.len());
+        let hidden = self.llama.forward(self.embed(ids), &positions, None, Some(cache))?;
+        let last = hidden.narrow(1, ids.len().saturating_sub(1), 1);
+        let scores = self.llama.logits(last).into_data().convert::<f32>();
+        scores.try_into_vec::<f32>().map_err(|e| ChatError::Device(format!("{e:?}")))
     }
 
     fn embed(&self, ids: &[u32]) -> Tensor<3> {

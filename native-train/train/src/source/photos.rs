@@ -7,7 +7,9 @@ use crate::tower::FrozenTowers;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use refvlm_data::{Photo, Split, View, dialogues, exercises, pointing, renamed, split};
+use refvlm_data::{
+    DialogueOptions, Kind, Photo, Split, View, dialogues, exercises, pointing, renamed, split,
+};
 use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
@@ -142,7 +144,17 @@ impl<'a> PhotoSource<'a> {
             made.map_err(|e| place(e.to_string()))
         };
         let mut words = dialogue.as_ref().map(|dialogue| example(&dialogue.record)).transpose()?;
-        if let (Some(words), Some((_, classes))) = (&mut words, renaming) {
+        if let (Some(words), Some((world, classes))) = (&mut words, renaming) {
+            // What is there and what is not can be had from the picture's row alone.
+            let presence = DialogueOptions {
+                turns: 2 * self.config.exercises,
+                weights: [(Kind::Presence, 1.0)].into(),
+                ..DialogueOptions::default()
+            };
+            let more = (self.config.exercises > 0).then(|| dialogues(&world, &mut rng, &presence));
+            if let Some(more) = more.flatten() {
+                words.append(example(&more.record)?);
+            }
             words.renamed = vec![classes.clone(); words.regions.len()];
             words.renamed_picture = classes;
         } else if let Some(words) = &mut words
