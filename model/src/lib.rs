@@ -14,6 +14,7 @@ pub mod input;
 pub mod language;
 pub mod layers;
 pub mod learning;
+pub mod opening;
 pub mod package;
 pub mod prompting;
 pub mod refvlm;

@@ -1,9 +1,9 @@
 //! Where the engine computes.
 
 use crate::WebError;
-use crate::engine::parse;
 use burn::tensor::Device;
 use refvlm_model::engine::{Clock, seconds_per_token};
+use refvlm_model::opening::Opening;
 use refvlm_protocol::{Backend, BackendChoice};
 use std::cell::OnceCell;
 
@@ -28,7 +28,7 @@ pub(crate) async fn choose(
         BackendChoice::Webgpu => gpu().await.map(|_| Backend::Webgpu),
         BackendChoice::Auto if !real => Ok(Backend::Cpu),
         BackendChoice::Auto => {
-            let (manifest, config) = parse(manifest)?;
+            let (manifest, config) = Opening::parse(manifest)?;
             let format = manifest.quantisation.format();
             // A card that cannot be opened, or fails at its first task, is not used.
             let Ok(gpu) = gpu().await else { return Ok(Backend::Cpu) };

@@ -3,12 +3,10 @@
 use crate::error::WebError;
 use crate::scene::{Drawn, world};
 use burn::tensor::Device;
-use refvlm_model::config::ModelConfig;
 use refvlm_model::engine::{Clock, Session};
 use refvlm_model::image::Picture;
-use refvlm_model::package::{Loader, Manifest, Quantisation};
-use refvlm_model::refvlm::RefVlm;
-use refvlm_model::triplet::Tokenizer;
+use refvlm_model::opening::Opening;
+use refvlm_model::package::Quantisation;
 use refvlm_protocol::{Ask, Event};
 use refvlm_scenes::World;
 use serde::Serialize;
@@ -23,14 +21,10 @@ pub struct Engine {
     session: Option<Session>,
 }
 
-/// A package on its way.
+/// A package on its way to a device.
 struct Loading {
-    config: ModelConfig,
+    opening: Opening,
     device: Device,
-    quantisation: Quantisation,
-    tokenizer: Option<Tokenizer>,
-    loader: Loader<RefVlm>,
-    bytes: u64,
 }
 
 /// A file that the package still needs.
@@ -70,19 +64,14 @@ impl Engine {
     /// When the manifest or the configuration in it is not valid.
     pub fn begin(&mut self, manifest: &[u8], device: Device) -> Result<Vec<WantedShard>, WebError> {
         self.loading = None;
-        let bytes = manifest.len() as u64;
-        let (manifest, config) = parse(manifest)?;
-        let model = RefVlm::new(&config, &device).map_err(|e| WebError::Config(e.to_string()))?;
-        let wanted = manifest.shards.iter().map(|shard| WantedShard {
+        let opening = Opening::begin(manifest, &device)?;
+        let wanted = opening.manifest().shards.iter().map(|shard| WantedShard {
             file: shard.file.clone(),
             bytes: shard.bytes,
             sha256: shard.sha256.to_ascii_lowercase(),
         });
         let wanted = wanted.collect();
-        let quantisation = manifest.quantisation;
-        let loader = Loader::new(manifest, model);
-        self.loading =
-            Some(Loading { config, device, quantisation, tokenizer: None, loader, bytes });
+        self.loading = Some(Loading { opening, device });
         Ok(wanted)
     }
 
@@ -92,9 +81,7 @@ impl Engine {
     /// When it is damaged or not the one in the manifest, or nothing is being loaded.
     pub fn tokenizer(&mut self, json: &[u8]) -> Result<(), WebError> {
         let loading = self.loading.as_mut().ok_or(NOT_BEGUN)?;
-        loading.loader.manifest().check_tokenizer(json)?;
-        loading.tokenizer = Some(Tokenizer::from_json(json)?);
-        loading.bytes += json.len() as u64;
+        loading.opening.tokenizer(json)?;
         Ok(())
     }
 
@@ -104,8 +91,7 @@ impl Engine {
     /// When it is not the one that the manifest lists.
     pub fn shard(&mut self, file: &str, bytes: &[u8]) -> Result<(), WebError> {
         let loading = self.loading.as_mut().ok_or(NOT_BEGUN)?;
-        loading.loader.shard(file, bytes)?;
-        loading.bytes += bytes.len() as u64;
+        loading.opening.shard(file, bytes)?;
         Ok(())
     }
 
@@ -114,18 +100,13 @@ impl Engine {
     /// # Errors
     /// When something is missing, or the parts do not belong together.
     pub fn finish(&mut self) -> Result<Loaded, WebError> {
-        let loading = self.loading.take().ok_or(NOT_BEGUN)?;
-        let tokenizer =
-            loading.tokenizer.ok_or(WebError::NotBegun("tokenizer.json was not given"))?;
-        let model = loading.loader.finish()?;
-        let preset = loading.config.preset.clone();
-        let session = Session::new(loading.config, model, tokenizer, loading.device, self.clock)?;
-        let loaded = Loaded {
-            preset,
-            quantisation: loading.quantisation,
-            parameters: session.parameters() as u64,
-            package_bytes: loading.bytes,
-        };
+        let Loading { opening, device } = self.loading.take().ok_or(NOT_BEGUN)?;
+        let opened = opening.finish()?;
+        let (preset, quantisation) = (opened.config.preset.clone(), opened.manifest.quantisation);
+        let session =
+            Session::new(opened.config, opened.model, opened.tokenizer, device, self.clock)?;
+        let parameters = session.parameters() as u64;
+        let loaded = Loaded { preset, quantisation, parameters, package_bytes: opened.bytes };
         self.session = Some(session);
         Ok(loaded)
     }
@@ -200,14 +181,6 @@ impl Engine {
         };
         Ok(Drawn::new(self.world.insert(world), seed, side))
     }
-}
-
-/// A manifest and the configuration in it.
-pub(crate) fn parse(manifest: &[u8]) -> Result<(Manifest, ModelConfig), WebError> {
-    let manifest = Manifest::parse(manifest)?;
-    let config = serde_json::from_value(manifest.description.config.clone())
-        .map_err(|e| WebError::Config(e.to_string()))?;
-    Ok((manifest, config))
 }
 
 fn on_white(&[r, g, b, a]: &[u8; 4]) -> [u8; 3] {

@@ -2,8 +2,8 @@
 
 use refvlm_model::engine::EngineError;
 use refvlm_model::image::ImageError;
+use refvlm_model::opening::OpeningError;
 use refvlm_model::package::PackageError;
-use refvlm_model::triplet::TokenError;
 use refvlm_protocol::{Failure, FailureKind};
 use refvlm_scenes::SceneError;
 use thiserror::Error;
@@ -11,15 +11,9 @@ use thiserror::Error;
 /// Why the worker's engine cannot do what was asked.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum WebError {
-    /// The package is damaged or incomplete.
+    /// The package cannot be opened.
     #[error(transparent)]
-    Package(#[from] PackageError),
-    /// The manifest's configuration is wrong.
-    #[error("refvlm.json: config: {0}; write the package again")]
-    Config(String),
-    /// The vocabulary cannot be used.
-    #[error("tokenizer.json: {0}")]
-    Tokenizer(#[from] TokenError),
+    Package(#[from] OpeningError),
     /// A step of loading came before the ones it needs.
     #[error("{0}; begin with the manifest, then vocabulary and shards")]
     NotBegun(&'static str),
@@ -60,11 +54,14 @@ impl WebError {
     /// The sort of failure.
     pub fn kind(&self) -> FailureKind {
         match self {
-            WebError::Package(PackageError::Length { .. }) => FailureKind::Truncated,
-            WebError::Package(PackageError::Hash { .. }) => FailureKind::HashMismatch,
-            WebError::Package(_) | WebError::Config(_) | WebError::Tokenizer(_) => {
-                FailureKind::BadPackage
-            }
+            WebError::Package(error) => match error {
+                OpeningError::Package(PackageError::Length { .. }) => FailureKind::Truncated,
+                OpeningError::Package(PackageError::Hash { .. }) => FailureKind::HashMismatch,
+                OpeningError::NoTokenizer => FailureKind::BadRequest,
+                OpeningError::Package(_) | OpeningError::Config(_) | OpeningError::Tokenizer(_) => {
+                    FailureKind::BadPackage
+                }
+            },
             WebError::NotLoaded => FailureKind::NotLoaded,
             WebError::NoWebGpu(_) => FailureKind::NoWebgpu,
             WebError::Picture(_) | WebError::PictureLength { .. } => FailureKind::BadPicture,

@@ -2,15 +2,14 @@
 
 use burn::tensor::Device;
 use refvlm_files::files::write_atomic;
-use refvlm_model::config::ModelConfig;
 use refvlm_model::engine::{EngineError, Session};
+use refvlm_model::opening::{Opened, Opening, OpeningError};
 use refvlm_model::package::by_name::visit_named;
 use refvlm_model::package::{
-    Description, Loader, MANIFEST_FILE, Manifest, PackageError, Quantisation, TOKENIZER_FILE,
-    Writer,
+    Description, MANIFEST_FILE, PackageError, Quantisation, TOKENIZER_FILE, Writer,
 };
 use refvlm_model::refvlm::RefVlm;
-use refvlm_model::triplet::{TokenError, Tokenizer};
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -70,17 +69,14 @@ impl Embedded {
 
 /// A model that can answer.
 #[derive(Debug, Clone)]
-pub struct Package {
-    /// What it is.
-    pub manifest: Manifest,
-    /// Its sizes.
-    pub config: ModelConfig,
-    /// Its weights.
-    pub model: RefVlm,
-    /// Its vocabulary.
-    pub tokenizer: Tokenizer,
-    /// Bytes of all its files.
-    pub bytes: u64,
+pub struct Package(Opened);
+
+impl Deref for Package {
+    type Target = Opened;
+
+    fn deref(&self) -> &Opened {
+        &self.0
+    }
 }
 
 /// Why a package cannot be used.
@@ -103,28 +99,12 @@ pub enum LoadError {
         bytes: u64,
     },
     /// The package is damaged or incomplete.
-    #[error("{path}: {source}")]
-    Package {
-        /// Path of the package.
-        path: String,
-        /// What is wrong with the package.
-        source: PackageError,
-    },
-    /// The manifest's configuration is wrong.
-    #[error("{path}: config: {problem}")]
-    Config {
-        /// The manifest's path.
-        path: String,
-        /// What is wrong with the configuration.
-        problem: String,
-    },
-    /// The vocabulary cannot be used.
-    #[error("{path}: {source}")]
-    Tokenizer {
-        /// The vocabulary's path.
-        path: String,
-        /// What is wrong with the vocabulary.
-        source: TokenError,
+    #[error("{place}: {source}")]
+    Opening {
+        /// What the package is called.
+        place: String,
+        /// What is wrong with it.
+        source: OpeningError,
     },
     /// The parts of the package don't fit together.
     #[error(transparent)]
@@ -173,31 +153,13 @@ impl Package {
         device: &Device,
         mut fetch: impl FnMut(&str) -> Result<Vec<u8>, LoadError>,
     ) -> Result<Self, LoadError> {
-        let named = |name: &str| format!("{place}/{name}");
-        let package = |name: &str| {
-            let path = named(name);
-            move |source| LoadError::Package { path, source }
-        };
-        let json = fetch(MANIFEST_FILE)?;
-        let mut bytes = json.len() as u64;
-        let manifest = Manifest::parse(&json).map_err(package(MANIFEST_FILE))?;
-        let problem = |problem: String| LoadError::Config { path: named(MANIFEST_FILE), problem };
-        let config: ModelConfig = serde_json::from_value(manifest.description.config.clone())
-            .map_err(|e| problem(e.to_string()))?;
-        let model = RefVlm::new(&config, device).map_err(|e| problem(e.to_string()))?;
-        let json = fetch(TOKENIZER_FILE)?;
-        bytes += json.len() as u64;
-        manifest.check_tokenizer(&json).map_err(package(TOKENIZER_FILE))?;
-        let tokenizer = Tokenizer::from_json(&json)
-            .map_err(|source| LoadError::Tokenizer { path: named(TOKENIZER_FILE), source })?;
-        let mut loader = Loader::new(manifest.clone(), model);
-        for file in loader.waiting().to_vec() {
-            let shard = fetch(&file)?;
-            bytes += shard.len() as u64;
-            loader.shard(&file, &shard).map_err(package(&file))?;
+        let failed = |source| LoadError::Opening { place: place.into(), source };
+        let mut opening = Opening::begin(&fetch(MANIFEST_FILE)?, device).map_err(failed)?;
+        opening.tokenizer(&fetch(TOKENIZER_FILE)?).map_err(failed)?;
+        for file in opening.waiting().to_vec() {
+            opening.shard(&file, &fetch(&file)?).map_err(failed)?;
         }
-        let model = loader.finish().map_err(package(MANIFEST_FILE))?;
-        Ok(Self { manifest, config, model, tokenizer, bytes })
+        Ok(Self(opening.finish().map_err(failed)?))
     }
 
     /// A session of its own; sessions share the weights.
