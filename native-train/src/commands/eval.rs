@@ -4,15 +4,15 @@ mod groups;
 mod speed;
 
 use super::say::{count, left_out, note, say};
-use super::{Outcome, bar, package};
+use super::{Outcome, bar, package, put};
 use burn::tensor::Device;
 use clap::Args;
 use groups::{Groups, Load, line_count, tasks_of};
 use refvlm_native::answers::AnswerFile;
 use refvlm_native::evaluate::{self, Manner, TABLE_KINDS};
-use refvlm_native::files::{sha256, write_atomic};
+use refvlm_native::files::sha256;
 use refvlm_native::metrics::Summary;
-use refvlm_native::output::check_file;
+use refvlm_native::output::check_files;
 use refvlm_native::package::{Embedded, Package};
 use refvlm_native::records::{DataError, Records, folder_of, record_file};
 use refvlm_native::report::{Card, Sheet, worst_first};
@@ -83,10 +83,14 @@ impl Eval {
     /// Runs the command.
     pub fn run(self) -> Outcome {
         let records = self.records.as_deref().map(record_file);
-        let answers = self.answers.iter().filter(|_| !self.resume);
-        for out in [&self.json, &self.csv, &self.html].into_iter().flatten().chain(answers) {
-            let inputs: Vec<&Path> = records.iter().map(PathBuf::as_path).collect();
-            check_file(out, &inputs, self.force)?;
+        let outs = [&self.json, &self.csv, &self.html].into_iter().flatten();
+        let outs: Vec<&Path> = outs.chain(&self.answers).map(PathBuf::as_path).collect();
+        let inputs: Vec<&Path> = records.iter().map(PathBuf::as_path).collect();
+        // The answers that are gone on with are there already.
+        let fresh = outs.len() - usize::from(self.resume);
+        check_files(&outs[..fresh], &inputs, self.force)?;
+        if let Some(answers) = self.answers.as_deref().filter(|_| self.resume) {
+            check_files(&[&outs[..fresh], &[answers]].concat(), &inputs, true)?;
         }
         let tasks = tasks_of(&self.tasks)?;
         let package = package(self.model.as_deref(), Embedded::Scenes)?;
@@ -179,7 +183,7 @@ impl Eval {
                 "quantisation": package.manifest.quantisation,
                 "package_bytes": package.bytes,
             });
-            write_atomic(path, &serde_json::to_vec_pretty(&json)?)?;
+            put(path, &serde_json::to_vec_pretty(&json)?)?;
         }
         if let Some(path) = &self.csv {
             let mut csv = String::from("id,kind,score\n");
@@ -188,7 +192,7 @@ impl Eval {
                     csv += &format!("\"{}\",{kind},{score}\n", sample.id.replace('"', "\"\""));
                 }
             }
-            write_atomic(path, csv.as_bytes())?;
+            put(path, csv.as_bytes())?;
         }
         if let Some(path) = &self.html {
             let mut cards: Vec<Card> = outcome.kept.iter().map(Card::of_answer).collect();

@@ -1,8 +1,9 @@
 //! `refvlm score`.
 
-use super::Outcome;
+use super::say::say;
+use super::{Outcome, foreign, put};
 use clap::{Args, ValueEnum};
-use refvlm_native::files::write_atomic;
+use refvlm_native::output::check_file;
 use refvlm_native::scores::coco::detection::Judged;
 use refvlm_native::scores::coco::files::{self, Pictures};
 use refvlm_native::scores::coco::{Detection, Picture, Settings, Shape};
@@ -10,7 +11,7 @@ use refvlm_native::scores::text::{Bleu, Caption, Cider, Pope, Rouge, Vqa, lines}
 use refvlm_native::scores::{Metric, MetricError, Row, gather};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Score the predictions of any model: COCO results, or answers as JSON Lines.
 #[derive(Debug, Args)]
@@ -25,6 +26,9 @@ pub struct Score {
     /// Where to write the numbers and the score of each sample, for `refvlm compare`.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Replace the file that the command is to write.
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is scored.
@@ -69,30 +73,19 @@ impl Score {
     /// Runs the command.
     pub fn run(self) -> Outcome {
         if let Some(out) = &self.json {
-            let same =
-                |path: &Path| path == out || path.canonicalize().ok() == out.canonicalize().ok();
-            if same(&self.predictions) || (out.exists() && same(&self.truth)) {
-                return Err(format!(
-                    "--json {}: this is an input, name another file",
-                    out.display()
-                )
-                .into());
-            }
+            check_file(out, &[&self.predictions, &self.truth], self.force)?;
         }
-        let [found, truth] = [&self.predictions, &self.truth]
-            .map(|path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())));
-        let (found, truth) = (found?, truth?);
+        let (found, truth) = (foreign(&self.predictions)?, foreign(&self.truth)?);
         let files = format!("{} against {}", self.predictions.display(), self.truth.display());
         let scored = scored(self.measure, &found, &truth).map_err(|e| format!("{files}: {e}"))?;
         for row in &scored.rows {
             match row.value {
-                Some(value) => println!("{:16} {value:.4}  ({})", row.name, row.count),
-                None => println!("{:16} -", row.name),
+                Some(value) => say!("{:16} {value:.4}  ({})", row.name, row.count),
+                None => say!("{:16} -", row.name),
             }
         }
         if let Some(out) = &self.json {
-            write_atomic(out, &serde_json::to_vec_pretty(&scored)?)
-                .map_err(|e| format!("{}: {e}", out.display()))?;
+            put(out, &serde_json::to_vec_pretty(&scored)?)?;
         }
         Ok(())
     }
@@ -109,10 +102,7 @@ fn scored(
         Measure::Masks => objects(detected(files::Kind::Masks)?, &Settings::objects())?,
         Measure::Keypoints => objects(detected(files::Kind::Keypoints)?, &Settings::keypoints())?,
         Measure::Captions | Measure::Vqa | Measure::Pope => {
-            let [found, truth] = [("predictions", found), ("truth", truth)].map(|(name, bytes)| {
-                std::str::from_utf8(bytes).map_err(|e| format!("the {name}: {e}: save it as UTF-8"))
-            });
-            let pairs = lines::read(found?, truth?)?;
+            let pairs = lines::read(found, truth)?;
             match measure {
                 Measure::Captions => captions(&pairs)?,
                 Measure::Vqa => vqa(&pairs)?,
@@ -187,13 +177,21 @@ fn vqa(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
     Ok((metric.rows(), samples))
 }
 
-fn pope(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+fn pope(pairs: &[lines::Pair]) -> Result<Table, Box<dyn std::error::Error>> {
     let mut metric = Pope::default();
     let mut samples = Vec::new();
     for pair in pairs {
         let mut own = Pope::default();
-        // As in the official tool: what is not "no" is "yes".
-        own.add((&pair.answer, pair.truths.first().is_some_and(|truth| truth != "no")))?;
+        // The official tool takes whatever is not "no" for "yes", "No" among it.
+        let truths: Vec<String> = pair.truths.iter().map(|t| t.trim().to_lowercase()).collect();
+        let yes = match truths.as_slice() {
+            [one] if one == "yes" => true,
+            [one] if one == "no" => false,
+            _ => {
+                return Err(format!("id {} of the truth: answer must be yes or no", pair.id).into());
+            }
+        };
+        own.add((&pair.answer, yes))?;
         samples.extend(sample(pair.id.clone(), own.rows().into_iter().take(1)));
         metric.merge(own);
     }
