@@ -3,7 +3,9 @@
 use super::say::say;
 use super::{Outcome, foreign, put};
 use clap::{Args, ValueEnum};
-use refvlm_native::output::check_file;
+use refvlm_native::objects::Objects;
+use refvlm_native::output::check_files;
+use refvlm_native::report::Sheet;
 use refvlm_native::scores::coco::detection::Judged;
 use refvlm_native::scores::coco::files::{self, Pictures};
 use refvlm_native::scores::coco::{Detection, Picture, Settings, Shape};
@@ -11,7 +13,7 @@ use refvlm_native::scores::text::{Bleu, Caption, Cider, Pope, Rouge, Vqa, lines}
 use refvlm_native::scores::{Metric, MetricError, Row, gather};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Score the predictions of any model: COCO results, or answers as JSON Lines.
 #[derive(Debug, Args)]
@@ -26,6 +28,9 @@ pub struct Score {
     /// Where to write the numbers and the score of each sample, for `refvlm compare`.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Where to write a page with curves, classes and what was taken for what; of COCO results only.
+    #[arg(long)]
+    html: Option<PathBuf>,
     /// Replace the file that the command is to write.
     #[arg(long)]
     force: bool,
@@ -47,6 +52,18 @@ pub(super) enum Measure {
     Vqa,
     /// Yes and no: accuracy, precision, recall, F1, yes-rate.
     Pope,
+}
+
+impl Measure {
+    /// The shapes of COCO results that are scored so.
+    fn kind(self) -> Option<files::Kind> {
+        match self {
+            Self::Boxes => Some(files::Kind::Boxes),
+            Self::Masks => Some(files::Kind::Masks),
+            Self::Keypoints => Some(files::Kind::Keypoints),
+            Self::Captions | Self::Vqa | Self::Pope => None,
+        }
+    }
 }
 
 /// What `--json` writes.
@@ -72,12 +89,16 @@ pub(super) struct Sample {
 impl Score {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        if let Some(out) = &self.json {
-            check_file(out, &[&self.predictions, &self.truth], self.force)?;
+        let outs: Vec<&Path> =
+            [&self.json, &self.html].into_iter().flatten().map(PathBuf::as_path).collect();
+        check_files(&outs, &[&self.predictions, &self.truth], self.force)?;
+        if self.html.is_some() && self.measure.kind().is_none() {
+            return Err("--html shows boxes, masks and keypoints: leave it out".into());
         }
         let (found, truth) = (foreign(&self.predictions)?, foreign(&self.truth)?);
-        let files = format!("{} against {}", self.predictions.display(), self.truth.display());
-        let scored = scored(self.measure, &found, &truth).map_err(|e| format!("{files}: {e}"))?;
+        let files_of = format!("{} against {}", self.predictions.display(), self.truth.display());
+        let scored =
+            scored(self.measure, &found, &truth).map_err(|e| format!("{files_of}: {e}"))?;
         for row in &scored.rows {
             match row.value {
                 Some(value) => say!("{:16} {value:.4}  ({})", row.name, row.count),
@@ -86,6 +107,16 @@ impl Score {
         }
         if let Some(out) = &self.json {
             put(out, &serde_json::to_vec_pretty(&scored)?)?;
+        }
+        if let (Some(out), Some(kind)) = (&self.html, self.measure.kind()) {
+            let what = scored.measure.to_possible_value();
+            let what = what.map(|value| value.get_name().to_string()).unwrap_or_default();
+            let pictures = files::read(kind, &found, &truth)?;
+            let objects = vec![Objects::of(&what, &pictures, &files::names(&truth)?)?];
+            let sheet =
+                Sheet { title: "Scores".into(), subtitle: files_of, objects, ..Sheet::default() };
+            sheet.write(out)?;
+            say!("{}", out.display());
         }
         Ok(())
     }

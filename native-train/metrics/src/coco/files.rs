@@ -9,7 +9,7 @@ use refvlm_record::{Rle, coco};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Formatter};
 
 /// What is compared.
@@ -54,6 +54,7 @@ struct Image {
 #[derive(Debug, Deserialize)]
 struct Category {
     id: u64,
+    name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,14 +139,24 @@ impl<'de> Deserialize<'de> for Segmentation {
     }
 }
 
+const TRUTH_FORM: &str = "an object with images, annotations and categories, as COCO describes it";
+
+/// The names of the truth's categories by their ids.
+///
+/// # Errors
+/// When the file is no JSON of this form.
+pub fn names(truth: &[u8]) -> Result<BTreeMap<u64, String>, FileError> {
+    let truth: TruthFile = parse(truth, "the truth", "entry", TRUTH_FORM)?;
+    Ok(truth.categories.into_iter().filter_map(|c| Some((c.id, c.name?))).collect())
+}
+
 /// Reads what was found and the truth, and puts them side by side; both as the bytes of a file.
 ///
 /// # Errors
 /// When a file is no JSON of this form, an id is unknown or used twice, a shape is missing or
 /// damaged, or a mask has not the size of its picture.
 pub fn read(kind: Kind, predictions: &[u8], truth: &[u8]) -> Result<Pictures, FileError> {
-    let form = "an object with images, annotations and categories, as COCO describes it";
-    let truth: TruthFile = parse(truth, "the truth", "entry", form)?;
+    let truth: TruthFile = parse(truth, "the truth", "entry", TRUTH_FORM)?;
     let form = "a list of results, as COCO describes it";
     let found: Vec<Prediction> = parse(predictions, "the predictions", "prediction", form)?;
     let sizes = sizes(&truth)?;
