@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod infer;
 mod inspect;
+mod meteor;
 mod pointing;
 pub mod say;
 mod scenes;

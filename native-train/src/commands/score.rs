@@ -1,5 +1,6 @@
 //! `refvlm score`.
 
+use super::meteor::meteor;
 use super::say::say;
 use super::{Outcome, foreign, put};
 use clap::{Args, ValueEnum};
@@ -31,6 +32,10 @@ pub struct Score {
     /// Where to write a page with curves, classes and what was taken for what; of COCO results only.
     #[arg(long)]
     html: Option<PathBuf>,
+    /// The official archive of METEOR (`meteor-1.5.jar` of pycocoevalcap); adds METEOR to captions.
+    /// Needs Java.
+    #[arg(long)]
+    meteor: Option<PathBuf>,
     /// Replace the file that the command is to write.
     #[arg(long)]
     force: bool,
@@ -95,10 +100,12 @@ impl Score {
         if self.html.is_some() && self.measure.kind().is_none() {
             return Err("--html shows boxes, masks and keypoints: leave it out".into());
         }
+        if self.meteor.is_some() && self.measure != Measure::Captions {
+            return Err("--meteor scores captions: leave it out".into());
+        }
         let (found, truth) = (foreign(&self.predictions)?, foreign(&self.truth)?);
         let files_of = format!("{} against {}", self.predictions.display(), self.truth.display());
-        let scored =
-            scored(self.measure, &found, &truth).map_err(|e| format!("{files_of}: {e}"))?;
+        let scored = self.scored(&found, &truth).map_err(|e| format!("{files_of}: {e}"))?;
         for row in &scored.rows {
             match row.value {
                 Some(value) => say!("{:16} {value:.4}  ({})", row.name, row.count),
@@ -120,28 +127,22 @@ impl Score {
         }
         Ok(())
     }
-}
 
-fn scored(
-    measure: Measure,
-    found: &[u8],
-    truth: &[u8],
-) -> Result<Scored, Box<dyn std::error::Error>> {
-    let detected = |kind| files::read(kind, found, truth);
-    let (rows, samples) = match measure {
-        Measure::Boxes => objects(detected(files::Kind::Boxes)?, &Settings::objects())?,
-        Measure::Masks => objects(detected(files::Kind::Masks)?, &Settings::objects())?,
-        Measure::Keypoints => objects(detected(files::Kind::Keypoints)?, &Settings::keypoints())?,
-        Measure::Captions | Measure::Vqa | Measure::Pope => {
-            let pairs = lines::read(found, truth)?;
-            match measure {
-                Measure::Captions => captions(&pairs)?,
-                Measure::Vqa => vqa(&pairs)?,
-                _ => pope(&pairs)?,
+    fn scored(&self, found: &[u8], truth: &[u8]) -> Result<Scored, Box<dyn std::error::Error>> {
+        let detected = |kind| files::read(kind, found, truth);
+        let pairs = || lines::read(found, truth);
+        let (rows, samples) = match self.measure {
+            Measure::Boxes => objects(detected(files::Kind::Boxes)?, &Settings::objects())?,
+            Measure::Masks => objects(detected(files::Kind::Masks)?, &Settings::objects())?,
+            Measure::Keypoints => {
+                objects(detected(files::Kind::Keypoints)?, &Settings::keypoints())?
             }
-        }
-    };
-    Ok(Scored { measure, rows, samples })
+            Measure::Captions => captions(&pairs()?, self.meteor.as_deref())?,
+            Measure::Vqa => vqa(&pairs()?)?,
+            Measure::Pope => pope(&pairs()?)?,
+        };
+        Ok(Scored { measure: self.measure, rows, samples })
+    }
 }
 
 type Table = (Vec<Row>, Vec<Sample>);
@@ -177,9 +178,12 @@ fn sample(id: String, rows: impl IntoIterator<Item = Row>) -> Option<Sample> {
     (!scores.is_empty()).then_some(Sample { id, scores })
 }
 
-fn captions(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+fn captions(
+    pairs: &[lines::Pair],
+    jar: Option<&Path>,
+) -> Result<Table, Box<dyn std::error::Error>> {
     let (mut bleu, mut rouge, mut cider) = (Bleu::default(), Rouge::default(), Cider::default());
-    let mut samples = Vec::new();
+    let (mut samples, mut captions) = (Vec::new(), Vec::new());
     for pair in pairs {
         let caption = Caption::new(&pair.answer, &pair.truths);
         let (mut own_bleu, mut own_rouge) = (Bleu::default(), Rouge::default());
@@ -189,11 +193,21 @@ fn captions(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
         bleu.merge(own_bleu);
         rouge.merge(own_rouge);
         cider.add(&caption)?;
+        captions.push(caption);
     }
-    for (sample, score) in samples.iter_mut().zip(cider.scores()) {
-        sample.scores.insert("CIDEr-D".into(), score);
+    let mut rows = [bleu.rows(), rouge.rows(), cider.rows()].concat();
+    let mut own = vec![("CIDEr-D", cider.scores())];
+    if let Some(jar) = jar {
+        let (row, scores) = meteor(jar, &captions)?;
+        rows.push(row);
+        own.push(("METEOR", scores));
     }
-    Ok(([bleu.rows(), rouge.rows(), cider.rows()].concat(), samples))
+    for (name, scores) in own {
+        for (sample, score) in samples.iter_mut().zip(scores) {
+            sample.scores.insert(name.into(), score);
+        }
+    }
+    Ok((rows, samples))
 }
 
 fn vqa(pairs: &[lines::Pair]) -> Result<Table, MetricError> {

@@ -5,7 +5,7 @@ use crate::objects::Objects;
 use std::fmt::Write;
 
 /// Categories that the table of classes lists.
-const MOST_CLASSES: usize = 40;
+const MOST_CLASSES: usize = 20;
 
 /// The field of a chart in its own units: x from left to right, y from top to bottom.
 const FIELD: [f64; 4] = [40.0, 300.0, 10.0, 210.0];
@@ -40,7 +40,7 @@ fn chart(body: &mut String, title: &str, [across, up]: [&str; 2], draw: impl Fn(
     let _ = write!(
         body,
         "<figure class=\"chart\"><figcaption>{title}</figcaption>\
-         <svg viewBox=\"0 0 310 250\" role=\"img\" aria-label=\"{title}\">"
+         <svg viewBox=\"-12 0 322 250\" role=\"img\" aria-label=\"{title}\">"
     );
     for step in 0..=4 {
         let share = f64::from(step) / 4.0;
@@ -59,7 +59,7 @@ fn chart(body: &mut String, title: &str, [across, up]: [&str; 2], draw: impl Fn(
     let _ = write!(
         body,
         "<text x=\"170\" y=\"246\" text-anchor=\"middle\">{across}</text>\
-         <text x=\"10\" y=\"110\" text-anchor=\"middle\" transform=\"rotate(-90 10 110)\">{up}</text>"
+         <text x=\"0\" y=\"110\" text-anchor=\"middle\" transform=\"rotate(-90 0 110)\">{up}</text>"
     );
     draw(body);
     body.push_str("</svg></figure>");
@@ -132,7 +132,8 @@ fn sizes(body: &mut String, objects: &Objects) {
          <th scope=\"col\">AP</th><th scope=\"col\">AR</th></tr></thead><tbody>",
     );
     let line = |name: &str, precision: Option<f64>, recall: Option<f64>| {
-        let (precision, recall) = (percent(precision), percent(recall));
+        let (precision, recall) =
+            (percent(precision), recall.map_or(String::new(), |value| percent(Some(value))));
         format!("<tr><th scope=\"row\">{name}</th><td>{precision}</td><td>{recall}</td></tr>")
     };
     body.push_str(&line("all", value("AP".into()), all));
