@@ -2,6 +2,7 @@
 //! not match any variant") do not help the person who wrote the line.
 
 use crate::error::RecordError;
+use crate::json;
 use crate::task::{Task, Unit};
 use serde_json::{Map, Value};
 
@@ -25,19 +26,7 @@ fn syntax(line: &str, error: &serde_json::Error) -> String {
     if error.is_eof() {
         return "the line ends inside the record; a record is one object on one line".into();
     }
-    let row = line.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-    // Columns count bytes and point behind what was read.
-    let from = (0..error.column()).rev().find(|&at| row.is_char_boundary(at)).unwrap_or(0);
-    let from = row[..from].rfind([' ', ',', ':', '[', '{']).map_or(from, |at| at + 1);
-    let found: String = row[from..].chars().take(20).collect();
-    let remedy = match ["NaN", "nan", "Inf", "inf", "-Inf", "-inf"]
-        .iter()
-        .any(|word| found.trim_start().starts_with(word))
-    {
-        true => "JSON has no such number; leave the field out where the value is unknown",
-        false => "write it as JSON: names and texts in double quotes, no comma before a bracket",
-    };
-    format!("no JSON from column {} on, at '{found}': {remedy}", from + 1)
+    json::syntax(line, error)
 }
 
 fn record(value: &Value) -> Result<(), RecordError> {

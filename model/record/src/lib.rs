@@ -21,6 +21,7 @@ pub mod event;
 pub mod exchange;
 mod form;
 pub mod intent;
+pub mod json;
 pub mod mention;
 mod outline;
 pub mod reading;

@@ -27,7 +27,7 @@ pub struct Rle {
 
 /// Run lengths as numbers or in COCO's printable compression.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "run lengths from 0 on, or COCO's text of them, are expected")]
 pub enum Counts {
     /// The compressed string that COCO tools write.
     Compressed(String),
@@ -148,6 +148,16 @@ impl Mask {
 }
 
 impl Rle {
+    /// The same runs in COCO's printable compression, the only form that `pycocotools` takes in
+    /// results.
+    pub fn compressed(&self) -> Self {
+        let counts = match &self.counts {
+            Counts::Compressed(text) => text.clone(),
+            Counts::Runs(runs) => compress(runs),
+        };
+        Self { size: self.size, counts: Counts::Compressed(counts) }
+    }
+
     /// The mask that the runs describe.
     ///
     /// # Errors
@@ -188,6 +198,26 @@ impl Rle {
         }
         Ok(mask)
     }
+}
+
+/// What [`decompress`] reads.
+fn compress(runs: &[u32]) -> String {
+    let mut text = String::new();
+    for (at, &run) in runs.iter().enumerate() {
+        let before = if at > 2 { runs[at - 2] } else { 0 };
+        let mut value = i64::from(run) - i64::from(before);
+        loop {
+            let group = (value & 31) as u8;
+            value >>= 5;
+            // The highest bit of the last group is the sign.
+            let ends = value == if group & 16 == 0 { 0 } else { -1 };
+            text.push(char::from(48 + group + if ends { 0 } else { 32 }));
+            if ends {
+                break;
+            }
+        }
+    }
+    text
 }
 
 /// COCO's string: little-endian groups of 5 bits, offset 48, bit 5 continues; from the third run
@@ -236,9 +266,10 @@ mod tests {
 
     #[test]
     fn run_lengths_come_back() {
-        for (w, h) in [(1, 1), (5, 3), (17, 9)] {
+        for (w, h) in [(1, 1), (5, 3), (17, 9), (300, 200)] {
             let mask = checker(w, h);
             assert_eq!(mask.to_rle().to_mask().unwrap(), mask);
+            assert_eq!(mask.to_rle().compressed().to_mask().unwrap(), mask);
         }
     }
 
@@ -275,6 +306,7 @@ mod tests {
         // The fourth run is stored as the difference to the second: 2, 3, 2, 3-1=2.
         let rle = Rle { size: [3, 3], counts: Counts::Compressed("232O".into()) };
         assert_eq!(rle.to_mask().unwrap().area(), 5);
+        assert_eq!(Rle { size: [3, 3], counts: Counts::Runs(vec![2, 3, 2, 2]) }.compressed(), rle);
     }
 
     #[test]

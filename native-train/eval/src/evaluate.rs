@@ -1,6 +1,7 @@
 //! Asking a model what is known, and scoring what it says.
 
 use crate::answers::{AnswerFile, AnswersError, Said};
+use crate::coco::Questions;
 use crate::metrics::{Answer, Scores};
 use refvlm_files::picture::Picture;
 use refvlm_model::engine::{Ask, EngineError, Session};
@@ -29,6 +30,8 @@ pub struct Sample {
 pub struct Answered {
     /// The record's id and the kind of dialogue.
     pub title: String,
+    /// The kind of dialogue.
+    pub kind: String,
     /// The picture that was asked about.
     pub picture: Picture,
     /// The prompts that the question speaks of, in its order.
@@ -59,6 +62,8 @@ pub struct Outcome {
     pub timings: Vec<Timings>,
     /// The score of each sample, for intervals and for comparing two models.
     pub samples: Vec<SampleScore>,
+    /// What was there and what was found, where it is kept.
+    pub objects: Questions,
 }
 
 /// The score of one sample.
@@ -79,6 +84,8 @@ pub struct Manner<'a> {
     pub least_confidence: f32,
     /// Whether answers are kept with their pictures, for a page.
     pub keep: bool,
+    /// Whether all objects are kept, for curves and COCO files.
+    pub keep_objects: bool,
 }
 
 /// The kinds that the results table is made of.
@@ -265,8 +272,12 @@ impl Outcome {
             id: title.clone(),
             scores: BTreeMap::from([(sample.kind.clone(), score)]),
         });
+        if manner.keep_objects {
+            self.objects.add(&title, record, turn, &answer);
+        }
         if manner.keep {
             self.keep(score, || Answered {
+                kind: sample.kind.clone(),
                 title,
                 picture: picture.clone(),
                 prompts: asked(record, turn).1,
@@ -296,8 +307,9 @@ impl Outcome {
         self.answers += other.answers;
         self.faults.extend(other.faults);
         self.scores.merge(&other.scores);
-        self.kept.extend(other.kept);
+        other.kept.into_iter().for_each(|one| self.keep(one.score, || one));
         self.timings.extend(other.timings);
         self.samples.extend(other.samples);
+        self.objects.merge(other.objects);
     }
 }

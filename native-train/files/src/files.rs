@@ -1,5 +1,6 @@
 //! Files that are either complete or absent, and their hashes.
 
+use crate::unfinished;
 use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes `bytes` to `path` under a temporary name beside it, syncs, and renames, so that what
-/// was there before stays until the new file is complete. Missing folders are made.
+/// was there before stays until the new file is complete. Missing folders are made. A device or a
+/// pipe is written to as it is.
 ///
 /// # Errors
 /// The first failing step; the temporary file is removed then.
@@ -27,7 +29,14 @@ pub fn write_atomic_with(
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
+    // A rename would put a file in the place of `/dev/null`.
+    if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+        let mut device = io::BufWriter::new(File::options().write(true).open(path)?);
+        write(&mut device)?;
+        return device.flush();
+    }
     let temporary = temporary_name(path);
+    unfinished::add(&temporary);
     let written = (|| {
         let mut file = io::BufWriter::new(File::create(&temporary)?);
         write(&mut file)?;
@@ -38,6 +47,7 @@ pub fn write_atomic_with(
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
     }
+    unfinished::remove(&temporary);
     written
 }
 
@@ -86,6 +96,18 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), [7; 4096]);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// The device stays one, and its fault is told.
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+        write_atomic(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(write_atomic(Path::new("/dev/full"), b"too much").is_err());
+        for device in ["/dev/null", "/dev/full"] {
+            assert!(fs::metadata(device).unwrap().file_type().is_char_device(), "{device}");
+        }
     }
 
     #[test]

@@ -5,3 +5,5 @@ pub mod files;
 pub mod output;
 pub mod picture;
 pub mod records;
+
+mod unfinished;

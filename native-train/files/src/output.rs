@@ -2,10 +2,12 @@
 //! place whole.
 
 use crate::files::temporary_name;
+use crate::unfinished;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+
+pub use crate::unfinished::abandon;
 
 /// Why an output is refused. The text names it and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,12 @@ pub enum OutputError {
         /// What is to be written.
         wanted: &'static str,
     },
+    /// Two things are to be written to one place.
+    #[error("{path}: two outputs have this name: name another for one of them", path = path.display())]
+    Twice {
+        /// The output.
+        path: PathBuf,
+    },
     /// Nothing can be written there.
     #[error("{path}: cannot be written: {source}: check its folder and permissions", path = path.display())]
     Write {
@@ -68,6 +76,20 @@ pub fn check_file(path: &Path, inputs: &[&Path], force: bool) -> Result<(), Outp
         return Err(OutputError::Exists { path: path.into() });
     }
     probe(path)
+}
+
+/// [`check_file`] of several outputs, each of which needs a name of its own.
+///
+/// # Errors
+/// What stands in the way of the first that cannot be written.
+pub fn check_files(paths: &[&Path], inputs: &[&Path], force: bool) -> Result<(), OutputError> {
+    for (at, path) in paths.iter().enumerate() {
+        if paths[..at].contains(path) {
+            return Err(OutputError::Twice { path: path.into() });
+        }
+        check_file(path, inputs, force)?;
+    }
+    Ok(())
 }
 
 /// Checks, before the work, that a folder can be written at `path`: absent or empty unless
@@ -109,17 +131,6 @@ fn probe(path: &Path) -> Result<(), OutputError> {
     fs::remove_file(&trial).map_err(failed)
 }
 
-/// Folders that are being written, to be taken away when the program is interrupted.
-static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-/// Takes away what is half written; for the moment before an interrupted program ends.
-pub fn abandon() {
-    for folder in UNFINISHED.lock().map(|mut list| std::mem::take(&mut *list)).unwrap_or_default() {
-        // Nothing more can be done about a folder that will not go.
-        let _ = fs::remove_dir_all(folder);
-    }
-}
-
 /// A folder that is written under a temporary name beside its place, and put there whole.
 /// Dropping it before [`Staging::finish`] takes it away.
 #[derive(Debug)]
@@ -143,9 +154,7 @@ impl Staging {
         let above = temporary.ancestors().skip(1).take_while(|above| !above.as_os_str().is_empty());
         let made = above.take_while(|above| !above.exists()).last().map(Path::to_path_buf);
         fs::create_dir_all(&temporary).map_err(failed)?;
-        if let Ok(mut list) = UNFINISHED.lock() {
-            list.push(made.clone().unwrap_or_else(|| temporary.clone()));
-        }
+        unfinished::add(made.as_ref().unwrap_or(&temporary));
         Ok(Self { place, temporary, made })
     }
 
@@ -168,10 +177,7 @@ impl Staging {
     }
 
     fn forget(&self) {
-        let listed = self.made.as_ref().unwrap_or(&self.temporary);
-        if let Ok(mut list) = UNFINISHED.lock() {
-            list.retain(|path| path != listed);
-        }
+        unfinished::remove(self.made.as_ref().unwrap_or(&self.temporary));
     }
 }
 
@@ -225,6 +231,8 @@ mod tests {
         check_file(&other, &[&photo], true).unwrap();
         check_file(&folder.0.join("new/a.png"), &[&photo], false).unwrap();
         assert!(matches!(check_file(&folder.0, &[], true), Err(OutputError::Kind { .. })));
+        let twice = check_files(&[&other, &other], &[], true);
+        assert!(matches!(twice, Err(OutputError::Twice { .. })));
         assert!(matches!(check_folder(&folder.0, &[], false), Err(OutputError::Filled { .. })));
         assert!(matches!(check_folder(&other, &[], true), Err(OutputError::Kind { .. })));
         check_folder(&folder.0, &[], true).unwrap();

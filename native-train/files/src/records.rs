@@ -9,7 +9,7 @@ pub use write::{RecordWriter, write_depth_png};
 
 use crate::picture::{self, Picture, PictureError};
 use image::DynamicImage;
-use refvlm_record::{DepthMap, Record, RecordError};
+use refvlm_record::{DepthMap, Record, RecordError, json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -51,6 +51,12 @@ pub enum DataError {
     None {
         /// The record file.
         path: PathBuf,
+    },
+    /// Two records have one id.
+    #[error("record '{id}': this id occurs twice: give each record its own")]
+    Twice {
+        /// The id.
+        id: String,
     },
     /// A line is longer than [`MAX_LINE_BYTES`].
     #[error(
@@ -171,9 +177,8 @@ impl Records {
         if let Some(found) = form::other_than_lines(start) {
             return Err(DataError::Form { path: path.into(), found });
         }
-        if start.starts_with(form::BYTE_ORDER_MARK) {
-            reader.consume(form::BYTE_ORDER_MARK.len());
-        }
+        let mark = json::plain(start).map_or(0, |text| start.len() - text.len());
+        reader.consume(mark);
         Ok(Self { path: path.into(), reader, line: 0, ended: false })
     }
 
@@ -194,7 +199,7 @@ impl Records {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Record, DataError> {
-        std::str::from_utf8(bytes)
+        std::str::from_utf8(bytes.trim_ascii_end())
             .map_err(|e| RecordError::Json(e.to_string()))
             .and_then(Record::from_json)
             .map_err(|source| DataError::Record {

@@ -1,26 +1,38 @@
-//! How long COCO's AP of boxes takes: `speed FOUND TRUTH`, files as `tests/oracles/speed.py` makes
-//! them.
+//! Scores the files of `tests/oracles/speed.py`, which times it: `speed boxes|captions FOLDER`.
 
 use refvlm_metrics::coco::detection::Judged;
 use refvlm_metrics::coco::files::{Kind, Pictures, read};
 use refvlm_metrics::coco::{Detection, Settings};
+use refvlm_metrics::text::{Caption, Cider};
 use refvlm_metrics::{Metric, gather};
-use std::time::Instant;
+use std::error::Error;
+use std::path::Path;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [found, truth] = arguments.as_slice() else { return Err("speed FOUND TRUTH".into()) };
-    let started = Instant::now();
-    let pictures = read(Kind::Boxes, &std::fs::read(found)?, &std::fs::read(truth)?)?;
-    let Pictures::Boxes(pictures) = pictures else { return Ok(()) };
-    println!("read {:.2} s", started.elapsed().as_secs_f64());
-    let started = Instant::now();
+    let [kind, folder] = arguments.as_slice() else {
+        return Err("speed boxes|captions FOLDER".into());
+    };
+    let folder = Path::new(folder);
+    let score = if kind == "boxes" { boxes(folder)? } else { captions(folder)? };
+    println!("score {}", score.unwrap_or(-1.0));
+    Ok(())
+}
+
+fn boxes(folder: &Path) -> Result<Option<f64>, Box<dyn Error>> {
+    let [found, truth] = ["found.json", "truth.json"].map(|name| std::fs::read(folder.join(name)));
+    let Pictures::Boxes(pictures) = read(Kind::Boxes, &found?, &truth?)? else { return Ok(None) };
     let empty = || Detection::new(Settings::objects());
     let metric = gather(&pictures, empty, |metric, picture| picture.judge(metric))?;
-    let rows = metric.rows();
-    println!("score {:.2} s", started.elapsed().as_secs_f64());
-    for row in rows.iter().take(3) {
-        println!("{} {:.6}", row.name, row.value.unwrap_or(-1.0));
-    }
-    Ok(())
+    Ok(metric.rows().first().and_then(|row| row.value))
+}
+
+fn captions(folder: &Path) -> Result<Option<f64>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(folder.join("captions.jsonl"))?;
+    let rows: Result<Vec<(String, Vec<String>)>, _> =
+        text.lines().map(serde_json::from_str).collect();
+    let metric = gather(&rows?, Cider::default, |metric, (answer, references)| {
+        metric.add(&Caption::new(answer, references))
+    })?;
+    Ok(metric.rows().first().and_then(|row| row.value))
 }

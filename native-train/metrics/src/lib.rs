@@ -12,6 +12,7 @@ pub mod compare;
 pub mod depth;
 pub mod expressions;
 pub mod interactive;
+pub mod json;
 pub mod panoptic;
 pub mod semantic;
 pub mod text;

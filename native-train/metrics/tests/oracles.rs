@@ -278,3 +278,34 @@ fn an_annotation_with_the_id_0_can_be_found() {
     // 1 but for the 2e-16 that pycocotools adds to what it divides by.
     assert!(metric.rows()[0].value.is_some_and(|ap| (ap - 1.0).abs() < 1e-12));
 }
+
+/// What `rows` averages over categories and thresholds: AP of each category, and the curve whose
+/// mean is AP50.
+#[test]
+fn curves_and_categories_add_up_to_ap() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles");
+    let file = File::open(folder.join("coco-bbox.json.gz")).unwrap();
+    let fixture: Value = serde_json::from_reader(GzDecoder::new(file)).unwrap();
+    let mut compared = 0;
+    for case in fixture["cases"].as_array().unwrap() {
+        let [found, truth] =
+            ["results", "truth"].map(|key| serde_json::to_vec(&case[key]).unwrap());
+        let Pictures::Boxes(pictures) = read(Kind::Boxes, &found, &truth).unwrap() else {
+            panic!()
+        };
+        let mut metric = Detection::new(Settings::objects());
+        pictures.iter().for_each(|picture| metric.add(picture).unwrap());
+        let rows = metric.rows();
+        let row = |name: &str| rows.iter().find(|row| row.name == name).unwrap().value;
+        let Some(curve) = metric.curve(0) else {
+            assert_eq!(row("AP50"), None);
+            continue;
+        };
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        assert!((mean(&curve) - row("AP50").unwrap()).abs() < 1e-12);
+        let own: Vec<f64> = metric.by_category().iter().map(|category| category.1).collect();
+        assert!((mean(&own) - row("AP").unwrap()).abs() < 1e-12);
+        compared += 1;
+    }
+    assert!(compared > 200, "{compared}");
+}

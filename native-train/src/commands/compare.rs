@@ -1,9 +1,11 @@
 //! `refvlm compare`.
 
-use super::Outcome;
+use super::say::{count, say};
 use super::score::Sample;
+use super::{Outcome, foreign};
 use clap::Args;
 use refvlm_native::scores::compare::paired;
+use refvlm_native::scores::json;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -45,8 +47,14 @@ impl Compare {
                 );
             }
         }
-        let names: BTreeSet<&String> = a.values().flat_map(BTreeMap::keys).collect();
-        println!("{:16} {:>8} {:>8} {:>9}   95 % interval        p", "", "A", "B", "B - A");
+        let [mut names, others] = [&a, &b]
+            .map(|scores| scores.values().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>());
+        names.retain(|name| others.contains(name));
+        if names.is_empty() {
+            let text = "have no score in common: score both in the same way";
+            return Err(format!("{name_a} and {name_b} {text}").into());
+        }
+        say!("{:16} {:>8} {:>8} {:>9}   95 % interval        p", "", "A", "B", "B - A");
         for name in names {
             let pairs: Vec<(&String, f64, f64)> = a
                 .iter()
@@ -55,17 +63,20 @@ impl Compare {
             let values: Vec<(f64, f64)> = pairs.iter().map(|pair| (pair.1, pair.2)).collect();
             let Some(found) = paired(&values, self.seed) else { continue };
             let [low, high] = found.interval;
-            println!(
+            say!(
                 "{name:16} {:8.4} {:8.4} {:+9.4}   {low:+.4} .. {high:+.4}   {:.4}",
-                found.a, found.b, found.difference, found.p
+                found.a,
+                found.b,
+                found.difference,
+                found.p
             );
             let mut changed: Vec<_> = pairs.iter().map(|(id, a, b)| (id, b - a)).collect();
             changed.sort_by(|x, y| y.1.abs().total_cmp(&x.1.abs()));
             for (id, change) in changed.iter().filter(|c| c.1 != 0.0).take(self.changed) {
-                println!("    {change:+.4}  {id}");
+                say!("    {change:+.4}  {id}");
             }
         }
-        println!("{} samples; each score is a mean over them", a.len());
+        say!("{} in both; each score is a mean over those that have it", count(a.len(), "sample"));
         Ok(())
     }
 }
@@ -79,10 +90,9 @@ struct Scored {
 }
 
 fn read(path: &Path) -> Result<Scored, String> {
-    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
-        format!("{}: {e}: give what refvlm score --json or eval --json wrote", path.display())
-    })
+    let place = path.display().to_string();
+    let form = "what refvlm score --json or eval --json wrote";
+    json::parse(&foreign(path)?, &place, "entry", form).map_err(|e| e.to_string())
 }
 
 type Scores = BTreeMap<String, BTreeMap<String, f64>>;

@@ -181,6 +181,7 @@ impl Preview {
             title: "Records".into(),
             subtitle: format!("{}, {} from {}", self.records.display(), cards.len(), self.skip),
             rows: Vec::new(),
+            objects: Vec::new(),
             cards,
         };
         sheet.write(&self.out)?;

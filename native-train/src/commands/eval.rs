@@ -4,15 +4,17 @@ mod groups;
 mod speed;
 
 use super::say::{count, left_out, note, say};
-use super::{Outcome, bar, package};
+use super::{Outcome, bar, package, put};
 use burn::tensor::Device;
 use clap::Args;
 use groups::{Groups, Load, line_count, tasks_of};
 use refvlm_native::answers::AnswerFile;
+use refvlm_native::coco::KINDS;
 use refvlm_native::evaluate::{self, Manner, TABLE_KINDS};
-use refvlm_native::files::{sha256, write_atomic};
+use refvlm_native::files::sha256;
 use refvlm_native::metrics::Summary;
-use refvlm_native::output::check_file;
+use refvlm_native::objects::Objects;
+use refvlm_native::output::{check_files, check_folder};
 use refvlm_native::package::{Embedded, Package};
 use refvlm_native::records::{DataError, Records, folder_of, record_file};
 use refvlm_native::report::{Card, Sheet, worst_first};
@@ -71,9 +73,13 @@ pub struct Eval {
     /// Where to write the score of each sample as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
-    /// Where to write a page with pictures, worst answers first.
+    /// Where to write a page with curves, tables and pictures, worst answers first.
     #[arg(long)]
     html: Option<PathBuf>,
+    /// Folder for COCO's files: `boxes.json` (results) and `boxes-truth.json`, and so for masks and
+    /// keypoints. Each question is a picture, each phrase a category.
+    #[arg(long)]
+    coco: Option<PathBuf>,
     /// Replace the files that the command is to write.
     #[arg(long)]
     force: bool,
@@ -83,10 +89,17 @@ impl Eval {
     /// Runs the command.
     pub fn run(self) -> Outcome {
         let records = self.records.as_deref().map(record_file);
-        let answers = self.answers.iter().filter(|_| !self.resume);
-        for out in [&self.json, &self.csv, &self.html].into_iter().flatten().chain(answers) {
-            let inputs: Vec<&Path> = records.iter().map(PathBuf::as_path).collect();
-            check_file(out, &inputs, self.force)?;
+        let outs = [&self.json, &self.csv, &self.html].into_iter().flatten();
+        let outs: Vec<&Path> = outs.chain(&self.answers).map(PathBuf::as_path).collect();
+        let inputs: Vec<&Path> = records.iter().map(PathBuf::as_path).collect();
+        // The answers that are gone on with are there already.
+        let fresh = outs.len() - usize::from(self.resume);
+        check_files(&outs[..fresh], &inputs, self.force)?;
+        if let Some(answers) = self.answers.as_deref().filter(|_| self.resume) {
+            check_files(&[&outs[..fresh], &[answers]].concat(), &inputs, true)?;
+        }
+        if let Some(folder) = &self.coco {
+            check_folder(folder, &inputs, self.force)?;
         }
         let tasks = tasks_of(&self.tasks)?;
         let package = package(self.model.as_deref(), Embedded::Scenes)?;
@@ -95,6 +108,7 @@ impl Eval {
             answers: answers.as_ref(),
             least_confidence: self.min_confidence,
             keep: self.html.is_some(),
+            keep_objects: self.html.is_some() || self.coco.is_some(),
         };
         let started = Instant::now();
         let session = || package.session(&Device::flex());
@@ -179,7 +193,7 @@ impl Eval {
                 "quantisation": package.manifest.quantisation,
                 "package_bytes": package.bytes,
             });
-            write_atomic(path, &serde_json::to_vec_pretty(&json)?)?;
+            put(path, &serde_json::to_vec_pretty(&json)?)?;
         }
         if let Some(path) = &self.csv {
             let mut csv = String::from("id,kind,score\n");
@@ -188,15 +202,24 @@ impl Eval {
                     csv += &format!("\"{}\",{kind},{score}\n", sample.id.replace('"', "\"\""));
                 }
             }
-            write_atomic(path, csv.as_bytes())?;
+            put(path, csv.as_bytes())?;
         }
         if let Some(path) = &self.html {
             let mut cards: Vec<Card> = outcome.kept.iter().map(Card::of_answer).collect();
             worst_first(&mut cards);
             let quantisation = &package.manifest.quantisation;
             let subtitle = format!("{}, {quantisation:?}", count(outcome.answers, "answer"));
-            Sheet { title: "Evaluation".into(), subtitle, rows, cards }.write(path)?;
+            let mut objects = Vec::new();
+            for (name, kind) in KINDS {
+                let Some(pictures) = outcome.objects.pictures(kind)? else { continue };
+                objects.push(Objects::of(name, &pictures, &outcome.objects.names(kind))?);
+            }
+            Sheet { title: "Evaluation".into(), subtitle, rows, objects, cards }.write(path)?;
             say!("{}", path.display());
+        }
+        if let Some(folder) = &self.coco {
+            let names = outcome.objects.write(folder)?;
+            say!("{}: {}", folder.display(), names.join(", "));
         }
         Ok(())
     }

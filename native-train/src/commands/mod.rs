@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod infer;
 mod inspect;
+mod meteor;
 mod pointing;
 pub mod say;
 mod scenes;
@@ -24,8 +25,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use refvlm_model::package::Quantisation;
 use refvlm_native::fetch::{FetchError, Pinned, Source, announcement};
+use refvlm_native::files::write_atomic;
 use refvlm_native::package::{Embedded, LoadError, Package};
 use std::error::Error;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What a shell expects of a program that Ctrl-C ended.
@@ -131,6 +135,32 @@ impl From<Form> for Quantisation {
             Form::Q4 => Quantisation::Q4,
         }
     }
+}
+
+/// The largest file of scores or predictions that is read.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// The bytes of a file of scores or predictions.
+fn foreign(path: &Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(format!("{shown}: this is a folder: name the file in it"));
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Err(e) => Err(format!("{shown}: {e}: check the path and its permissions")),
+        Ok(_) if bytes.len() as u64 > MOST_BYTES => {
+            Err(format!("{shown}: larger than {} GiB: score it in parts", MOST_BYTES >> 30))
+        }
+        Ok(_) => Ok(bytes),
+    }
+}
+
+/// Writes a file, whole or not at all.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    write_atomic(path, bytes)
+        .map_err(|e| format!("{}: {e}: check free space and permissions", path.display()))
 }
 
 /// A number from 0 to 1.

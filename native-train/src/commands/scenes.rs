@@ -105,6 +105,7 @@ impl Scenes {
                 title: "Scenes".into(),
                 subtitle: format!("seeds {} to {}", self.seed, self.seed + self.count),
                 rows: Vec::new(),
+                objects: Vec::new(),
                 cards: cards.collect(),
             };
             sheet.write(page)?;

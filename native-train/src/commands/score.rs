@@ -1,8 +1,12 @@
 //! `refvlm score`.
 
-use super::Outcome;
+use super::meteor::meteor;
+use super::say::say;
+use super::{Outcome, foreign, put};
 use clap::{Args, ValueEnum};
-use refvlm_native::files::write_atomic;
+use refvlm_native::objects::Objects;
+use refvlm_native::output::check_files;
+use refvlm_native::report::Sheet;
 use refvlm_native::scores::coco::detection::Judged;
 use refvlm_native::scores::coco::files::{self, Pictures};
 use refvlm_native::scores::coco::{Detection, Picture, Settings, Shape};
@@ -25,6 +29,16 @@ pub struct Score {
     /// Where to write the numbers and the score of each sample, for `refvlm compare`.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Where to write a page with curves, classes and what was taken for what; of COCO results only.
+    #[arg(long)]
+    html: Option<PathBuf>,
+    /// The official archive of METEOR (`meteor-1.5.jar` of pycocoevalcap); adds METEOR to captions.
+    /// Needs Java.
+    #[arg(long)]
+    meteor: Option<PathBuf>,
+    /// Replace the file that the command is to write.
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is scored.
@@ -43,6 +57,18 @@ pub(super) enum Measure {
     Vqa,
     /// Yes and no: accuracy, precision, recall, F1, yes-rate.
     Pope,
+}
+
+impl Measure {
+    /// The shapes of COCO results that are scored so.
+    fn kind(self) -> Option<files::Kind> {
+        match self {
+            Self::Boxes => Some(files::Kind::Boxes),
+            Self::Masks => Some(files::Kind::Masks),
+            Self::Keypoints => Some(files::Kind::Keypoints),
+            Self::Captions | Self::Vqa | Self::Pope => None,
+        }
+    }
 }
 
 /// What `--json` writes.
@@ -68,59 +94,55 @@ pub(super) struct Sample {
 impl Score {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        if let Some(out) = &self.json {
-            let same =
-                |path: &Path| path == out || path.canonicalize().ok() == out.canonicalize().ok();
-            if same(&self.predictions) || (out.exists() && same(&self.truth)) {
-                return Err(format!(
-                    "--json {}: this is an input, name another file",
-                    out.display()
-                )
-                .into());
-            }
+        let outs: Vec<&Path> =
+            [&self.json, &self.html].into_iter().flatten().map(PathBuf::as_path).collect();
+        check_files(&outs, &[&self.predictions, &self.truth], self.force)?;
+        if self.html.is_some() && self.measure.kind().is_none() {
+            return Err("--html shows boxes, masks and keypoints: leave it out".into());
         }
-        let [found, truth] = [&self.predictions, &self.truth]
-            .map(|path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display())));
-        let (found, truth) = (found?, truth?);
-        let files = format!("{} against {}", self.predictions.display(), self.truth.display());
-        let scored = scored(self.measure, &found, &truth).map_err(|e| format!("{files}: {e}"))?;
+        if self.meteor.is_some() && self.measure != Measure::Captions {
+            return Err("--meteor scores captions: leave it out".into());
+        }
+        let (found, truth) = (foreign(&self.predictions)?, foreign(&self.truth)?);
+        let files_of = format!("{} against {}", self.predictions.display(), self.truth.display());
+        let scored = self.scored(&found, &truth).map_err(|e| format!("{files_of}: {e}"))?;
         for row in &scored.rows {
             match row.value {
-                Some(value) => println!("{:16} {value:.4}  ({})", row.name, row.count),
-                None => println!("{:16} -", row.name),
+                Some(value) => say!("{:16} {value:.4}  ({})", row.name, row.count),
+                None => say!("{:16} -", row.name),
             }
         }
         if let Some(out) = &self.json {
-            write_atomic(out, &serde_json::to_vec_pretty(&scored)?)
-                .map_err(|e| format!("{}: {e}", out.display()))?;
+            put(out, &serde_json::to_vec_pretty(&scored)?)?;
+        }
+        if let (Some(out), Some(kind)) = (&self.html, self.measure.kind()) {
+            let what = scored.measure.to_possible_value();
+            let what = what.map(|value| value.get_name().to_string()).unwrap_or_default();
+            let pictures = files::read(kind, &found, &truth)?;
+            let objects = vec![Objects::of(&what, &pictures, &files::names(&truth)?)?];
+            let sheet =
+                Sheet { title: "Scores".into(), subtitle: files_of, objects, ..Sheet::default() };
+            sheet.write(out)?;
+            say!("{}", out.display());
         }
         Ok(())
     }
-}
 
-fn scored(
-    measure: Measure,
-    found: &[u8],
-    truth: &[u8],
-) -> Result<Scored, Box<dyn std::error::Error>> {
-    let detected = |kind| files::read(kind, found, truth);
-    let (rows, samples) = match measure {
-        Measure::Boxes => objects(detected(files::Kind::Boxes)?, &Settings::objects())?,
-        Measure::Masks => objects(detected(files::Kind::Masks)?, &Settings::objects())?,
-        Measure::Keypoints => objects(detected(files::Kind::Keypoints)?, &Settings::keypoints())?,
-        Measure::Captions | Measure::Vqa | Measure::Pope => {
-            let [found, truth] = [("predictions", found), ("truth", truth)].map(|(name, bytes)| {
-                std::str::from_utf8(bytes).map_err(|e| format!("the {name}: {e}: save it as UTF-8"))
-            });
-            let pairs = lines::read(found?, truth?)?;
-            match measure {
-                Measure::Captions => captions(&pairs)?,
-                Measure::Vqa => vqa(&pairs)?,
-                _ => pope(&pairs)?,
+    fn scored(&self, found: &[u8], truth: &[u8]) -> Result<Scored, Box<dyn std::error::Error>> {
+        let detected = |kind| files::read(kind, found, truth);
+        let pairs = || lines::read(found, truth);
+        let (rows, samples) = match self.measure {
+            Measure::Boxes => objects(detected(files::Kind::Boxes)?, &Settings::objects())?,
+            Measure::Masks => objects(detected(files::Kind::Masks)?, &Settings::objects())?,
+            Measure::Keypoints => {
+                objects(detected(files::Kind::Keypoints)?, &Settings::keypoints())?
             }
-        }
-    };
-    Ok(Scored { measure, rows, samples })
+            Measure::Captions => captions(&pairs()?, self.meteor.as_deref())?,
+            Measure::Vqa => vqa(&pairs()?)?,
+            Measure::Pope => pope(&pairs()?)?,
+        };
+        Ok(Scored { measure: self.measure, rows, samples })
+    }
 }
 
 type Table = (Vec<Row>, Vec<Sample>);
@@ -156,9 +178,12 @@ fn sample(id: String, rows: impl IntoIterator<Item = Row>) -> Option<Sample> {
     (!scores.is_empty()).then_some(Sample { id, scores })
 }
 
-fn captions(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+fn captions(
+    pairs: &[lines::Pair],
+    jar: Option<&Path>,
+) -> Result<Table, Box<dyn std::error::Error>> {
     let (mut bleu, mut rouge, mut cider) = (Bleu::default(), Rouge::default(), Cider::default());
-    let mut samples = Vec::new();
+    let (mut samples, mut captions) = (Vec::new(), Vec::new());
     for pair in pairs {
         let caption = Caption::new(&pair.answer, &pair.truths);
         let (mut own_bleu, mut own_rouge) = (Bleu::default(), Rouge::default());
@@ -168,11 +193,21 @@ fn captions(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
         bleu.merge(own_bleu);
         rouge.merge(own_rouge);
         cider.add(&caption)?;
+        captions.push(caption);
     }
-    for (sample, score) in samples.iter_mut().zip(cider.scores()) {
-        sample.scores.insert("CIDEr-D".into(), score);
+    let mut rows = [bleu.rows(), rouge.rows(), cider.rows()].concat();
+    let mut own = vec![("CIDEr-D", cider.scores())];
+    if let Some(jar) = jar {
+        let (row, scores) = meteor(jar, &captions)?;
+        rows.push(row);
+        own.push(("METEOR", scores));
     }
-    Ok(([bleu.rows(), rouge.rows(), cider.rows()].concat(), samples))
+    for (name, scores) in own {
+        for (sample, score) in samples.iter_mut().zip(scores) {
+            sample.scores.insert(name.into(), score);
+        }
+    }
+    Ok((rows, samples))
 }
 
 fn vqa(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
@@ -187,13 +222,21 @@ fn vqa(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
     Ok((metric.rows(), samples))
 }
 
-fn pope(pairs: &[lines::Pair]) -> Result<Table, MetricError> {
+fn pope(pairs: &[lines::Pair]) -> Result<Table, Box<dyn std::error::Error>> {
     let mut metric = Pope::default();
     let mut samples = Vec::new();
     for pair in pairs {
         let mut own = Pope::default();
-        // As in the official tool: what is not "no" is "yes".
-        own.add((&pair.answer, pair.truths.first().is_some_and(|truth| truth != "no")))?;
+        // The official tool takes whatever is not "no" for "yes", "No" among it.
+        let truths: Vec<String> = pair.truths.iter().map(|t| t.trim().to_lowercase()).collect();
+        let yes = match truths.as_slice() {
+            [one] if one == "yes" => true,
+            [one] if one == "no" => false,
+            _ => {
+                return Err(format!("id {} of the truth: answer must be yes or no", pair.id).into());
+            }
+        };
+        own.add((&pair.answer, yes))?;
         samples.extend(sample(pair.id.clone(), own.rows().into_iter().take(1)));
         metric.merge(own);
     }

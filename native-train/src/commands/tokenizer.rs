@@ -1,12 +1,11 @@
 //! `refvlm tokenizer`.
 
-use super::Outcome;
 use super::say::say;
+use super::{Outcome, put};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::words::imagenet;
 use refvlm_data::{Collection, DialogueOptions, Split as PhotoSplit, split};
-use refvlm_native::files::write_atomic;
 use refvlm_native::output::check_file;
 use refvlm_native::train::TrainFile;
 use refvlm_native::vocabulary::train;
@@ -80,7 +79,7 @@ impl TrainTokenizer {
             }
         }
         let json = train(texts.into_iter(), file.model.llm.vocab_size)?;
-        write_atomic(&self.out, &json)?;
+        put(&self.out, &json)?;
         say!("{}: {} ids", self.out.display(), file.model.llm.vocab_size);
         Ok(())
     }

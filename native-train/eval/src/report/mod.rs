@@ -1,8 +1,11 @@
 //! Self-contained HTML sheets: a table of scores, then cards of pictures and words. Used for the
 //! results of an evaluation and for a look at generated scenes.
 
+mod charts;
+
 use crate::evaluate::Answered;
 use crate::metrics::{Answer, AnswerTriplet, Row};
+use crate::objects::Objects;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use refvlm_draw::annotate;
@@ -10,6 +13,7 @@ use refvlm_files::files::write_atomic;
 use refvlm_files::picture::{Picture, PictureError};
 use refvlm_model::event::Shape;
 use refvlm_record::{Record, Target, Unit};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -26,6 +30,8 @@ pub struct Sheet {
     pub subtitle: String,
     /// The table of scores; none leaves it out.
     pub rows: Vec<Row>,
+    /// Curves and tables of objects, one for each kind of shape.
+    pub objects: Vec<Objects>,
     /// Shown in this order; see [`worst_first`].
     pub cards: Vec<Card>,
 }
@@ -35,6 +41,8 @@ pub struct Sheet {
 pub struct Card {
     /// What it is: the record's id, the kind of dialogue.
     pub title: String,
+    /// What the page can be filtered by; empty where it cannot.
+    pub kind: String,
     /// Its score in 0..1.
     pub score: Option<f32>,
     /// Pictures with their captions, side by side where there is room.
@@ -66,6 +74,7 @@ impl Card {
             [("Question", answered.question.clone()), ("Truth", truth.words()), ("Answer", said)];
         Self {
             title: answered.title.clone(),
+            kind: answered.kind.clone(),
             score: Some(answered.score),
             pictures: vec![drawn("Truth", truth), drawn("Answer", answer)],
             fields: fields.map(|(name, text)| (name.to_string(), text)).to_vec(),
@@ -94,6 +103,7 @@ impl Card {
         let drawn = annotate(picture, &record.prompts, &labelled.events());
         Self {
             title: record.id.clone(),
+            kind: String::new(),
             score: None,
             pictures: vec![(String::new(), drawn)],
             fields,
@@ -159,11 +169,18 @@ impl Sheet {
             }
             body.push_str("</tbody></table>");
         }
+        for objects in &self.objects {
+            charts::section(&mut body, objects);
+        }
+        let filtered = filters(&mut body, &self.cards);
         body.push_str("<main>");
         for card in &self.cards {
             card.html(&mut body, name)?;
         }
         body.push_str("</main>");
+        if filtered {
+            let _ = write!(body, "<script>{SCRIPT}</script>");
+        }
         Ok(format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
@@ -184,6 +201,12 @@ impl Sheet {
 }
 
 impl Card {
+    /// All that can be sought.
+    fn words(&self) -> String {
+        let fields = self.fields.iter().map(|(_, text)| text.as_str());
+        std::iter::once(self.title.as_str()).chain(fields).collect::<Vec<_>>().join(" ")
+    }
+
     fn html(&self, body: &mut String, name: &Path) -> Result<(), PictureError> {
         let score = self.score.map_or(String::new(), |score| {
             let level = match score {
@@ -194,7 +217,13 @@ impl Card {
             format!("<span class=\"score {level}\">{:.0}</span>", score * 100.0)
         });
         let title = escaped(&self.title);
-        let _ = write!(body, "<article><h2>{title}{score}</h2><div class=\"pictures\">");
+        let sought = escaped(&self.words().to_lowercase());
+        let (kind, points) = (escaped(&self.kind), self.score.map_or(100.0, |s| s * 100.0));
+        let _ = write!(
+            body,
+            "<article data-kind=\"{kind}\" data-score=\"{points:.1}\" data-words=\"{sought}\">"
+        );
+        let _ = write!(body, "<h2>{title}{score}</h2><div class=\"pictures\">");
         for (caption, picture) in &self.pictures {
             let url = data_url(picture, name)?;
             let (caption, alt) = (escaped(caption), escaped(&format!("{} {caption}", self.title)));
@@ -217,6 +246,28 @@ impl Card {
         body.push_str("</dl></article>");
         Ok(())
     }
+}
+
+/// Fields that choose among the cards, where there is something to choose; whether there is.
+fn filters(body: &mut String, cards: &[Card]) -> bool {
+    let kinds: BTreeSet<&str> =
+        cards.iter().map(|card| card.kind.as_str()).filter(|kind| !kind.is_empty()).collect();
+    if kinds.is_empty() {
+        return false;
+    }
+    body.push_str(
+        "<form class=\"filters\" hidden><label>Kind <select name=\"kind\">\
+         <option value=\"\">all</option>",
+    );
+    for kind in kinds {
+        let _ = write!(body, "<option>{}</option>", escaped(kind));
+    }
+    body.push_str(
+        "</select></label><label>Score up to <input name=\"most\" type=\"number\" min=\"0\" \
+         max=\"100\" value=\"100\"></label><label>Words <input name=\"words\" type=\"search\">\
+         </label><output></output></form>",
+    );
+    true
 }
 
 fn escaped(text: &str) -> String {
@@ -264,6 +315,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 const STYLE: &str = include_str!("../../assets/sheet.css");
+const SCRIPT: &str = include_str!("../../assets/sheet.js");
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::metrics::{Scores, Summary};
+use crate::objects::{Class, Objects};
 use refvlm_record::{AnswerPart, Image, Mask, Prompt, QuestionPart, Task, Turn};
 
 fn disc(width: u32, height: u32, [cx, cy, r]: [f32; 3]) -> Mask {
@@ -50,6 +51,19 @@ fn example() -> (Picture, Record, Vec<String>) {
     (picture, record, vec!["red ball".into(), "yellow ball".into()])
 }
 
+fn objects() -> Objects {
+    Objects {
+        what: "boxes".into(),
+        curves: vec![(0.5, vec![1.0, 1.0, 0.0])],
+        reliability: vec![(0.3, 0.2, 5), (0.9, 0.8, 20)],
+        calibration_error: Some(0.1),
+        classes: vec![Class { name: "<dog>".into(), wanted: 7, precision: 0.4 }],
+        names: vec!["<dog>".into()],
+        confusion: vec![vec![5, 2], vec![1, 0]],
+        ..Objects::default()
+    }
+}
+
 #[test]
 fn a_sheet_shows_scores_and_the_worst_first() {
     let (picture, record, names) = example();
@@ -69,6 +83,7 @@ fn a_sheet_shows_scores_and_the_worst_first() {
         let score = scores.add(kind, &turn.answer, &record.targets, size, answer);
         cards.push(Card::of_answer(&Answered {
             title: format!("{} · {kind}", record.id),
+            kind: kind.into(),
             picture: picture.clone(),
             prompts: record.prompts.clone(),
             question: Record::question_text(turn),
@@ -81,13 +96,21 @@ fn a_sheet_shows_scores_and_the_worst_first() {
     assert!(cards.windows(2).all(|pair| pair[0].score <= pair[1].score));
     cards.push(Card::of_record(&picture, &record, &names));
     let rows = Summary::of(&scores).rows();
+    let objects = vec![objects()];
     let subtitle = "refvlm eval --package www/models/scenes --records held-out.jsonl";
-    let sheet = Sheet { title: "Held-out scenes".into(), subtitle: subtitle.into(), rows, cards };
+    let sheet =
+        Sheet { title: "Held-out scenes".into(), subtitle: subtitle.into(), rows, objects, cards };
     let html = sheet.html(Path::new("sheet.html")).unwrap();
-    assert_eq!(html.matches("<article>").count(), 4);
+    assert_eq!(html.matches("<article ").count(), 4);
     assert_eq!(html.matches("data:image/jpeg;base64,/9j/").count(), 7);
     assert!(html.contains("scene-7 &lt;b&gt;") && !html.contains("scene-7 <b>"));
     assert!(html.contains("What is at [prompt 1]\n→ The red ball lies left of a yellow one."));
+    assert!(
+        html.contains("data-kind=\"prompt_mask.box\"") && html.contains("<option>caption_masks")
+    );
+    // Half of the recall at full precision, then none; x from 40 to 300, y from 10 to 210.
+    assert!(html.contains("points=\"40.0,10.0 170.0,10.0 300.0,210.0\""), "curve");
+    assert!(html.contains("<th scope=\"row\">&lt;dog&gt;</th>"), "confusion");
     assert!(html.contains("1 red ball  ·  2 yellow ball"));
     if let Ok(folder) = std::env::var("REFVLM_DRAWINGS") {
         sheet.write(&Path::new(&folder).join("sheet.html")).unwrap();

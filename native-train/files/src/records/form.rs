@@ -1,17 +1,13 @@
 //! What people have instead of one record per line, known by how the file begins.
 
-/// U+FEFF in UTF-8, which some editors put before a text.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+use refvlm_record::json;
 
 /// What a file is, by its first bytes, when it is not one record per line.
 pub(super) fn other_than_lines(start: &[u8]) -> Option<&'static str> {
-    if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
-        return Some("the text is UTF-16: save it as UTF-8");
-    }
-    if start.starts_with(b"\x1F\x8B") || start.starts_with(b"PK\x03\x04") {
-        return Some("this is an archive: unpack it first");
-    }
-    let text = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start();
+    let text = match json::plain(start) {
+        Ok(text) => text.trim_ascii_start(),
+        Err(found) => return Some(found),
+    };
     if text.starts_with(b"[") {
         return Some(
             "this is a list: write one record per line, without the brackets around them and the \

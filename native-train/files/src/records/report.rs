@@ -58,7 +58,7 @@ pub fn check_file(path: &Path) -> Result<Report, DataError> {
                 .map(|(_, record)| files(folder, record).err().map(|e| e.to_string()))
                 .collect();
             for ((line, record), problem) in batch.drain(..).zip(problems) {
-                let twice = || format!("record '{}': this id occurs twice", record.id);
+                let twice = || DataError::Twice { id: record.id.clone() }.to_string();
                 let fresh = ids.insert(record.id.clone());
                 match problem.or_else(|| (!fresh).then(twice)) {
                     Some(problem) => report.failed(line, problem),

@@ -131,7 +131,7 @@ fn other_files_are_told_what_they_are() {
     }
     fs::write(&path, b"\n\n").unwrap();
     assert!(matches!(check_file(&path), Err(DataError::None { .. })));
-    let marked = [form::BYTE_ORDER_MARK, good.as_bytes()].concat();
+    let marked = [b"\xEF\xBB\xBF", good.as_bytes()].concat();
     fs::write(&path, marked).unwrap();
     assert_eq!(check_file(&path).unwrap().records, 2);
     assert_eq!(record_file(folder_of(&path)), path);

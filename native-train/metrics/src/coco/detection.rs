@@ -96,6 +96,26 @@ struct Category {
     wanted: [u64; AREAS],
 }
 
+impl Category {
+    /// The same with the most confident outcomes first.
+    fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        sorted.outcomes.sort_by(|a, b| {
+            let order = b.score.total_cmp(&a.score);
+            order.then(a.picture.cmp(&b.picture)).then(a.rank.cmp(&b.rank))
+        });
+        sorted
+    }
+
+    /// Whether each found object is right, of those that count among the first `most` of a picture.
+    fn hits(&self, area: usize, threshold: usize, most: usize) -> impl Iterator<Item = bool> {
+        let counted = self.outcomes.iter().filter(move |outcome| {
+            (outcome.rank as usize) < most && outcome.ignored[area] >> threshold & 1 == 0
+        });
+        counted.map(move |outcome| outcome.matched[area] >> threshold & 1 == 1)
+    }
+}
+
 /// Average precision and recall.
 #[derive(Debug, Clone)]
 pub struct Detection {
@@ -116,27 +136,41 @@ impl Detection {
         Self { settings, categories: BTreeMap::new(), pictures: 0 }
     }
 
-    /// AP over the thresholds of each category that has true objects.
-    pub fn by_category(&self) -> Vec<(u64, f64)> {
+    /// AP over the thresholds, and how many true objects count, of each category that has any.
+    pub fn by_category(&self) -> Vec<(u64, f64, u64)> {
         let most = self.settings.most.last().copied().unwrap_or(0);
         let score = |(&id, category): (&u64, &Category)| {
-            let scores = self.scores(category, 0, most)?;
-            Some((id, scores.precision.iter().sum::<f64>() / scores.precision.len() as f64))
+            let scores = self.scores(&category.sorted(), 0, most)?;
+            let mean = scores.precision.iter().sum::<f64>() / scores.precision.len() as f64;
+            Some((id, mean, category.wanted[0]))
         };
         self.categories.iter().filter_map(score).collect()
     }
 
+    /// Precision at recalls 0, 0.01, ..., 1 at the threshold of this number, averaged over the
+    /// categories that have true objects; none where no category has any.
+    pub fn curve(&self, threshold: usize) -> Option<Vec<f64>> {
+        let most = self.settings.most.last().copied().unwrap_or(0);
+        let (mut sum, mut count) = (vec![0.0; RECALLS], 0.0);
+        for category in self.categories.values().filter(|category| category.wanted[0] > 0) {
+            let sorted = category.sorted();
+            let hits = sorted.hits(0, threshold, most);
+            let (precision, _) = precision_at_recalls(hits, category.wanted[0]);
+            sum.iter_mut().zip(precision).for_each(|(sum, value)| *sum += value);
+            count += 1.0;
+        }
+        (count > 0.0).then(|| sum.into_iter().map(|sum| sum / count).collect())
+    }
+
+    /// Of a category whose outcomes are sorted.
     fn scores(&self, category: &Category, area: usize, most: usize) -> Option<Scores> {
         let wanted = category.wanted[area];
         if wanted == 0 {
             return None;
         }
-        let ranked: Vec<&Outcome> =
-            category.outcomes.iter().filter(|outcome| (outcome.rank as usize) < most).collect();
         let mut scores = Scores { precision: Vec::new(), recall: Vec::new() };
         for threshold in 0..self.settings.thresholds.len() {
-            let counted = ranked.iter().filter(|o| o.ignored[area] >> threshold & 1 == 0);
-            let hits = counted.map(|o| o.matched[area] >> threshold & 1 == 1);
+            let hits = category.hits(area, threshold, most);
             let (precision, recall) = precision_at_recalls(hits, wanted);
             scores.precision.push(precision.iter().sum::<f64>() / RECALLS as f64);
             scores.recall.push(recall);
@@ -308,11 +342,7 @@ impl Metric for Detection {
             .categories
             .par_iter()
             .map(|(_, category)| {
-                let mut sorted = category.clone();
-                sorted.outcomes.sort_by(|a, b| {
-                    let order = b.score.total_cmp(&a.score);
-                    order.then(a.picture.cmp(&b.picture)).then(a.rank.cmp(&b.rank))
-                });
+                let sorted = category.sorted();
                 cells.iter().map(|&(area, most)| self.scores(&sorted, area, most)).collect()
             })
             .collect();

@@ -2,11 +2,15 @@
 
 use super::detection::{Found, Picture};
 use super::region::Region;
-use super::shape::Truth;
-use super::shape::{Joints, Shape};
+use super::shape::{Joints, Shape, Truth};
+use crate::json::{FileError, parse};
+use crate::within;
 use refvlm_record::{Rle, coco};
 use serde::Deserialize;
-use std::collections::{HashMap, HashSet};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::{self, Formatter};
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +34,6 @@ pub enum Pictures {
     Keypoints(Vec<Picture<Joints>>),
 }
 
-/// What is wrong, where, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {what}")]
-pub struct FileError {
-    /// The entry, for example `prediction 3 (image 42)`.
-    pub place: String,
-    /// The fault and its remedy.
-    pub what: String,
-}
-
 /// The truth, as COCO writes it.
 #[derive(Debug, Deserialize)]
 struct TruthFile {
@@ -60,6 +54,7 @@ struct Image {
 #[derive(Debug, Deserialize)]
 struct Category {
     id: u64,
+    name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,8 +66,9 @@ struct Annotation {
     #[serde(default)]
     iscrowd: u8,
     num_keypoints: Option<u32>,
-    #[serde(flatten)]
-    outline: Outline,
+    bbox: Option<Vec<f64>>,
+    segmentation: Option<Segmentation>,
+    keypoints: Option<Vec<f64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,18 +81,73 @@ struct Prediction {
     keypoints: Option<Vec<f64>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Outline {
-    bbox: Option<Vec<f64>>,
-    segmentation: Option<Segmentation>,
-    keypoints: Option<Vec<f64>>,
+/// The shapes that an annotation or a result is given in.
+#[derive(Clone, Copy)]
+struct Outline<'a> {
+    bbox: Option<&'a [f64]>,
+    segmentation: Option<&'a Segmentation>,
+    keypoints: Option<&'a [f64]>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+impl Annotation {
+    fn outline(&self) -> Outline<'_> {
+        Outline {
+            bbox: self.bbox.as_deref(),
+            segmentation: self.segmentation.as_ref(),
+            keypoints: self.keypoints.as_deref(),
+        }
+    }
+}
+
+impl Prediction {
+    fn outline(&self) -> Outline<'_> {
+        Outline {
+            bbox: self.bbox.as_deref(),
+            segmentation: self.segmentation.as_ref(),
+            keypoints: self.keypoints.as_deref(),
+        }
+    }
+}
+
+#[derive(Debug)]
 enum Segmentation {
     Polygons(Vec<Vec<f64>>),
     Rle(Rle),
+}
+
+/// A list is read as polygons and an object as run lengths, so that a fault inside has a place.
+impl<'de> Deserialize<'de> for Segmentation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Segmentation;
+
+            fn expecting(&self, f: &mut Formatter) -> fmt::Result {
+                f.write_str("polygons [[x, y, ...], ...] or run lengths {\"size\", \"counts\"}")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Segmentation, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(seq))
+                    .map(Segmentation::Polygons)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Segmentation, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Segmentation::Rle)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+const TRUTH_FORM: &str = "an object with images, annotations and categories, as COCO describes it";
+
+/// The names of the truth's categories by their ids.
+///
+/// # Errors
+/// When the file is no JSON of this form.
+pub fn names(truth: &[u8]) -> Result<BTreeMap<u64, String>, FileError> {
+    let truth: TruthFile = parse(truth, "the truth", "entry", TRUTH_FORM)?;
+    Ok(truth.categories.into_iter().filter_map(|c| Some((c.id, c.name?))).collect())
 }
 
 /// Reads what was found and the truth, and puts them side by side; both as the bytes of a file.
@@ -105,9 +156,9 @@ enum Segmentation {
 /// When a file is no JSON of this form, an id is unknown or used twice, a shape is missing or
 /// damaged, or a mask has not the size of its picture.
 pub fn read(kind: Kind, predictions: &[u8], truth: &[u8]) -> Result<Pictures, FileError> {
-    let truth: TruthFile =
-        parse(truth, "the truth", "an object with images, annotations, categories")?;
-    let found: Vec<Prediction> = parse(predictions, "the predictions", "a list of results")?;
+    let truth: TruthFile = parse(truth, "the truth", "entry", TRUTH_FORM)?;
+    let form = "a list of results, as COCO describes it";
+    let found: Vec<Prediction> = parse(predictions, "the predictions", "prediction", form)?;
     let sizes = sizes(&truth)?;
     let size = |image: i64| sizes.get(&image).copied().unwrap_or_default();
     Ok(match kind {
@@ -119,15 +170,6 @@ pub fn read(kind: Kind, predictions: &[u8], truth: &[u8]) -> Result<Pictures, Fi
             Pictures::Keypoints(side_by_side(&truth, found, |outline, _| joints(outline))?)
         }
     })
-}
-
-fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], place: &str, form: &str) -> Result<T, FileError> {
-    let fault = |what: String| FileError { place: place.into(), what };
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(fault(format!("the file is empty: it must hold {form}")));
-    }
-    serde_json::from_slice(bytes)
-        .map_err(|e| fault(format!("{e}: it must hold {form}, as COCO describes it")))
 }
 
 /// Width and height of each picture.
@@ -146,7 +188,7 @@ fn sizes(truth: &TruthFile) -> Result<HashMap<i64, [u32; 2]>, FileError> {
 fn side_by_side<S: Shape>(
     truth: &TruthFile,
     predictions: Vec<Prediction>,
-    shape: impl Fn(&Outline, i64) -> Result<S, String>,
+    shape: impl Fn(Outline, i64) -> Result<S, String>,
 ) -> Result<Vec<Picture<S>>, FileError> {
     let mut pictures: Vec<Picture<S>> = truth
         .images
@@ -154,13 +196,19 @@ fn side_by_side<S: Shape>(
         .map(|image| Picture { id: image.id, truths: Vec::new(), found: Vec::new() })
         .collect();
     let places: HashMap<i64, usize> = pictures.iter().map(|p| p.id).zip(0..).collect();
-    let categories: HashSet<u64> = truth.categories.iter().map(|c| c.id).collect();
+    let mut categories = HashSet::new();
+    if let Some(twice) = truth.categories.iter().find(|c| !categories.insert(c.id)) {
+        let what = "the id is used twice: give each category its own".into();
+        return Err(FileError { place: format!("category {} of the truth", twice.id), what });
+    }
     let known =
         |image: i64, category: u64| match (places.get(&image), categories.contains(&category)) {
             (None, _) => {
                 Err(format!("image_id {image} is not in the truth: score what belongs to it"))
             }
-            (_, false) => Err(format!("category_id {category} is not in the truth's categories")),
+            (_, false) => Err(format!(
+                "category_id {category} is not among the truth's categories: correct it, or list it"
+            )),
             (Some(&at), true) => Ok(at),
         };
     let mut ids = HashSet::new();
@@ -171,34 +219,36 @@ fn side_by_side<S: Shape>(
             return Err(fault("the id is used twice: give each annotation its own".into()));
         }
         let at = known(annotation.image_id, annotation.category_id).map_err(fault)?;
-        let shape = shape(&annotation.outline, annotation.image_id).map_err(fault)?;
+        let outline = annotation.outline();
+        let shape = shape(outline, annotation.image_id).map_err(fault)?;
         shape.check().map_err(|e| fault(e.to_string()))?;
         let area =
             annotation.area.ok_or_else(|| fault("area is missing: write it in px".into()))?;
+        within("area", area, (0.0, f64::MAX), "0 or more").map_err(|e| fault(e.to_string()))?;
         pictures[at].truths.push(Truth {
             category: annotation.category_id,
             shape,
             area,
             crowd: annotation.iscrowd != 0,
-            ignore: annotation.outline.keypoints.is_some() && annotation.num_keypoints == Some(0),
+            ignore: outline.keypoints.is_some() && annotation.num_keypoints == Some(0),
         });
     }
     // pycocotools decides by the first result where areas come from.
     let by_box =
         predictions.first().is_some_and(|p| p.bbox.as_ref().is_some_and(|b| !b.is_empty()));
     for (number, prediction) in (1..).zip(predictions) {
-        let Prediction { image_id, category_id, score, bbox, segmentation, keypoints } = prediction;
-        let outline = Outline { bbox, segmentation, keypoints };
+        let Prediction { image_id, category_id, score, .. } = prediction;
+        let outline = prediction.outline();
         let fault =
             |what| FileError { place: format!("prediction {number} (image {image_id})"), what };
         let at = known(image_id, category_id).map_err(fault)?;
-        let shape = shape(&outline, image_id).map_err(fault)?;
+        let shape = shape(outline, image_id).map_err(fault)?;
         shape.check().map_err(|e| fault(e.to_string()))?;
         let area = if by_box {
-            let [_, _, width, height] = boxed(&outline).map_err(fault)?;
+            let [_, _, width, height] = boxed(outline).map_err(fault)?;
             width * height
         } else {
-            area(&outline).map_err(fault)?
+            area(outline).map_err(fault)?
         };
         pictures[at].found.push(Found { category: category_id, shape, score, area });
     }
@@ -206,23 +256,26 @@ fn side_by_side<S: Shape>(
 }
 
 /// The area of a result without a box.
-fn area(outline: &Outline) -> Result<f64, String> {
-    if let Some(Segmentation::Rle(rle)) = &outline.segmentation {
+fn area(outline: Outline) -> Result<f64, String> {
+    if let Some(Segmentation::Rle(rle)) = outline.segmentation {
         return Region::from_rle(rle).map(|region| region.area() as f64).map_err(|e| e.to_string());
     }
     let joints = joints(outline)?;
     Ok(joints.bounds[2] * joints.bounds[3])
 }
 
-fn boxed(outline: &Outline) -> Result<[f64; 4], String> {
-    let given = outline.bbox.as_deref().ok_or("bbox is missing: write [x, y, width, height]")?;
+fn boxed(outline: Outline) -> Result<[f64; 4], String> {
+    let given = outline.bbox.ok_or("bbox is missing: write [x, y, width, height]")?;
     <[f64; 4]>::try_from(given)
         .map_err(|_| format!("bbox has {} numbers: write [x, y, width, height]", given.len()))
 }
 
-fn mask(outline: &Outline, [width, height]: [u32; 2]) -> Result<Region, String> {
-    let region = match &outline.segmentation {
+fn mask(outline: Outline, [width, height]: [u32; 2]) -> Result<Region, String> {
+    let region = match outline.segmentation {
         None => return Err("segmentation is missing: write run lengths or polygons".into()),
+        _ if width == 0 || height == 0 => {
+            return Err("the truth's image has no width and height: write them in px".into());
+        }
         Some(Segmentation::Polygons(list)) => Region::from_polygons(list, width, height),
         Some(Segmentation::Rle(rle)) => Region::from_rle(rle),
     };
@@ -235,9 +288,8 @@ fn mask(outline: &Outline, [width, height]: [u32; 2]) -> Result<Region, String> 
 }
 
 /// Joints; without a box, the one around all of them.
-fn joints(outline: &Outline) -> Result<Joints, String> {
-    let given =
-        outline.keypoints.as_deref().ok_or("keypoints are missing: write x, y, v of each")?;
+fn joints(outline: Outline) -> Result<Joints, String> {
+    let given = outline.keypoints.ok_or("keypoints are missing: write x, y, v of each")?;
     let mut points = [[0.0; 3]; coco::COUNT];
     if given.len() != points.len() * 3 {
         let wanted = points.len() * 3;
@@ -246,7 +298,7 @@ fn joints(outline: &Outline) -> Result<Joints, String> {
     for (point, numbers) in points.iter_mut().zip(given.chunks_exact(3)) {
         point.copy_from_slice(numbers);
     }
-    let bounds = match &outline.bbox {
+    let bounds = match outline.bbox {
         Some(given) if !given.is_empty() => boxed(outline)?,
         _ => {
             let ends = |axis: usize| {

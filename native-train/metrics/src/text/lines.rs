@@ -1,9 +1,12 @@
 //! Answers as JSON Lines, `{"id": ..., "answer": ...}`, beside the truth: the same, or with
 //! `answers` of several people.
 
-use crate::coco::files::FileError;
+use crate::json::{FileError, parse};
+use refvlm_record::json;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 use std::collections::HashMap;
+use std::fmt::{self, Formatter};
 
 /// An answer and the true ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,25 +26,50 @@ struct Line {
     answers: Option<Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Number(i64),
-    Text(String),
+/// A sample's name: a text, or a whole number that is taken as its digits.
+#[derive(Debug)]
+struct Id(String);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut Formatter) -> fmt::Result {
+                f.write_str("a text or a whole number")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Id, E> {
+                Ok(Id(number.to_string()))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Id, E> {
+                Ok(Id(number.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
+                Ok(Id(text.into()))
+            }
+        }
+        deserializer.deserialize_any(Name)
+    }
 }
 
-/// Reads answers and truth, in the order of the truth.
+/// Reads answers and truth, each the bytes of a file, in the order of the truth.
 ///
 /// # Errors
-/// When a line is no JSON of this form, an id is used twice, only one file has it, or a truth has
+/// When a file is not UTF-8, a line is not JSON of this form, an id is used twice, only one file has it, or a truth has
 /// no answer.
-pub fn read(predictions: &str, truth: &str) -> Result<Vec<Pair>, FileError> {
+pub fn read(predictions: &[u8], truth: &[u8]) -> Result<Vec<Pair>, FileError> {
     let mut answers: HashMap<String, (usize, String)> = HashMap::new();
     for (number, line) in lines(predictions, "the predictions")? {
         let fault =
             |what: String| FileError { place: format!("line {number} of the predictions"), what };
-        let answer = line.answer.ok_or_else(|| fault("answer is missing".into()))?;
-        let id = name(line.id);
+        let answer = line
+            .answer
+            .ok_or_else(|| fault("answer is missing: write a text, which may be empty".into()))?;
+        let id = line.id.0;
         if let Some((first, _)) = answers.get(&id) {
             return Err(fault(format!("id {id} stands in line {first}, too: keep one of them")));
         }
@@ -52,7 +80,7 @@ pub fn read(predictions: &str, truth: &str) -> Result<Vec<Pair>, FileError> {
     for (number, line) in lines(truth, "the truth")? {
         let fault = |what: String| FileError { place: format!("line {number} of the truth"), what };
         let truths = line.answers.unwrap_or_else(|| line.answer.into_iter().collect());
-        let id = name(line.id);
+        let id = line.id.0;
         if truths.is_empty() {
             return Err(fault("it has neither answer nor answers: write one or more".into()));
         }
@@ -76,30 +104,21 @@ pub fn read(predictions: &str, truth: &str) -> Result<Vec<Pair>, FileError> {
     }
 }
 
-fn name(id: Id) -> String {
-    match id {
-        Id::Number(number) => number.to_string(),
-        Id::Text(text) => text,
-    }
-}
-
-fn lines(text: &str, place: &str) -> Result<Vec<(usize, Line)>, FileError> {
-    let form = r#"{"id": ..., "answer": "..."} in each line"#;
+fn lines(bytes: &[u8], place: &str) -> Result<Vec<(usize, Line)>, FileError> {
+    let form = r#"{"id": ..., "answer": "..."}"#;
+    let fault = |what: String| FileError { place: place.into(), what };
+    let bytes = json::plain(bytes).map_err(|what| fault(what.into()))?;
+    let text = std::str::from_utf8(bytes).map_err(|e| fault(format!("{e}: save it as UTF-8")))?;
     let filled = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let parsed: Result<Vec<_>, FileError> = filled
-        .map(|(number, line)| match serde_json::from_str(line) {
-            Ok(line) => Ok((number, line)),
-            Err(e) => {
-                let (place, what) =
-                    (format!("line {number} of {place}"), format!("{e}: write {form}"));
-                Err(FileError { place, what })
-            }
+        .map(|(number, line)| {
+            let place = format!("line {number} of {place}");
+            Ok((number, parse(line.trim_end().as_bytes(), &place, &place, form)?))
         })
         .collect();
     let parsed = parsed?;
     if parsed.is_empty() {
-        let what = format!("the file is empty: write {form}");
-        return Err(FileError { place: place.into(), what });
+        return Err(fault(format!("the file is empty: write {form} in each line")));
     }
     Ok(parsed)
 }

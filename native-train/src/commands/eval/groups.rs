@@ -4,6 +4,7 @@ use refvlm_native::evaluate::{Sample, kind_of};
 use refvlm_native::picture::Picture;
 use refvlm_native::records::{DataError, load_depths, load_picture};
 use refvlm_record::{Record, Task};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::iter::Peekable;
@@ -12,12 +13,16 @@ use std::path::Path;
 /// Most records of one picture that are taken together, which bounds what waits in memory.
 const MOST_TOGETHER: usize = 256;
 
-/// Groups of records that follow each other and are of one picture; a damaged record alone.
-pub(super) struct Groups<I: Iterator>(Peekable<I>);
+/// Groups of records that follow each other and are of one picture; a damaged record alone. Answers
+/// are told apart by their record's id, so a second record of an id is an error.
+pub(super) struct Groups<I: Iterator> {
+    records: Peekable<I>,
+    ids: HashSet<String>,
+}
 
 impl<I: Iterator<Item = Result<(usize, Record), DataError>>> Groups<I> {
     pub(super) fn new(records: I) -> Self {
-        Self(records.peekable())
+        Self { records: records.peekable(), ids: HashSet::new() }
     }
 }
 
@@ -25,17 +30,22 @@ impl<I: Iterator<Item = Result<(usize, Record), DataError>>> Iterator for Groups
     type Item = Result<Vec<Record>, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let first = match self.0.next()? {
+        let first = match self.records.next()? {
             Ok((_, record)) => record,
             Err(error) => return Some(Err(error)),
         };
+        if !self.ids.insert(first.id.clone()) {
+            return Some(Err(DataError::Twice { id: first.id }));
+        }
         let mut group = vec![first];
         while group.len() < MOST_TOGETHER {
-            let image = &group[0].image;
-            let same = |next: &Result<(usize, Record), DataError>| {
-                next.as_ref().is_ok_and(|(_, record)| record.image == *image)
+            let (image, ids) = (&group[0].image, &self.ids);
+            let fits = |next: &Result<(usize, Record), DataError>| {
+                let Ok((_, record)) = next else { return false };
+                record.image == *image && !ids.contains(&record.id)
             };
-            let Some(Ok((_, record))) = self.0.next_if(same) else { break };
+            let Some(Ok((_, record))) = self.records.next_if(fits) else { break };
+            self.ids.insert(record.id.clone());
             group.push(record);
         }
         Some(Ok(group))
