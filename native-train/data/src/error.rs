@@ -63,7 +63,13 @@ pub enum DataError {
         /// Names of the layouts.
         known: String,
     },
-    /// Whoever takes the entries wants no more of them.
+    /// There are more faults than are listed.
+    #[error("and {count} more, which are not listed: mend those above and read the source again")]
+    Unlisted {
+        /// How many.
+        count: usize,
+    },
+    /// The caller wants no more entries.
     #[error("the reading was ended")]
     Stopped,
     /// An entry of a file cannot be used.

@@ -8,7 +8,7 @@
 
 use super::Reader;
 use super::folder::Folder;
-use super::json::Id;
+use super::json::{Id, Within};
 use super::labelled::clipped;
 use super::sink::Sink;
 use super::talk::{self, Talk, Talks};
@@ -17,9 +17,7 @@ use crate::wording::{Family, Values, WordingSet};
 use refvlm_record::{AnswerPart, Target, Task, Unit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// See the module.
-pub(super) struct Grit;
+use std::path::PathBuf;
 
 #[derive(Deserialize)]
 struct Told {
@@ -28,23 +26,24 @@ struct Told {
     noun_chunks: Vec<[f64; 7]>,
 }
 
-impl Reader for Grit {
-    fn name(&self) -> &'static str {
-        "grit"
+pub(super) static READER: Reader = Reader {
+    name: "grit",
+    reads: "GRIT: captions with boxes on phrases",
+    page: "https://huggingface.co/datasets/zzliang/GRIT",
+    files,
+    read,
+};
+
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    match folder.json_with(&["\"noun_chunks\"", "\"caption\""]).is_empty() {
+        true => Vec::new(),
+        // Only the beginnings of some were looked at.
+        false => folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl")),
     }
-    fn reads(&self) -> &'static str {
-        "GRIT: captions with boxes on phrases"
-    }
-    fn page(&self) -> &'static str {
-        "https://huggingface.co/datasets/zzliang/GRIT"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !folder.json_with(&["\"noun_chunks\"", "\"caption\""]).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let files = folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl"));
-        talk::each(folder, &files, sink, |talks, _, _, told| talk(talks, told))
-    }
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    talk::each(folder, files, Within::List, sink, |talks, _, _, told| talk(talks, told))
 }
 
 fn talk(talks: &Talks, told: Told) -> Result<Talk, String> {

@@ -2,16 +2,17 @@
 //! and cut to it. What all readers of labels share.
 
 use super::folder::{Folder, Pictures, stem_of};
+use super::json::{self, Within};
 use super::polygon;
-use super::sink::Sink;
+use super::sink::{Item, Sink};
 use crate::error::DataError;
 use crate::photo::{Joints, Photo, Thing};
 use crate::sources::Source;
 use rayon::prelude::*;
 use refvlm_record::{MAX_SIDE_PX, Mask, Rle};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Least side of a box in px: below, nothing can be seen.
@@ -22,6 +23,8 @@ const BATCH: usize = 64;
 /// A picture and its labels, not yet checked.
 #[derive(Debug, Default)]
 pub(crate) struct Labelled {
+    /// The number of the source's entry.
+    pub entry: u64,
     /// The file that says so, for faults.
     pub file: PathBuf,
     /// Where in the file.
@@ -72,7 +75,7 @@ pub(crate) enum Outline {
 /// Makes photos of a source.
 pub(crate) struct Photos {
     source: Arc<Source>,
-    pictures: Rc<Pictures>,
+    pictures: Arc<Pictures>,
     seen: HashSet<PathBuf>,
     complete_for: HashMap<Vec<String>, Arc<BTreeSet<String>>>,
     waiting: Vec<(Labelled, Photo)>,
@@ -92,7 +95,7 @@ impl Photos {
         source.nouns = nouns.into_iter().collect();
         Ok(Self {
             source: Arc::new(source),
-            pictures: Rc::new(folder.pictures()),
+            pictures: Arc::new(folder.pictures()),
             seen: HashSet::new(),
             complete_for: HashMap::new(),
             waiting: Vec::new(),
@@ -100,7 +103,7 @@ impl Photos {
     }
 
     /// Where the source's pictures are.
-    pub fn pictures(&self) -> Rc<Pictures> {
+    pub fn pictures(&self) -> Arc<Pictures> {
         self.pictures.clone()
     }
 
@@ -108,7 +111,9 @@ impl Photos {
     pub fn add(&mut self, labelled: Labelled, sink: &mut Sink<'_>) -> Result<(), DataError> {
         match self.begin(&labelled) {
             Ok(photo) => self.waiting.push((labelled, photo)),
-            Err(problem) => sink.fault(&labelled.file, labelled.place, problem),
+            Err(problem) => {
+                sink.fault(labelled.entry, &labelled.file, &labelled.place, problem)?;
+            }
         }
         if self.waiting.len() >= BATCH { self.finish(sink) } else { Ok(()) }
     }
@@ -117,11 +122,11 @@ impl Photos {
     pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), DataError> {
         let waiting = std::mem::take(&mut self.waiting);
         let made: Vec<_> = waiting.into_par_iter().map(complete).collect();
-        for (file, photo, faults) in made {
+        for Made { entry, file, photo, faults } in made {
             for (place, problem) in faults {
-                sink.fault(&file, place, problem);
+                sink.fault(entry, &file, &place, problem)?;
             }
-            sink.photo(photo)?;
+            sink.put(entry, Ok(Item::Photo(photo)))?;
         }
         Ok(())
     }
@@ -160,9 +165,15 @@ impl Photos {
     }
 }
 
-type Faults = Vec<(String, String)>;
+/// A photo with what is wrong with its labels: place and problem.
+struct Made {
+    entry: u64,
+    file: PathBuf,
+    photo: Photo,
+    faults: Vec<(String, String)>,
+}
 
-fn complete((labelled, mut photo): (Labelled, Photo)) -> (PathBuf, Photo, Faults) {
+fn complete((labelled, mut photo): (Labelled, Photo)) -> Made {
     let mut faults = Vec::new();
     for caption in labelled.captions {
         match sentence(&caption) {
@@ -184,7 +195,7 @@ fn complete((labelled, mut photo): (Labelled, Photo)) -> (PathBuf, Photo, Faults
             }
         }
     }
-    (labelled.file, photo, faults)
+    Made { entry: labelled.entry, file: labelled.file, photo, faults }
 }
 
 /// Single spaces, a capital first and one full stop last; none for what is no sentence.
@@ -286,6 +297,37 @@ fn joints(values: &[f64], [width, height]: [u32; 2]) -> Result<Option<Joints>, S
     Ok(joints.iter().any(|joint| joint[2] > 0.0).then_some(joints))
 }
 
+/// For sources with an entry of JSON per picture: the labels that `make` makes of the pictures, the
+/// file, the place in it and the entry. `names` says which categories the files use.
+///
+/// # Errors
+/// When a file cannot be read or is not of the form.
+pub(crate) fn each<T: DeserializeOwned>(
+    folder: &Folder,
+    files: &[PathBuf],
+    within: Within,
+    sink: &mut Sink<'_>,
+    names: impl Fn(&[PathBuf]) -> Result<BTreeSet<String>, DataError>,
+    make: impl Fn(&Pictures, &Path, &str, T) -> Labelled,
+) -> Result<(), DataError> {
+    let names = |vouched| if vouched { names(files) } else { Ok(BTreeSet::new()) };
+    let mut photos = Photos::open(folder, names)?;
+    let pictures = photos.pictures();
+    for path in files {
+        json::each(path, within, &mut |place, part| {
+            let Some(entry) = sink.entry() else { return Ok(()) };
+            match part.read() {
+                Ok(told) => {
+                    let labelled = make(&pictures, path, place, told);
+                    photos.add(Labelled { entry, ..labelled }, sink)
+                }
+                Err(problem) => sink.fault(entry, path, place, problem),
+            }
+        })?;
+    }
+    photos.finish(sink)
+}
+
 /// For sources with a file per picture: labels from each of `files`; a file that cannot be read
 /// is left out.
 pub(crate) fn per_file(
@@ -306,9 +348,10 @@ pub(crate) fn per_file(
     let mut photos = Photos::open(folder, names)?;
     let pictures = photos.pictures();
     for file in files {
+        let Some(entry) = sink.entry() else { continue };
         match read(file, &pictures) {
-            Ok(labelled) => photos.add(labelled, sink)?,
-            Err(error) => sink.error(error),
+            Ok(labelled) => photos.add(Labelled { entry, ..labelled }, sink)?,
+            Err(error) => sink.put(entry, Err(error))?,
         }
     }
     photos.finish(sink)

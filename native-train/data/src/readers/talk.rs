@@ -2,8 +2,8 @@
 
 use super::folder::Folder;
 use super::folder::Pictures;
-use super::json::{self, Entry};
-use super::sink::{Conversation, Sink};
+use super::json::{self, Within};
+use super::sink::{Conversation, Item, Sink};
 use crate::border::fnv;
 use crate::error::DataError;
 use crate::sources::Source;
@@ -66,14 +66,16 @@ impl Talks {
 pub(crate) fn each<T: DeserializeOwned>(
     folder: &Folder,
     files: &[PathBuf],
+    within: Within,
     sink: &mut Sink<'_>,
     make: impl Fn(&Talks, &Path, &str, T) -> Result<Talk, String>,
 ) -> Result<(), DataError> {
     let talks = Talks::open(folder)?;
     files.iter().try_for_each(|path| {
-        json::each(path, None, |place, entry: Entry<T>| {
-            let talk = entry.and_then(|entry| make(&talks, path, &place, entry));
-            sink.talk(path, &place, talk)
+        json::each(path, within, &mut |place, part| {
+            let Some(entry) = sink.entry() else { return Ok(()) };
+            let talk = part.read().and_then(|told| make(&talks, path, place, told));
+            sink.talk(entry, path, place, talk)
         })
     })
 }
@@ -117,21 +119,21 @@ impl Talk {
 }
 
 impl Sink<'_> {
-    /// Hands a conversation on, or notes why there is none.
+    /// Hands a conversation on if its record is sound, or notes why there is none.
     pub(crate) fn talk(
         &mut self,
+        entry: u64,
         file: &Path,
         place: &str,
         talk: Result<Talk, String>,
     ) -> Result<(), DataError> {
-        match talk {
+        let sound = |talk: Talk| talk.record.check().map(|()| talk).map_err(|e| e.to_string());
+        match talk.and_then(sound) {
             Ok(Talk { record, picture, .. }) => {
-                self.conversation(file, place, Conversation { record, picture })
+                let told = Conversation { record, picture, depths: Vec::new() };
+                self.put(entry, Ok(Item::Conversation(told)))
             }
-            Err(problem) => {
-                self.fault(file, place.into(), problem);
-                Ok(())
-            }
+            Err(problem) => self.fault(entry, file, place, problem),
         }
     }
 }
