@@ -5,9 +5,13 @@
 //! hands everything in it on, one picture or conversation at a time. [`mod@reference`] takes the
 //! records of the original implementation, which are values and not folders.
 
+mod clevr;
 mod coco;
 mod cvat;
+mod depth;
+mod flickr30k;
 mod folder;
+mod genome;
 mod gqa;
 mod grit;
 mod json;
@@ -15,12 +19,15 @@ mod label_studio;
 mod labelled;
 mod labelme;
 mod llava;
+mod map;
 mod osprey;
+mod panoptic;
 mod pickle;
 mod polygon;
 mod pope;
 mod refcoco;
 pub mod reference;
+mod semantic;
 mod sink;
 mod talk;
 mod voc;
@@ -31,6 +38,7 @@ mod yolo;
 pub use sink::{Conversation, Event, Item, Outcome};
 
 use crate::error::DataError;
+use crate::wording::WordingSet;
 use folder::Folder;
 use sink::Sink;
 use std::ops::ControlFlow;
@@ -70,6 +78,12 @@ pub static READERS: &[&Reader] = &[
     &osprey::READER,
     &llava::READER,
     &grit::READER,
+    &flickr30k::READER,
+    &genome::READER,
+    &panoptic::READER,
+    &clevr::READER,
+    &semantic::READER,
+    &depth::READER,
 ];
 
 /// The reader of that name.
@@ -85,9 +99,25 @@ pub struct Found {
     files: Vec<PathBuf>,
 }
 
+/// What is wanted of a source.
+pub(crate) struct Wanted<'a> {
+    /// Whether an entry is wanted, by its number. It is asked for each in order, once.
+    pub wants: &'a dyn Fn(u64) -> bool,
+    /// The words of questions that the source does not have.
+    pub wordings: WordingSet,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Wanted<'static> {
+    /// Everything, in the words of training.
+    const ALL: Self = Self { wants: &|_| true, wordings: WordingSet::Training, seed: 0 };
+}
+
 impl Found {
-    fn of(folder: Folder) -> Result<Self, Folder> {
-        for reader in READERS {
+    fn of(folder: Folder, layout: Option<&str>) -> Result<Self, Folder> {
+        let named = |reader: &&&Reader| layout.is_none_or(|name| name == reader.name);
+        for reader in READERS.iter().filter(named) {
             let files = (reader.files)(&folder);
             if !files.is_empty() {
                 return Ok(Self { reader, folder, files });
@@ -106,6 +136,15 @@ impl Found {
         self.folder.name()
     }
 
+    /// Keeps only files of labels whose name contains one of these; says whether any are left.
+    pub(crate) fn only(&mut self, names: &[String]) -> bool {
+        self.files.retain(|path| {
+            let file = folder::name_of(path);
+            names.iter().any(|name| file.contains(name.as_str()))
+        });
+        !self.files.is_empty()
+    }
+
     /// Hands on everything in it, until `take` breaks.
     ///
     /// # Errors
@@ -116,7 +155,7 @@ impl Found {
         take: &mut dyn FnMut(Item) -> ControlFlow<()>,
     ) -> Result<Outcome, DataError> {
         let mut outcome = Outcome::default();
-        self.stream(&|_| true, &mut |_, event| match event {
+        self.stream(&Wanted::ALL, &mut |_, event| match event {
             Ok(item) => {
                 outcome.kept += 1;
                 take(item)
@@ -129,18 +168,18 @@ impl Found {
         Ok(outcome)
     }
 
-    /// Hands on what the entries that `wants` names by their numbers become, with these numbers,
-    /// until `take` breaks. Numbers count the source's entries from zero and are the same at every
-    /// reading of the same files; an entry can become several events.
+    /// Hands on what the wanted entries become, with their numbers, until `take` breaks. Numbers
+    /// count the source's entries from zero and are the same at every reading of the same files; an
+    /// entry can become several events, which follow each other.
     ///
     /// # Errors
     /// As [`Found::read`].
-    pub fn stream(
+    pub(crate) fn stream(
         &self,
-        wants: &dyn Fn(u64) -> bool,
+        wanted: &Wanted<'_>,
         take: &mut dyn FnMut(u64, Event) -> ControlFlow<()>,
     ) -> Result<(), DataError> {
-        match (self.reader.read)(&self.folder, &self.files, &mut Sink::new(wants, take)) {
+        match (self.reader.read)(&self.folder, &self.files, &mut Sink::new(wanted, take)) {
             Err(DataError::Stopped) => Ok(()),
             ended => ended,
         }
@@ -152,7 +191,7 @@ impl Found {
 /// # Errors
 /// When the folder cannot be listed.
 pub fn find(folder: &Path) -> Result<Option<Found>, DataError> {
-    Ok(Found::of(Folder::open(folder)?).ok())
+    Ok(Found::of(Folder::open(folder)?, None).ok())
 }
 
 /// The sources in a folder: itself, or those below it, by name.
@@ -160,8 +199,13 @@ pub fn find(folder: &Path) -> Result<Option<Found>, DataError> {
 /// # Errors
 /// When there is none, or a folder cannot be listed.
 pub fn sources(folder: &Path) -> Result<Vec<Found>, DataError> {
+    sources_of(folder, None)
+}
+
+/// [`sources`], of one layout only where it is named.
+pub(crate) fn sources_of(folder: &Path, layout: Option<&str>) -> Result<Vec<Found>, DataError> {
     let mut found = Vec::new();
-    search(folder, MAX_DEPTH, &mut found)?;
+    search(folder, layout, MAX_DEPTH, &mut found)?;
     if found.is_empty() {
         let known: Vec<&str> = READERS.iter().map(|reader| reader.name).collect();
         return Err(DataError::NoSource { path: folder.into(), known: known.join(", ") });
@@ -169,15 +213,30 @@ pub fn sources(folder: &Path) -> Result<Vec<Found>, DataError> {
     Ok(found)
 }
 
-fn search(path: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), DataError> {
-    match (Found::of(Folder::open(path)?), depth) {
+fn search(
+    path: &Path,
+    layout: Option<&str>,
+    depth: usize,
+    found: &mut Vec<Found>,
+) -> Result<(), DataError> {
+    match (Found::of(Folder::open(path)?, layout), depth) {
         (Ok(source), _) => {
             found.push(source);
             Ok(())
         }
         (Err(_), 0) => Ok(()),
         (Err(folder), _) => {
-            folder.folders().try_for_each(|folder| search(folder, depth - 1, found))
+            folder.folders().try_for_each(|folder| search(folder, layout, depth - 1, found))
         }
     }
+}
+
+/// Pictures in a folder and below it, sorted.
+pub(crate) fn pictures_below(path: &Path) -> Vec<PathBuf> {
+    let mut files = folder::below(path, MAX_DEPTH);
+    files.retain(|path| {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        ending.is_some_and(|ending| folder::PICTURE_ENDINGS.contains(&ending.as_str()))
+    });
+    files
 }

@@ -22,23 +22,67 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The first failing step, `write` included; the temporary file is removed then.
 pub fn write_atomic_with(
     path: &Path,
-    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut io::BufWriter<Whole>) -> io::Result<()>,
 ) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
+    let mut file = io::BufWriter::new(Whole::begin(path)?);
+    write(&mut file)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
+}
+
+/// A file that is written under a temporary name beside its own, which it gets when it is complete.
+/// Dropped before [`Whole::finish`], it is removed.
+#[derive(Debug)]
+pub struct Whole {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    finished: bool,
+}
+
+impl Whole {
+    /// Begins the file that is to stand at `path`; missing folders are made.
+    ///
+    /// # Errors
+    /// When a folder or the temporary file cannot be made.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        let temporary = temporary_name(path);
+        let file = File::create(&temporary)?;
+        Ok(Self { path: path.into(), temporary, file, finished: false })
     }
-    let temporary = temporary_name(path);
-    let written = (|| {
-        let mut file = io::BufWriter::new(File::create(&temporary)?);
-        write(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
+
+    /// Waits until the content is on the disk, then gives the file its name. What was there before
+    /// stays until then.
+    ///
+    /// # Errors
+    /// When a step fails; the temporary file is removed then.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.temporary, &self.path)?;
+        self.finished = true;
+        Ok(())
     }
-    written
+}
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if !self.finished {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 /// The sha-256 of what a reader gives, in lower-case hexadecimal.

@@ -42,8 +42,11 @@ impl Folder {
         let failed = |source| DataError::Read { path: path.into(), source };
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            let entry = entry.map_err(failed)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+            // Links are followed.
+            let is_folder = kind.is_dir() || kind.is_symlink() && path.is_dir();
+            if is_folder { folders.push(path) } else { files.push(path) }
         }
         files.sort();
         folders.sort();
@@ -173,6 +176,16 @@ impl Pictures {
         named.filter_map(|name| self.find(&name).ok()).next().ok_or_else(|| {
             format!("no picture '{stem}' with a usual ending; restore it or remove the entry")
         })
+    }
+
+    /// The JPEG of that name: where maps of classes are PNG of the same name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find_jpeg(&self, stem: &str) -> Result<PathBuf, String> {
+        let found = ["jpg", "jpeg", "JPG"].iter().map(|ending| format!("{stem}.{ending}"));
+        let none = || format!("no picture '{stem}.jpg'; restore it or remove the map");
+        found.filter_map(|name| self.find(&name).ok()).next().ok_or_else(none)
     }
 
     /// Columns and rows of a picture, from the beginning of its file.

@@ -8,7 +8,7 @@ use super::Reader;
 use super::folder::Folder;
 use super::json::{Id, Within};
 use super::sink::Sink;
-use super::talk::{self, said};
+use super::talk;
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), D
     talk::each(folder, files, Within::Object, sink, |talks, _, id, entry: Question| {
         let answer = entry.answer.ok_or("no answer; test questions have none")?;
         let mut talk = talks.begin(id, talks.pictures.find_stem(&entry.image.to_string()))?;
-        talk.words(said(&entry.question), &answer);
+        talk.short(&entry.question, &answer);
         Ok(talk)
     })
 }

@@ -9,12 +9,11 @@
 use super::Reader;
 use super::folder::Folder;
 use super::json::{Id, Within};
-use super::labelled::clipped;
 use super::sink::Sink;
-use super::talk::{self, Talk, Talks};
+use super::talk::{self, Talk, Talks, phrases};
 use crate::error::DataError;
-use crate::wording::{Family, Values, WordingSet};
-use refvlm_record::{AnswerPart, Target, Task, Unit};
+use crate::wording::{Family, Values};
+use refvlm_record::{Task, Unit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,40 +49,22 @@ fn talk(talks: &Talks, told: Told) -> Result<Talk, String> {
     let key = told.key.to_string();
     let mut talk = talks.begin(&key, talks.pictures.find_stem(&key))?;
     let [width, height] = talk.size().map(f64::from);
-    let letters: Vec<char> = told.caption.chars().collect();
+    let mut letters: Vec<usize> = told.caption.char_indices().map(|(byte, _)| byte).collect();
+    letters.push(told.caption.len());
     // Boxes of the same words belong together.
     let mut spans: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
     for [start, end, x0, y0, x1, y1, _] in told.noun_chunks {
-        let bbox = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height];
-        let Ok(bbox) = clipped(bbox, talk.size()) else { continue };
-        let span = (start.max(0.0) as usize, end.max(0.0) as usize);
-        if span.0 < span.1 && span.1 <= letters.len() {
-            let target = talk.target(Target { bbox: Some(bbox), ..Target::default() });
-            spans.entry(span).or_default().push(target);
-        }
-    }
-    let text =
-        |from: usize, to: usize| letters.iter().skip(from).take(to - from).collect::<String>();
-    let (mut at, mut answer) = (0, Vec::new());
-    for ((start, end), targets) in spans {
-        if start < at {
+        let byte = |letter: f64| letters.get(letter.max(0.0) as usize).copied();
+        let Some(span) = byte(start).zip(byte(end)).filter(|(start, end)| start < end) else {
             continue;
-        }
-        if start > at {
-            answer.push(AnswerPart::Text(text(at, start)));
-        }
-        let concept = text(start, end);
-        answer.push(AnswerPart::Triplet { concept, unit: Unit::Box, targets });
-        at = end;
+        };
+        let bbox = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height];
+        let Ok(target) = talk.boxed(bbox) else { continue };
+        spans.entry(span).or_default().push(target);
     }
-    if at == 0 {
-        return Err("no noun chunk with a box in the caption; remove it".into());
-    }
-    if at < letters.len() {
-        answer.push(AnswerPart::Text(text(at, letters.len())));
-    }
-    let question =
-        Family::CaptionBoxes.ask(WordingSet::Training, &Values::default(), &mut talk.rng);
+    let answer = phrases(&told.caption, spans, Unit::Box)
+        .ok_or("no noun chunk with a box in the caption; remove it")?;
+    let question = talk.ask(Family::CaptionBoxes, &Values::default());
     talk.turn(Task::GcgDetection, question, answer);
     Ok(talk)
 }

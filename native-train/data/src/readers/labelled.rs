@@ -4,7 +4,7 @@
 use super::folder::{Folder, Pictures, stem_of};
 use super::json::{self, Within};
 use super::polygon;
-use super::sink::{Item, Sink};
+use super::sink::{Event, Item, Sink};
 use crate::error::DataError;
 use crate::photo::{Joints, Photo, Thing};
 use crate::sources::Source;
@@ -72,13 +72,19 @@ pub(crate) enum Outline {
     Pixels(Mask),
 }
 
+/// What comes of an entry when those before it are done.
+enum Waiting {
+    Photo(Box<(Labelled, Photo)>),
+    Fault(u64, DataError),
+}
+
 /// Makes photos of a source.
 pub(crate) struct Photos {
     source: Arc<Source>,
     pictures: Arc<Pictures>,
     seen: HashSet<PathBuf>,
     complete_for: HashMap<Vec<String>, Arc<BTreeSet<String>>>,
-    waiting: Vec<(Labelled, Photo)>,
+    waiting: Vec<Waiting>,
 }
 
 impl Photos {
@@ -110,25 +116,34 @@ impl Photos {
     /// Takes a picture; [`Photos::finish`] must follow the last.
     pub fn add(&mut self, labelled: Labelled, sink: &mut Sink<'_>) -> Result<(), DataError> {
         match self.begin(&labelled) {
-            Ok(photo) => self.waiting.push((labelled, photo)),
+            Ok(photo) => self.wait(Waiting::Photo(Box::new((labelled, photo))), sink),
             Err(problem) => {
-                sink.fault(labelled.entry, &labelled.file, &labelled.place, problem)?;
+                let (path, place) = (labelled.file, labelled.place);
+                self.fail(labelled.entry, DataError::Entry { path, place, problem }, sink)
             }
         }
+    }
+
+    /// Notes an entry that is left out, behind those that wait.
+    pub fn fail(
+        &mut self,
+        entry: u64,
+        error: DataError,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), DataError> {
+        self.wait(Waiting::Fault(entry, error), sink)
+    }
+
+    fn wait(&mut self, entry: Waiting, sink: &mut Sink<'_>) -> Result<(), DataError> {
+        self.waiting.push(entry);
         if self.waiting.len() >= BATCH { self.finish(sink) } else { Ok(()) }
     }
 
     /// Hands on what waits.
     pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), DataError> {
         let waiting = std::mem::take(&mut self.waiting);
-        let made: Vec<_> = waiting.into_par_iter().map(complete).collect();
-        for Made { entry, file, photo, faults } in made {
-            for (place, problem) in faults {
-                sink.fault(entry, &file, &place, problem)?;
-            }
-            sink.put(entry, Ok(Item::Photo(photo)))?;
-        }
-        Ok(())
+        let made: Vec<Vec<(u64, Event)>> = waiting.into_par_iter().map(complete).collect();
+        made.into_iter().flatten().try_for_each(|(entry, event)| sink.put(entry, event))
     }
 
     fn begin(&mut self, labelled: &Labelled) -> Result<Photo, String> {
@@ -165,23 +180,24 @@ impl Photos {
     }
 }
 
-/// A photo with what is wrong with its labels: place and problem.
-struct Made {
-    entry: u64,
-    file: PathBuf,
-    photo: Photo,
-    faults: Vec<(String, String)>,
-}
-
-fn complete((labelled, mut photo): (Labelled, Photo)) -> Made {
-    let mut faults = Vec::new();
+/// What is wrong with the labels, and the photo.
+fn complete(waiting: Waiting) -> Vec<(u64, Event)> {
+    let (labelled, mut photo) = match waiting {
+        Waiting::Photo(photo) => *photo,
+        Waiting::Fault(entry, error) => return vec![(entry, Err(error))],
+    };
+    let mut events: Vec<(u64, Event)> = Vec::new();
+    let mut fault = |place: String, problem: String| {
+        let path = labelled.file.clone();
+        events.push((labelled.entry, Err(DataError::Entry { path, place, problem })));
+    };
     for caption in labelled.captions {
         match sentence(&caption) {
             Some(caption) => photo.captions.push(caption),
-            None => faults.push((
+            None => fault(
                 format!("{}, caption", labelled.place),
-                "no sentence of at most 300 letters; shorten or remove it".into(),
-            )),
+                "not a sentence of at most 300 letters; shorten or remove it".into(),
+            ),
         }
     }
     for (place, shape) in labelled.shapes {
@@ -191,11 +207,12 @@ fn complete((labelled, mut photo): (Labelled, Photo)) -> Made {
                 // A lost thing is a gap.
                 photo.complete = false;
                 photo.complete_for = Arc::default();
-                faults.push((place, problem));
+                fault(place, problem);
             }
         }
     }
-    Made { entry: labelled.entry, file: labelled.file, photo, faults }
+    events.push((labelled.entry, Ok(Item::Photo(photo))));
+    events
 }
 
 /// Single spaces, a capital first and one full stop last; none for what is no sentence.
@@ -321,7 +338,10 @@ pub(crate) fn each<T: DeserializeOwned>(
                     let labelled = make(&pictures, path, place, told);
                     photos.add(Labelled { entry, ..labelled }, sink)
                 }
-                Err(problem) => sink.fault(entry, path, place, problem),
+                Err(problem) => {
+                    let (path, place) = (path.clone(), place.into());
+                    photos.fail(entry, DataError::Entry { path, place, problem }, sink)
+                }
             }
         })?;
     }
@@ -351,7 +371,7 @@ pub(crate) fn per_file(
         let Some(entry) = sink.entry() else { continue };
         match read(file, &pictures) {
             Ok(labelled) => photos.add(Labelled { entry, ..labelled }, sink)?,
-            Err(error) => sink.put(entry, Err(error))?,
+            Err(error) => photos.fail(entry, error, sink)?,
         }
     }
     photos.finish(sink)

@@ -7,7 +7,7 @@ use super::Reader;
 use super::folder::{Folder, stem_of};
 use super::json::{Id, Within};
 use super::sink::Sink;
-use super::talk::{self, said};
+use super::talk;
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), D
         }
         let id = format!("{}-{}", stem_of(path), entry.question_id);
         let mut talk = talks.begin(&id, talks.pictures.find(&entry.image))?;
-        talk.words(said(&entry.text), &entry.label);
+        talk.short(&entry.text, &entry.label);
         Ok(talk)
     })
 }

@@ -17,7 +17,7 @@ use super::sink::Sink;
 use super::talk::{Talk, Talks};
 use crate::MAX_JSON_BYTES;
 use crate::error::DataError;
-use crate::wording::{Family, Values, WordingSet};
+use crate::wording::{Family, Values};
 use refvlm_record::{AnswerPart, Target, Task, Unit};
 use serde::Deserialize;
 use serde_json::Value;
@@ -83,7 +83,7 @@ fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), D
         things: file.annotations.iter().filter_map(|a| Some((a.id.as_ref()?, a))).collect(),
         names: file.categories.iter().map(|c| (&c.id, c.name.as_str())).collect(),
     };
-    let talks = Talks::open(folder)?;
+    let talks = Talks::open(folder, sink.wanted)?;
     let mut take = |place: &str, part: Part<'_>| {
         let Some(entry) = sink.entry() else { return Ok(()) };
         let told: Entry<Ref> = part.read();
@@ -132,7 +132,7 @@ fn talk(talks: &Talks, known: &Known<'_>, entry: Ref) -> Result<Talk, String> {
                 continue;
             }
             let values = Values { thing, ..Values::default() };
-            let question = family.ask(WordingSet::Training, &values, &mut talk.rng);
+            let question = talk.ask(family, &values);
             let answer = match noun {
                 Some(noun) => {
                     let (concept, targets) = (noun.to_string(), targets.clone());

@@ -1,5 +1,6 @@
 //! What readers hand on, and what they leave out.
 
+use super::Wanted;
 use crate::error::DataError;
 use crate::photo::Photo;
 use refvlm_record::Record;
@@ -34,7 +35,8 @@ pub type Event = Result<Item, DataError>;
 
 /// Takes what a reader finds, one after the other, with the number of the entry it comes from.
 pub(crate) struct Sink<'a> {
-    wants: &'a dyn Fn(u64) -> bool,
+    /// What is wanted.
+    pub wanted: &'a Wanted<'a>,
     take: &'a mut dyn FnMut(u64, Event) -> ControlFlow<()>,
     next: u64,
 }
@@ -42,17 +44,17 @@ pub(crate) struct Sink<'a> {
 impl<'a> Sink<'a> {
     /// A sink that hands on what the wanted entries become; `take` ends the reading by breaking.
     pub fn new(
-        wants: &'a dyn Fn(u64) -> bool,
+        wanted: &'a Wanted<'a>,
         take: &'a mut dyn FnMut(u64, Event) -> ControlFlow<()>,
     ) -> Self {
-        Self { wants, take, next: 0 }
+        Self { wanted, take, next: 0 }
     }
 
     /// The number of the next entry, or none where nobody wants it and it need not be made.
     pub fn entry(&mut self) -> Option<u64> {
         let entry = self.next;
         self.next += 1;
-        (self.wants)(entry).then_some(entry)
+        (self.wanted.wants)(entry).then_some(entry)
     }
 
     /// Hands on what an entry became.

@@ -10,7 +10,7 @@ use super::Reader;
 use super::folder::{Folder, name_of};
 use super::json::{self, Id, Within};
 use super::sink::Sink;
-use super::talk::{Talk, Talks, said};
+use super::talk::{Talk, Talks};
 use crate::error::DataError;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -60,7 +60,7 @@ pub(super) static READER: Reader = Reader {
 };
 
 fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
-    let talks = Talks::open(folder)?;
+    let talks = Talks::open(folder, sink.wanted)?;
     files.iter().try_for_each(|questions| match answers_of(folder, questions) {
         Some(answers) => read_pair(&talks, questions, &answers, sink),
         None => Ok(()),
@@ -120,6 +120,6 @@ fn talk(talks: &Talks, subtype: &str, entry: &Question, answer: &str) -> Result<
     let picture = pictures.find_stem(&format!("COCO_{subtype}_{number}"));
     let picture = picture.or_else(|e| pictures.find_stem(&number).map_err(|_| e));
     let mut talk = talks.begin(&entry.question_id.to_string(), picture)?;
-    talk.words(said(&entry.question), answer);
+    talk.short(&entry.question, answer);
     Ok(talk)
 }

@@ -71,7 +71,7 @@ fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), D
         let Some(entry) = sink.entry() else { continue };
         match labelled(&picture, &facts, &pictures) {
             Ok(labelled) => photos.add(Labelled { entry, ..labelled }, sink)?,
-            Err(error) => sink.put(entry, Err(error))?,
+            Err(error) => photos.fail(entry, error, sink)?,
         }
     }
     photos.finish(sink)
