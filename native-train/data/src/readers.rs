@@ -64,8 +64,9 @@ pub struct Reader {
 
 /// Every reader; of several that would take a folder, the first is used.
 pub static READERS: &[&Reader] = &[
-    // Has COCO's file beside its own.
+    // Has COCO's file beside its own, and the next one Pascal VOC's.
     &refcoco::READER,
+    &flickr30k::READER,
     &coco::READER,
     &yolo::READER,
     &cvat::READER,
@@ -78,7 +79,6 @@ pub static READERS: &[&Reader] = &[
     &osprey::READER,
     &llava::READER,
     &grit::READER,
-    &flickr30k::READER,
     &genome::READER,
     &panoptic::READER,
     &clevr::READER,
