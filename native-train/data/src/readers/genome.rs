@@ -13,7 +13,7 @@ use super::sink::Sink;
 use super::talk::{Talk, Talks};
 use crate::error::DataError;
 use crate::wording::{Family, Values};
-use refvlm_record::{AnswerPart, Prompt, Task, Unit};
+use refvlm_record::{AnswerPart, Task, Unit};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -110,7 +110,7 @@ fn of_regions(mut talk: Talk, regions: &[Region]) -> Result<Talk, String> {
             return Err("a region without a phrase; remove it".into());
         }
         let target = talk.boxed(region.place.bbox())?;
-        let prompt = prompt(&mut talk, &region.place)?;
+        let prompt = talk.prompt_at(target);
         let question = talk.ask(Family::RegionCaption, &Values { prompt, ..Values::default() });
         talk.words(question, phrase);
         let question = talk.ask(Family::ReferBox, &Values { thing: phrase, ..Values::default() });
@@ -127,16 +127,12 @@ fn of_relations(mut talk: Talk, relations: &[Relation]) -> Result<Talk, String> 
         if predicate.trim().is_empty() {
             return Err("a relation without a predicate; remove it".into());
         }
-        let prompt = prompt(&mut talk, &relation.subject)?;
-        let other = self::prompt(&mut talk, &relation.object)?;
+        let (subject, object) =
+            (talk.boxed(relation.subject.bbox())?, talk.boxed(relation.object.bbox())?);
+        let (prompt, other) = (talk.prompt_at(subject), talk.prompt_at(object));
         let values = Values { prompt, other, ..Values::default() };
         let question = talk.ask(Family::Relation, &values);
         talk.words(question, &predicate);
     }
     Ok(talk)
-}
-
-fn prompt(talk: &mut Talk, place: &Place) -> Result<Option<usize>, String> {
-    let [x, y, w, h] = super::labelled::clipped(place.bbox(), talk.size())?;
-    Ok(Some(talk.prompt(Prompt::Box { x, y, w, h })))
 }

@@ -3,8 +3,9 @@
 //! <https://huggingface.co/datasets/zzliang/GRIT>: for each picture `key`, `caption`,
 //! `noun_chunks` and `ref_exps`, lists of `[start, end, x1, y1, x2, y2, score]` where start and end
 //! count letters of the caption and corners are shares of the sides. A file of JSON per picture, as
-//! img2dataset writes them, or JSON Lines. The caption is asked for with boxes on its noun chunks;
-//! chunks within others and those that leave the caption are left out.
+//! img2dataset writes them, or JSON Lines. The caption is asked for with boxes on its noun chunks
+//! and without; expressions are looked for, and those of one box are asked for by it. Chunks within
+//! others and those that leave the caption are left out.
 
 use super::Reader;
 use super::folder::Folder;
@@ -13,7 +14,7 @@ use super::sink::Sink;
 use super::talk::{self, Talk, Talks, phrases};
 use crate::error::DataError;
 use crate::wording::{Family, Values};
-use refvlm_record::{Task, Unit};
+use refvlm_record::{AnswerPart, Task, Unit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ struct Told {
     key: Id,
     caption: String,
     noun_chunks: Vec<[f64; 7]>,
+    #[serde(default)]
+    ref_exps: Vec<[f64; 7]>,
 }
 
 pub(super) static READER: Reader = Reader {
@@ -48,12 +51,41 @@ fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), D
 fn talk(talks: &Talks, told: Told) -> Result<Talk, String> {
     let key = told.key.to_string();
     let mut talk = talks.begin(&key, talks.pictures.find_stem(&key))?;
-    let [width, height] = talk.size().map(f64::from);
     let mut letters: Vec<usize> = told.caption.char_indices().map(|(byte, _)| byte).collect();
     letters.push(told.caption.len());
-    // Boxes of the same words belong together.
+    let spans = spans(&mut talk, &letters, told.noun_chunks);
+    let answer = phrases(&told.caption, spans, Unit::Box)
+        .ok_or("no noun chunk with a box in the caption; remove it")?;
+    let question = talk.ask(Family::CaptionBoxes, &Values::default());
+    talk.turn(Task::GcgDetection, question, answer);
+    let question = talk.ask(Family::Caption, &Values::default());
+    talk.words(question, &told.caption);
+    for ((start, end), targets) in self::spans(&mut talk, &letters, told.ref_exps) {
+        let thing = told.caption.get(start..end).unwrap_or_default().trim();
+        if thing.is_empty() {
+            continue;
+        }
+        if let [target] = targets[..] {
+            let prompt = talk.prompt_at(target);
+            let question = talk.ask(Family::RegionCaption, &Values { prompt, ..Values::default() });
+            talk.words(question, thing);
+        }
+        let question = talk.ask(Family::ReferBox, &Values { thing, ..Values::default() });
+        let triplet = AnswerPart::Triplet { concept: thing.into(), unit: Unit::Box, targets };
+        talk.turn(Task::GroundingDetection, question, vec![triplet, AnswerPart::Text(".".into())]);
+    }
+    Ok(talk)
+}
+
+/// Boxes by the bytes of their words; boxes of the same words belong together.
+fn spans(
+    talk: &mut Talk,
+    letters: &[usize],
+    chunks: Vec<[f64; 7]>,
+) -> BTreeMap<(usize, usize), Vec<usize>> {
+    let [width, height] = talk.size().map(f64::from);
     let mut spans: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-    for [start, end, x0, y0, x1, y1, _] in told.noun_chunks {
+    for [start, end, x0, y0, x1, y1, _] in chunks {
         let byte = |letter: f64| letters.get(letter.max(0.0) as usize).copied();
         let Some(span) = byte(start).zip(byte(end)).filter(|(start, end)| start < end) else {
             continue;
@@ -62,9 +94,5 @@ fn talk(talks: &Talks, told: Told) -> Result<Talk, String> {
         let Ok(target) = talk.boxed(bbox) else { continue };
         spans.entry(span).or_default().push(target);
     }
-    let answer = phrases(&told.caption, spans, Unit::Box)
-        .ok_or("no noun chunk with a box in the caption; remove it")?;
-    let question = talk.ask(Family::CaptionBoxes, &Values::default());
-    talk.turn(Task::GcgDetection, question, answer);
-    Ok(talk)
+    spans
 }

@@ -120,6 +120,12 @@ impl Talk {
         Ok(self.target(Target { bbox, ..Target::default() }))
     }
 
+    /// Adds a prompt of the box of a target, and says its index.
+    pub fn prompt_at(&mut self, target: usize) -> Option<usize> {
+        let [x, y, w, h] = self.record.targets.get(target)?.bbox?;
+        Some(self.prompt(Prompt::Box { x, y, w, h }))
+    }
+
     /// Adds the distances of all pixels, whose file is a 16-bit grey PNG.
     pub fn distances(&mut self, file: PathBuf, metres_per_unit: f32) -> usize {
         // The path is that of the file once it is beside its record.
