@@ -1,5 +1,6 @@
 //! How fast dialogues are built, and in how much memory: `cargo run --release -p refvlm-data
-//! --example build_speed -- FOLDER [vqa|gqa|coco]... [--inside] [--part=0/64]`.
+//! --example build_speed -- FOLDER [vqa|gqa|coco]... [--inside] [--part=0/64]
+//! [--share=0.1]`, or `-- FOLDER --recipe=FILE --data=FOLDER` for any recipe.
 //!
 //! Writes synthetic sources of the published sizes in the exact layouts into FOLDER (once), builds
 //! shards of them beside it, and says dialogues per second of wall time and per second that a core
@@ -31,6 +32,16 @@ fn main() -> Outcome {
     let inside = flags.iter().any(|flag| flag == "--inside");
     let part = flags.iter().find_map(|flag| flag.strip_prefix("--part="));
     let part: Part = part.unwrap_or("0/1").parse()?;
+    let share = flags.iter().find_map(|flag| flag.strip_prefix("--share=")).unwrap_or("1");
+    let flag = |name: &str| flags.iter().find_map(|flag| flag.strip_prefix(name));
+    if let (Some(recipe), Some(data)) = (flag("--recipe="), flag("--data=")) {
+        return measure(
+            Path::new(recipe),
+            Path::new(data),
+            &Path::new(&folder).join("shards"),
+            part,
+        );
+    }
     if sources.is_empty() {
         sources = vec!["vqa".into(), "gqa".into()];
     }
@@ -50,22 +61,24 @@ fn main() -> Outcome {
     let mut text = String::from("name = \"speed\"\n[shards]\n");
     writeln!(text, "pictures = \"{}\"", if inside { "inside" } else { "reference" })?;
     for source in &sources {
-        writeln!(text, "[[source]]\nfolder = \"{source}\"\nsplit = \"all\"")?;
+        writeln!(text, "[[source]]\nfolder = \"{source}\"\nsplit = \"all\"\nshare = {share}")?;
     }
     let recipe = Path::new(&folder).join("recipe.toml");
     fs::write(&recipe, text)?;
-    let out = Path::new(&folder).join("shards");
-    let _ = fs::remove_dir_all(&out);
+    measure(&recipe, &data, &Path::new(&folder).join("shards"), part)
+}
+
+/// Builds anew and says how fast.
+fn measure(recipe: &Path, data: &Path, out: &Path, part: Part) -> Outcome {
+    let _ = fs::remove_dir_all(out);
     let (start, busy) = (Instant::now(), busy_seconds());
-    let build = Build::open(Recipe::read(&recipe)?, &data, part)?;
-    let part = shards::write(build, &data, &out, &mut |_| {})?;
+    let build = Build::open(Recipe::read(recipe)?, data, part)?;
+    let part = shards::write(build, data, out, &mut |_| {})?;
     let (wall, busy) = (start.elapsed().as_secs_f64(), busy_seconds() - busy);
     let records: u64 = part.shards.iter().map(|shard| shard.records).sum();
     let bytes: u64 = part.shards.iter().map(|shard| shard.bytes).sum();
     for source in &part.sources {
-        let tally = &source.tally;
-        println!("{}: {} read, {} kept, {:?}", source.name, tally.read, tally.kept, tally.dropped);
-        tally.faults.iter().take(2).for_each(|fault| println!("  {fault}"));
+        println!("{}: {}", source.name, source.tally);
     }
     println!(
         "{records} records in {} shards of {:.1} MB in all; {wall:.1} s, {busy:.1} s of a core: \

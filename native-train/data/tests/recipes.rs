@@ -1,6 +1,6 @@
 //! The recipes that are shipped: they can be read, and name only what there is.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test uses a part of the support")]
 
 mod support;

@@ -5,6 +5,7 @@ use super::make::Sample;
 use crate::error::DataError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Faults of a source that are kept with their text; the rest are counted.
 const MOST_LISTED: usize = 100;
@@ -51,6 +52,23 @@ pub struct Tally {
     pub turns: u64,
     /// The first hundred faults.
     pub faults: Vec<String>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} entries, of which {} became {} records with {} turns",
+            self.read, self.kept, self.records, self.turns
+        )?;
+        for (reason, count) in &self.dropped {
+            write!(f, "; left out: {count} {reason}")?;
+        }
+        match self.labels_left_out {
+            0 => Ok(()),
+            count => write!(f, "; of those kept, {count} labels were left out"),
+        }
+    }
 }
 
 impl Tally {
