@@ -21,7 +21,7 @@ pub use make::{PictureFile, Sample};
 pub use part::{Part, PartError};
 pub use tally::{SourceState, State, Tally};
 
-use crate::border::mixed;
+use crate::border::{mixed, unit};
 use crate::error::DataError;
 use crate::readers::{self, Found};
 use crate::recipe::{Missing, Order, Recipe, SourceRecipe, Until};
@@ -275,9 +275,4 @@ fn absent(
             Ok(())
         }
     }
-}
-
-/// A number in 0..1 of a hash.
-fn unit(hash: u64) -> f64 {
-    (hash >> 11) as f64 / (1u64 << 53) as f64
 }

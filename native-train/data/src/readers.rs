@@ -35,10 +35,10 @@ mod vqa;
 mod xml;
 mod yolo;
 
+pub(crate) use sink::Wanted;
 pub use sink::{Conversation, Event, Item, Outcome};
 
 use crate::error::DataError;
-use crate::wording::WordingSet;
 use folder::Folder;
 use sink::Sink;
 use std::ops::ControlFlow;
@@ -97,21 +97,6 @@ pub struct Found {
     pub reader: &'static Reader,
     folder: Folder,
     files: Vec<PathBuf>,
-}
-
-/// What is wanted of a source.
-pub(crate) struct Wanted<'a> {
-    /// Whether an entry is wanted, by its number. It is asked for each in order, once.
-    pub wants: &'a dyn Fn(u64) -> bool,
-    /// The words of questions that the source does not have.
-    pub wordings: WordingSet,
-    /// Seed of what is drawn.
-    pub seed: u64,
-}
-
-impl Wanted<'static> {
-    /// Everything, in the words of training.
-    const ALL: Self = Self { wants: &|_| true, wordings: WordingSet::Training, seed: 0 };
 }
 
 impl Found {

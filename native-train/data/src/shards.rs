@@ -15,6 +15,7 @@
 
 mod index;
 mod join;
+mod names;
 mod tarred;
 
 pub use index::{Index, PartIndex, ShardIndex, SourceIndex};
@@ -24,8 +25,9 @@ use crate::build::Build;
 use crate::error::DataError;
 use crate::recipe::Pictures;
 use index::Described;
+use names::Names;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tarred::Tarred;
 
 /// What is said after each batch.
@@ -48,7 +50,7 @@ pub fn write(
     out: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PartIndex, DataError> {
-    let names = Names { out: out.into(), stem: stem(build.part().number(), build.part().of()) };
+    let names = Names::new(out, build.part().number(), build.part().of());
     fs::create_dir_all(out).map_err(|source| DataError::Write { path: out.into(), source })?;
     names.clean(build.part().of())?;
     if let Some(done) = PartIndex::read(&names.part(), &build)? {
@@ -95,43 +97,4 @@ pub fn write(
 
 fn join_if_done(out: &Path, of: u64) -> Result<(), DataError> {
     if join::all_done(out, of) { join(out).map(drop) } else { Ok(()) }
-}
-
-fn stem(number: u64, of: u64) -> String {
-    format!("{number:05}-of-{of:05}")
-}
-
-/// Where the files of a part are.
-struct Names {
-    out: PathBuf,
-    stem: String,
-}
-
-impl Names {
-    fn shard(&self, number: usize) -> PathBuf {
-        self.out.join(format!("{}-{number:06}.tar", self.stem))
-    }
-
-    fn description(&self, number: usize) -> PathBuf {
-        self.shard(number).with_extension("json")
-    }
-
-    fn part(&self) -> PathBuf {
-        self.out.join(format!("{}.json", self.stem))
-    }
-
-    /// Takes away what a killed run of this part has left half written; the joined index only where
-    /// no other part can be at it.
-    fn clean(&self, of: u64) -> Result<(), DataError> {
-        let failed = |source| DataError::Read { path: self.out.clone(), source };
-        for entry in fs::read_dir(&self.out).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let own = name.starts_with(&self.stem) || of == 1 && name.starts_with(join::FILE);
-            if own && name.ends_with(".tmp") {
-                fs::remove_file(&path).map_err(|source| DataError::Write { path, source })?;
-            }
-        }
-        Ok(())
-    }
 }

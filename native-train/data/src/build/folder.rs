@@ -1,6 +1,8 @@
 //! A build as a folder of records, for sets that are small enough to be looked at.
 
-use super::{Build, Sample, State};
+use super::Build;
+use super::make::Sample;
+use super::tally::State;
 use crate::error::DataError;
 use crate::photo::decoded;
 use refvlm_files::picture::{Picture, decode_picture};

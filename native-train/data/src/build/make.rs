@@ -2,8 +2,7 @@
 
 use super::same::Same;
 use super::stream::Entry;
-use super::unit;
-use crate::border::{Split, fnv, mixed};
+use crate::border::{Split, fnv, mixed, unit};
 use crate::bounded::read_bounded;
 use crate::dialogues::{DialogueOptions, dialogues};
 use crate::error::DataError;

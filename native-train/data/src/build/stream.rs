@@ -1,8 +1,7 @@
 //! A source that is read by a thread of its own, a few entries ahead.
 
-use super::Part;
-use super::unit;
-use crate::border::{fnv, mixed};
+use super::part::Part;
+use crate::border::{fnv, mixed, unit};
 use crate::error::DataError;
 use crate::readers::{Event, Found, Item, Wanted};
 use crate::recipe::{Recipe, SourceRecipe};

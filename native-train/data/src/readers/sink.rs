@@ -1,8 +1,8 @@
 //! What readers hand on, and what they leave out.
 
-use super::Wanted;
 use crate::error::DataError;
 use crate::photo::Photo;
+use crate::wording::WordingSet;
 use refvlm_record::Record;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,21 @@ pub struct Conversation {
 
 /// What an entry of a source became: an item, or why it or a part of it is left out.
 pub type Event = Result<Item, DataError>;
+
+/// What is wanted of a source.
+pub(crate) struct Wanted<'a> {
+    /// Whether an entry is wanted, by its number. It is asked for each in order, once.
+    pub wants: &'a dyn Fn(u64) -> bool,
+    /// The words of questions that the source does not have.
+    pub wordings: WordingSet,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Wanted<'static> {
+    /// Everything, in the words of training.
+    pub const ALL: Self = Self { wants: &|_| true, wordings: WordingSet::Training, seed: 0 };
+}
 
 /// Takes what a reader finds, one after the other, with the number of the entry it comes from.
 pub(crate) struct Sink<'a> {

@@ -1,11 +1,10 @@
 //! A conversation in the making: what readers of questions and answers share.
 
-use super::Wanted;
 use super::folder::Folder;
 use super::folder::Pictures;
 use super::json::{self, Within};
 use super::labelled::clipped;
-use super::sink::{Conversation, Item, Sink};
+use super::sink::{Conversation, Item, Sink, Wanted};
 use crate::border::fnv;
 use crate::error::DataError;
 use crate::sources::Source;

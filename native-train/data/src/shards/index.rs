@@ -1,6 +1,6 @@
 //! What shards hold, as it stands beside them.
 
-use super::{Names, stem};
+use super::names::Names;
 use crate::bounded::read_bounded;
 use crate::build::{Build, Part, State, Tally};
 use crate::error::DataError;
@@ -149,7 +149,7 @@ impl PartIndex {
 
     /// The index of a part by its number.
     pub(super) fn of(out: &Path, number: u64, of: u64) -> Result<Option<Self>, DataError> {
-        read_if_there(&out.join(format!("{}.json", stem(number, of))))
+        read_if_there(&Names::new(out, number, of).part())
     }
 }
 

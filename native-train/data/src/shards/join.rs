@@ -1,18 +1,15 @@
 //! Parts become one set by their indexes alone.
 
 use super::index::{Index, PartIndex, SourceIndex, save};
-use super::stem;
+use super::names::{INDEX, Names};
 use crate::build::Tally;
 use crate::error::DataError;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The joined index.
-pub(super) const FILE: &str = "index.json";
-
 /// Whether every part has its index.
 pub(super) fn all_done(out: &Path, of: u64) -> bool {
-    (0..of).all(|number| out.join(format!("{}.json", stem(number, of))).is_file())
+    (0..of).all(|number| Names::new(out, number, of).part().is_file())
 }
 
 /// Joins the parts in a folder and writes `index.json`.
@@ -43,7 +40,7 @@ pub fn join(out: &Path) -> Result<Index, DataError> {
     let mut tallies: Vec<(String, Tally)> = Vec::new();
     for part in parts {
         if part.recipe != index.recipe || part.format != index.format {
-            let path = out.join(format!("{}.json", stem(part.part.number(), of)));
+            let path = Names::new(out, part.part.number(), of).part();
             return Err(DataError::OtherRecipe { path });
         }
         for source in part.sources {
@@ -66,7 +63,7 @@ pub fn join(out: &Path) -> Result<Index, DataError> {
     }
     let sources = tallies.into_iter().map(|(name, tally)| SourceIndex { name, tally });
     index.sources = sources.collect();
-    save(&out.join(FILE), &index)?;
+    save(&out.join(INDEX), &index)?;
     Ok(index)
 }
 
