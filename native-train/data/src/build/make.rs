@@ -314,3 +314,61 @@ fn places(used: impl Iterator<Item = usize>, count: usize) -> Vec<Option<usize>>
     }
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+    use refvlm_record::{Task, Unit};
+
+    /// A JPEG that is to be turned by a quarter, if an orientation is given.
+    fn jpeg(orientation: Option<u8>) -> Vec<u8> {
+        let image = RgbImage::from_fn(24, 16, |x, y| Rgb([(x * 10) as u8, (y * 15) as u8, 9]));
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let mut bytes = bytes.into_inner();
+        if let Some(orientation) = orientation {
+            let mut exif = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
+            exif.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0]);
+            bytes.splice(2..2, exif);
+        }
+        bytes
+    }
+
+    #[test]
+    fn pictures_keep_their_bytes_unless_they_are_to_be_turned() {
+        let path = Path::new("a.jpg");
+        for plain in [None, Some(1)] {
+            let file = PictureFile::of(jpeg(plain), [24, 16], path).unwrap();
+            assert_eq!((file.ending, &*file.bytes), ("jpg", &jpeg(plain)));
+        }
+        let file = PictureFile::of(jpeg(Some(6)), [24, 16], path).unwrap();
+        assert_eq!(file.ending, "png");
+        let stored = crate::photo::decoded(&jpeg(None), path).unwrap().into_rgb8();
+        assert_eq!(crate::photo::decoded(&file.bytes, path).unwrap().into_rgb8(), stored);
+        let error = PictureFile::of(jpeg(None), [16, 24], path).unwrap_err().to_string();
+        assert!(error.contains("24x16") && error.contains("16x24"), "{error}");
+    }
+
+    #[test]
+    fn targets_and_prompts_of_turns_that_are_left_out_go_with_them() {
+        let line = r#"{"id": "a", "image": {"path": "a.png", "width": 9, "height": 9},
+            "targets": [{"box": [0, 0, 1, 1]}, {"box": [1, 0, 1, 1]}, {"box": [2, 0, 1, 1]}],
+            "prompts": [{"kind": "point", "x": 0, "y": 0}, {"kind": "point", "x": 5, "y": 0}],
+            "turns": [{"task": "grounding_detection", "question": [{"prompt": 1}],
+                "answer": [{"concept": "dog", "unit": "box", "targets": [2, 0]}]}]}"#;
+        let record = Record::from_json(line).unwrap();
+        let (picture, depths) = (PathBuf::new(), Vec::new());
+        let mut sample = Sample { record, picture, depths, inside: None, picture_hash: None };
+        prune(&mut sample);
+        let record = sample.record;
+        record.check().unwrap();
+        let lefts: Vec<f32> = record.targets.iter().map(|t| t.bbox.unwrap()[0]).collect();
+        assert_eq!(lefts, [0.0, 2.0]);
+        assert_eq!(record.prompts, [refvlm_record::Prompt::Point { x: 5.0, y: 0.0 }]);
+        let turn = &record.turns[0];
+        assert_eq!(turn.question, [QuestionPart::Prompt { prompt: 0 }]);
+        let AnswerPart::Triplet { unit, targets, .. } = &turn.answer[0] else { panic!() };
+        assert_eq!((turn.task, *unit, targets), (Task::GroundingDetection, Unit::Box, &vec![1, 0]));
+    }
+}
