@@ -134,14 +134,14 @@ mod tests {
     use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
     use std::io::Cursor;
 
+    /// Patches whose brightness is drawn.
     fn scene(k: u32) -> DynamicImage {
-        let wave = |x: u32, y: u32, f: f32| {
-            (128.0 + 100.0 * (x as f32 * f / 60.0 + k as f32).sin() * (y as f32 / 40.0 * f).cos())
-                as u8
+        let patch = |x: u32, y: u32| {
+            let place = u64::from(k * 1000 + y * 8 / 120 * 9 + x * 9 / 160);
+            crate::border::mixed(place) as u8
         };
-        DynamicImage::ImageRgb8(RgbImage::from_fn(160, 120, |x, y| {
-            Rgb([wave(x, y, 1.0 + k as f32), wave(x, y, 2.3), wave(y, x, 1.7)])
-        }))
+        let pixel = |x, y| Rgb([patch(x, y), patch(x, y), patch(x, y) / 2]);
+        DynamicImage::ImageRgb8(RgbImage::from_fn(160, 120, pixel))
     }
 
     fn stored(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
