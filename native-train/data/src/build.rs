@@ -1,8 +1,8 @@
 //! Building: a recipe and a folder of data sets become one sequence of records, the same at every
 //! time and for any number of threads.
 //!
-//! Each source is read by a thread of its own ([`stream`]); the recipe's order says which source the
-//! next entry is taken from. A batch of entries is made into records side by side ([`make`]) and
+//! Each source is read by a thread of its own (`stream`); the recipe's order says which source the
+//! next entry is taken from. A batch of entries is made into records side by side (`make`) and
 //! then counted, compared with pictures seen before and capped in order. After each batch
 //! [`Build::state`] says all that is needed to go on from there.
 //!
