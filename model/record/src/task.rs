@@ -74,7 +74,7 @@ pub enum Element {
 
 /// A task a person can choose. Its name and elements are those of the original; `keypoint_*`,
 /// `depth` and `mixed` complete what the original left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
     /// A question, a caption, a region question: words only.

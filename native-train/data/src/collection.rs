@@ -17,7 +17,7 @@ pub struct Collection {
     /// How many were left out; of a source with very many, not all are listed.
     pub dropped: usize,
     /// Conversations, which sources of questions have and which are passed over here:
-    /// [`readers::read`] hands them on.
+    /// [`readers::Found::read`] hands them on.
     pub conversations: usize,
 }
 
@@ -30,7 +30,7 @@ impl Collection {
     /// cannot be used are no error, see [`Collection::faults`].
     pub fn open(folder: &Path) -> Result<Self, DataError> {
         let mut all = Self::default();
-        for (folder, reader) in readers::sources(folder)? {
+        for source in readers::sources(folder)? {
             let mut take = |item| {
                 match item {
                     Item::Photo(photo) => all.photos.push(photo),
@@ -38,7 +38,7 @@ impl Collection {
                 }
                 ControlFlow::Continue(())
             };
-            let outcome = readers::read(&folder, reader, &mut take)?;
+            let outcome = source.read(&mut take)?;
             all.faults.extend(outcome.faults);
             all.dropped += outcome.dropped;
         }

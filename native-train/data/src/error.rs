@@ -63,7 +63,54 @@ pub enum DataError {
         /// Names of the layouts.
         known: String,
     },
-    /// Whoever takes the entries wants no more of them.
+    /// There are more faults than are listed.
+    #[error("and {count} more, which are not listed: mend those above and read the source again")]
+    Unlisted {
+        /// How many.
+        count: usize,
+    },
+    /// A record cannot be written.
+    #[error(transparent)]
+    Record(#[from] refvlm_files::records::DataError),
+    /// A folder that a recipe names is not there.
+    #[error(
+        "{path}: no folder for '{name}': put the data set there, take it out of the recipe, or \
+         set `missing = \"skip\"` in it", path = path.display()
+    )]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+        /// What the recipe calls it.
+        name: String,
+    },
+    /// A build cannot go on, since other sources are there than when it began.
+    #[error("begun with the sources {then}, now there are {now}: restore them or begin anew")]
+    OtherSources {
+        /// Those it began with.
+        then: String,
+        /// Those that are there.
+        now: String,
+    },
+    /// A folder holds what another recipe has built.
+    #[error(
+        "{path}: of another recipe, or of another version of this program: name another folder or \
+         remove this one", path = path.display()
+    )]
+    OtherRecipe {
+        /// The index that says so.
+        path: PathBuf,
+    },
+    /// Parts cannot be joined yet.
+    #[error("{path}: part {number}/{of} is not done: build it first", path = path.display())]
+    PartMissing {
+        /// The folder of the parts.
+        path: PathBuf,
+        /// Which part.
+        number: u64,
+        /// How many there are.
+        of: u64,
+    },
+    /// The caller wants no more entries.
     #[error("the reading was ended")]
     Stopped,
     /// An entry of a file cannot be used.

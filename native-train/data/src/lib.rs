@@ -13,6 +13,7 @@
 
 mod border;
 mod bounded;
+pub mod build;
 mod collection;
 pub mod convert;
 mod dealing;
@@ -26,6 +27,8 @@ mod paste;
 mod photo;
 pub mod prompts;
 pub mod readers;
+pub mod recipe;
+pub mod shards;
 mod sources;
 pub mod split;
 pub mod stats;

@@ -1,13 +1,17 @@
 //! A photo with everything that is known of it.
 
+use crate::bounded::read_bounded;
 use crate::error::DataError;
 use crate::sources::Source;
-use image::{ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageReader, Limits, RgbImage};
 use refvlm_record::{MAX_SIDE_PX, Mask, Rle};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Largest file of a picture.
+pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Memory that decoding a picture may take.
 const MAX_DECODED_BYTES: u64 = 1 << 30;
 
@@ -82,19 +86,8 @@ impl Photo {
     /// When it is missing or damaged, or not of the size that its entry says.
     pub fn load(&self) -> Result<RgbImage, DataError> {
         let path = || self.path.clone();
-        let reader = ImageReader::open(&self.path)
-            .and_then(ImageReader::with_guessed_format)
-            .map_err(|source| DataError::Read { path: path(), source })?;
-        let mut reader = reader;
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE_PX);
-        limits.max_image_height = Some(MAX_SIDE_PX);
-        limits.max_alloc = Some(MAX_DECODED_BYTES);
-        reader.limits(limits);
-        let image = reader
-            .decode()
-            .map_err(|e| DataError::Picture { path: path(), problem: e.to_string() })?
-            .into_rgb8();
+        let bytes = read_bounded(&self.path, MAX_FILE_BYTES)?;
+        let image = decoded(&bytes, &self.path)?.into_rgb8();
         let (found_width, found_height) = image.dimensions();
         if (found_width, found_height) != (self.width, self.height) {
             let (width, height) = (self.width, self.height);
@@ -119,4 +112,17 @@ impl Photo {
             Arc::make_mut(&mut self.complete_for).remove(name);
         }
     }
+}
+
+/// A decoded picture, its pixels as they are stored.
+pub(crate) fn decoded(bytes: &[u8], path: &Path) -> Result<DynamicImage, DataError> {
+    let bad = |problem: String| DataError::Picture { path: path.into(), problem };
+    let mut reader = ImageReader::new(Cursor::new(bytes));
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE_PX);
+    limits.max_image_height = Some(MAX_SIDE_PX);
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+    let reader = reader.with_guessed_format().map_err(|e| bad(e.to_string()))?;
+    reader.decode().map_err(|e| bad(e.to_string()))
 }

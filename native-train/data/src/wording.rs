@@ -38,11 +38,15 @@ pub(crate) enum Family {
     Caption,
     CaptionBoxes,
     CaptionMasks,
+    RegionCaption,
+    Relation,
+    Depth,
+    ShortAnswer,
 }
 
 /// File and placeholders of each family; a template holds each placeholder's value once, and
 /// `{class}`, `{a class}` and `{classes}` are forms of one.
-const FILES: [(&str, &[&str]); 17] = [
+const FILES: [(&str, &[&str]); 21] = [
     (include_str!("../wordings/region_name.txt"), &["prompt"]),
     (include_str!("../wordings/region_is.txt"), &["prompt", "class"]),
     (include_str!("../wordings/presence.txt"), &["class"]),
@@ -60,6 +64,10 @@ const FILES: [(&str, &[&str]); 17] = [
     (include_str!("../wordings/caption.txt"), &[]),
     (include_str!("../wordings/caption_boxes.txt"), &[]),
     (include_str!("../wordings/caption_masks.txt"), &[]),
+    (include_str!("../wordings/region_caption.txt"), &["prompt"]),
+    (include_str!("../wordings/relation.txt"), &["prompt", "other"]),
+    (include_str!("../wordings/depth.txt"), &[]),
+    (include_str!("../wordings/short_answer.txt"), &["question"]),
 ];
 
 const HELD_OUT: &str = "# held out";
@@ -93,6 +101,10 @@ pub(crate) struct Values<'a> {
     pub thing: &'a str,
     /// Index of a prompt.
     pub prompt: Option<usize>,
+    /// Index of a second prompt.
+    pub other: Option<usize>,
+    /// A question of the source.
+    pub question: &'a str,
 }
 
 impl Family {
@@ -122,11 +134,13 @@ fn filled(template: &str, values: &Values) -> Vec<QuestionPart> {
             "a class" => words.push_str(&indefinite(values.class)),
             "classes" => words.push_str(&plural(values.class)),
             "thing" => words.push_str(values.thing),
-            "prompt" => {
+            "question" => words.push_str(values.question),
+            "prompt" | "other" => {
                 if !words.is_empty() {
                     parts.push(QuestionPart::Text(std::mem::take(&mut words)));
                 }
-                parts.extend(values.prompt.map(|prompt| QuestionPart::Prompt { prompt }));
+                let prompt = if name == "prompt" { values.prompt } else { values.other };
+                parts.extend(prompt.map(|prompt| QuestionPart::Prompt { prompt }));
             }
             _ => {}
         }

@@ -5,17 +5,17 @@
 
 mod support;
 
-use refvlm_data::readers::{self, Reader};
+use refvlm_data::readers;
 use refvlm_data::{Collection, Photo};
 use serde_json::json;
 use support::Folder;
 
 /// The reader that takes the folder, its photos, and what was left out, one line each.
 fn open(folder: &Folder) -> (&'static str, Vec<Photo>, String) {
-    let reader: &dyn Reader = readers::find(&folder.0).unwrap().unwrap();
+    let reader = readers::find(&folder.0).unwrap().unwrap();
     let collection = Collection::open(&folder.0).unwrap();
     let faults: Vec<String> = collection.faults.iter().map(ToString::to_string).collect();
-    (reader.name(), collection.photos, faults.join("\n"))
+    (reader.reader.name, collection.photos, faults.join("\n"))
 }
 
 fn areas(photo: &Photo) -> Vec<u64> {
@@ -25,11 +25,11 @@ fn areas(photo: &Photo) -> Vec<u64> {
 #[test]
 fn names_in_the_table_are_unlike_each_other_and_every_page_is_an_address() {
     for (k, reader) in readers::READERS.iter().enumerate() {
-        assert!(reader.page().starts_with("http"), "{}", reader.page());
-        assert!(!reader.reads().is_empty());
-        let same = readers::READERS.iter().filter(|other| other.name() == reader.name());
+        assert!(reader.page.starts_with("http"), "{}", reader.page);
+        assert!(!reader.reads.is_empty());
+        let same = readers::READERS.iter().filter(|other| other.name == reader.name);
         assert_eq!(same.count(), 1, "{k}");
-        assert_eq!(readers::by_name(reader.name()).unwrap().name(), reader.name());
+        assert_eq!(readers::by_name(reader.name).unwrap().name, reader.name);
     }
 }
 

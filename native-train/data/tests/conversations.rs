@@ -21,11 +21,11 @@ fn open(folder: &Folder) -> (&'static str, Vec<Record>, String) {
         records.push(told.record);
         ControlFlow::Continue(())
     };
-    let outcome = readers::read(&folder.0, reader, &mut take).unwrap();
+    let outcome = reader.read(&mut take).unwrap();
     assert_eq!(outcome.dropped, outcome.faults.len());
     assert_eq!(outcome.kept, records.len());
     let faults: Vec<String> = outcome.faults.iter().map(ToString::to_string).collect();
-    (reader.name(), records, faults.join("\n"))
+    (reader.reader.name, records, faults.join("\n"))
 }
 
 fn answer(record: &Record, turn: usize) -> &str {
@@ -238,13 +238,13 @@ fn refcoco_is_a_pickle_beside_instances() {
         for end in 0..bytes.len() {
             std::fs::write(folder.0.join("refs(unc).p"), &bytes[..end]).unwrap();
             let reader = readers::find(&folder.0).unwrap().unwrap();
-            let error = readers::read(&folder.0, reader, &mut |_| ControlFlow::Continue(()));
+            let error = reader.read(&mut |_| ControlFlow::Continue(()));
             assert!(error.unwrap_err().to_string().contains("pickle"), "{protocol} {end}");
         }
     }
     std::fs::write(folder.0.join("refs(unc).p"), b"cos\nsystem\n.").unwrap();
     let reader = readers::find(&folder.0).unwrap().unwrap();
-    let error = readers::read(&folder.0, reader, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let error = reader.read(&mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(error.to_string().contains("opcode 0x63"), "{error}");
 }
 

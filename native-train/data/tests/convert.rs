@@ -114,7 +114,7 @@ fn records_become_conversations_and_are_counted() {
     let converted = converter.write(Format::Llava, &out.0).unwrap();
     assert_eq!(converted.written, 1);
     let back = refvlm_data::readers::find(&out.0).unwrap().unwrap();
-    assert_eq!(back.name(), "llava");
+    assert_eq!(back.reader.name, "llava");
     let pointing = converted.lost["turns that point"];
     let mut turns = 0;
     let mut take = |item| {
@@ -122,7 +122,7 @@ fn records_become_conversations_and_are_counted() {
         turns += told.record.turns.len();
         std::ops::ControlFlow::Continue(())
     };
-    let outcome = refvlm_data::readers::read(&out.0, back, &mut take).unwrap();
+    let outcome = back.read(&mut take).unwrap();
     assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
     assert_eq!(turns + pointing, 40);
 }

@@ -24,31 +24,81 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The first failing step, `write` included; the temporary file is removed then.
 pub fn write_atomic_with(
     path: &Path,
-    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut io::BufWriter<Whole>) -> io::Result<()>,
 ) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
+    let mut file = io::BufWriter::new(Whole::begin(path)?);
+    write(&mut file)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
+}
+
+/// A file that is written under a temporary name beside its own, which it gets when it is complete.
+/// Dropped before [`Whole::finish`], or when the program is interrupted, it is removed. A device or a
+/// pipe is written to as it is: a rename would put a file in its place.
+#[derive(Debug)]
+pub struct Whole {
+    path: PathBuf,
+    /// None once the file has its name, and of a device.
+    temporary: Option<PathBuf>,
+    file: File,
+}
+
+impl Whole {
+    /// Begins the file that is to stand at `path`; missing folders are made.
+    ///
+    /// # Errors
+    /// When a folder or the temporary file cannot be made.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)?;
+        }
+        if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+            let file = File::options().write(true).open(path)?;
+            return Ok(Self { path: path.into(), temporary: None, file });
+        }
+        let temporary = temporary_name(path);
+        unfinished::add(&temporary);
+        match File::create(&temporary) {
+            Ok(file) => Ok(Self { path: path.into(), temporary: Some(temporary), file }),
+            Err(error) => {
+                unfinished::remove(&temporary);
+                Err(error)
+            }
+        }
     }
-    // A rename would put a file in the place of `/dev/null`.
-    if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
-        let mut device = io::BufWriter::new(File::options().write(true).open(path)?);
-        write(&mut device)?;
-        return device.flush();
+
+    /// Waits until the content is on the disk, then gives the file its name. What was there before
+    /// stays until then.
+    ///
+    /// # Errors
+    /// When a step fails; the temporary file is removed then.
+    pub fn finish(mut self) -> io::Result<()> {
+        let Some(temporary) = &self.temporary else { return self.file.flush() };
+        self.file.sync_all()?;
+        fs::rename(temporary, &self.path)?;
+        unfinished::remove(temporary);
+        self.temporary = None;
+        Ok(())
     }
-    let temporary = temporary_name(path);
-    unfinished::add(&temporary);
-    let written = (|| {
-        let mut file = io::BufWriter::new(File::create(&temporary)?);
-        write(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
+}
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
     }
-    unfinished::remove(&temporary);
-    written
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // The first error is the one to report.
+            let _ = fs::remove_file(temporary);
+            unfinished::remove(temporary);
+        }
+    }
 }
 
 /// The sha-256 of what a reader gives, in lower-case hexadecimal.

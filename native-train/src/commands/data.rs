@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::data_build::{Build, Preview};
 use super::data_convert::Convert;
+use super::data_shard::Shard;
 use super::data_stats::Count;
 use super::say::{count, say};
 use clap::{Args, Subcommand};
@@ -20,8 +21,10 @@ pub struct Data {
 enum Action {
     /// Check records with their pictures and depth maps.
     Check(Check),
-    /// Build records from the photos of data sets.
+    /// Build a folder of records from data sets.
     Build(Build),
+    /// Build WebDataset shards by a recipe.
+    Shard(Shard),
     /// Write a data set or records in the format of another program.
     Convert(Convert),
     /// Count what records hold.
@@ -43,6 +46,7 @@ impl Data {
         match self.action {
             Action::Check(command) => command.run(),
             Action::Build(command) => command.run(),
+            Action::Shard(command) => command.run(),
             Action::Convert(command) => command.run(),
             Action::Stats(command) => command.run(),
             Action::Preview(command) => command.run(),

@@ -1,11 +1,11 @@
-//! `refvlm data build` and `refvlm data preview`: photos become records, and records a page.
+//! `refvlm data build` and `refvlm data preview`: data sets become records, and records a page.
 
 use super::say::{left_out, note, say};
-use super::{Outcome, bar};
+use super::{Outcome, bar, counter};
 use clap::{Args, ValueEnum};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use refvlm_data::{Collection, DialogueOptions, Photo, Split, WordingSet, dialogues, judge, split};
+use refvlm_data::{Collection, Photo, Split, build, judge, recipe, split};
 use refvlm_native::output::{Staging, check_file, check_folder};
 use refvlm_native::picture::Picture;
 use refvlm_native::records::{
@@ -13,13 +13,13 @@ use refvlm_native::records::{
 };
 use refvlm_native::report::{Card, Sheet};
 use refvlm_record::{AnswerPart, Record};
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
-/// Build records from the photos of data sets.
+/// Build a folder of records from data sets.
 #[derive(Debug, Args)]
 pub struct Build {
-    /// A folder in a known layout (COCO, YOLO, VOC, LabelMe, CVAT, Label Studio), or a folder of
-    /// such folders.
+    /// A folder in a known layout (COCO, YOLO, VQAv2, GRIT and others), or a folder of such folders.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// Write `records.jsonl` and `pictures` into this folder.
@@ -37,7 +37,7 @@ pub struct Build {
     /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The largest number of photos; all by default.
+    /// The largest number of records, or of photos for the judge; all by default.
     #[arg(long)]
     limit: Option<usize>,
     /// Questions per photo (dialogues only).
@@ -70,7 +70,7 @@ enum Side {
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Recipe {
-    /// Random questions of every kind that the labels support.
+    /// Random questions of every kind that the labels support, and the source's own.
     Dialogues,
     /// Every thing of at least 1 % of its photo: its mask by box, click, scribble and rough mask,
     /// and its name.
@@ -81,13 +81,46 @@ impl Build {
     /// Runs the command.
     pub fn run(self) -> Outcome {
         check_folder(&self.out, &[&self.data], self.force)?;
+        let staging = Staging::begin(&self.out)?;
+        let count = match self.recipe {
+            Recipe::Dialogues => self.dialogues(staging.path())?,
+            Recipe::Judge => self.judge(staging.path())?,
+        };
+        staging.finish()?;
+        let path = self.out.join("records.jsonl");
+        say!("{}: {}", path.display(), super::say::count(count, "record"));
+        Ok(())
+    }
+
+    fn dialogues(&self, out: &Path) -> Result<usize, Box<dyn Error>> {
+        let (side, usual) = match self.split {
+            Side::Train => (recipe::Side::Train, recipe::Wordings::Training),
+            Side::Validation => (recipe::Side::Validation, recipe::Wordings::Unseen),
+        };
+        let wordings = self.wordings.map_or(usual, |wordings| match wordings {
+            Wordings::Training => recipe::Wordings::Training,
+            Wordings::Unseen => recipe::Wordings::Unseen,
+        });
+        let recipe = recipe::Recipe::of_folder(self.seed, side, wordings, self.per_picture);
+        let build = build::Build::open(recipe, &self.data, build::Part::WHOLE)?;
+        let limit = self.limit.map_or(u64::MAX, |limit| limit as u64);
+        let bar = counter("records");
+        let state = build::write_folder(build, out, limit, &mut |count| bar.set_position(count))?;
+        bar.finish_and_clear();
+        let mut count = 0;
+        for source in &state.sources {
+            note(&source.tally);
+            left_out(&source.tally.faults, source.tally.faults.len());
+            count += source.tally.records as usize;
+        }
+        Ok(count.min(self.limit.unwrap_or(usize::MAX)))
+    }
+
+    fn judge(&self, out: &Path) -> Result<usize, Box<dyn Error>> {
         let collection = Collection::open(&self.data)?;
         left_out(&collection.faults, collection.dropped);
         if collection.conversations > 0 {
-            note(format_args!(
-                "passed over: {} conversations, of which records are not yet built",
-                collection.conversations
-            ));
+            note(format_args!("passed over: {} conversations", collection.conversations));
         }
         let side = match self.split {
             Side::Train => Split::Train,
@@ -98,19 +131,18 @@ impl Build {
             .filter(|(_, photo)| split::of(photo) == side)
             .take(self.limit.unwrap_or(usize::MAX))
             .collect();
-        let staging = Staging::begin(&self.out)?;
-        let mut writer = RecordWriter::create(&staging.path().join("records.jsonl"))?;
+        let mut writer = RecordWriter::create(&out.join("records.jsonl"))?;
         let bar = bar(photos.len() as u64, "photos");
         let mut count = 0;
         for (number, photo) in photos {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
             rng.set_stream(number as u64);
-            let records = self.records(photo, side, &mut rng);
+            let records = judge::records(photo, &mut rng);
             if !records.is_empty() {
                 let image = photo.load()?;
                 let picture =
                     Picture { width: photo.width, height: photo.height, rgb: image.into_raw() };
-                for record in &records {
+                for (_, record) in &records {
                     writer.add(record, &picture)?;
                 }
             }
@@ -118,29 +150,8 @@ impl Build {
             bar.inc(1);
         }
         writer.finish()?;
-        staging.finish()?;
         bar.finish_and_clear();
-        let path = self.out.join("records.jsonl");
-        say!("{}: {}", path.display(), super::say::count(count, "record"));
-        Ok(())
-    }
-
-    fn records(&self, photo: &Photo, side: Split, rng: &mut ChaCha8Rng) -> Vec<Record> {
-        match self.recipe {
-            Recipe::Judge => judge::records(photo, rng).into_iter().map(|(_, r)| r).collect(),
-            Recipe::Dialogues => {
-                let wordings = match (self.wordings, side) {
-                    (Some(Wordings::Training), _) | (None, Split::Train) => WordingSet::Training,
-                    (Some(Wordings::Unseen), _) | (None, Split::Validation) => WordingSet::HeldOut,
-                };
-                let turns = self.per_picture;
-                let options = DialogueOptions { turns, wordings, ..DialogueOptions::default() };
-                dialogues(photo, rng, &options)
-                    .map(|dialogue| dialogue.record)
-                    .into_iter()
-                    .collect()
-            }
-        }
+        Ok(count)
     }
 }
 

@@ -73,7 +73,7 @@ impl Convert {
     }
 
     fn gather(&self, converter: &mut Converter) -> Outcome {
-        for (folder, reader) in readers::sources(&self.data)? {
+        for source in readers::sources(&self.data)? {
             let mut take = |item| {
                 match item {
                     Item::Photo(photo) => converter.photo(photo),
@@ -81,7 +81,7 @@ impl Convert {
                 }
                 ControlFlow::Continue(())
             };
-            let outcome = readers::read(&folder, reader, &mut take)?;
+            let outcome = source.read(&mut take)?;
             left_out(&outcome.faults, outcome.dropped);
         }
         Ok(())

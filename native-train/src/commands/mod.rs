@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod data_build;
 mod data_convert;
+mod data_shard;
 mod data_stats;
 mod eval;
 mod export;
@@ -202,6 +203,11 @@ fn fetched(pinned: &Pinned) -> Result<PathBuf, FetchError> {
 /// A progress bar for long work; silent when the output is not a terminal.
 fn bar(length: u64, what: &'static str) -> ProgressBar {
     styled(length, "{msg} {bar:30} {pos}/{len} {eta} left").with_message(what)
+}
+
+/// A counter for work whose length is not known; silent as [`bar`].
+fn counter(what: &'static str) -> ProgressBar {
+    styled(0, "{pos} {msg}, {per_sec}").with_message(what)
 }
 
 /// A progress bar for bytes read or written.

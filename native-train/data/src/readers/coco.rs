@@ -19,25 +19,29 @@ use file::{Annotation, File};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// See the module.
-pub(super) struct Coco;
+pub(super) static READER: Reader = Reader {
+    name: "coco",
+    reads: "COCO instances, joints and captions; LVIS, NoCaps; exports of Roboflow",
+    page: "https://cocodataset.org/#format-data",
+    files,
+    read,
+};
 
-impl Reader for Coco {
-    fn name(&self) -> &'static str {
-        "coco"
-    }
-    fn reads(&self) -> &'static str {
-        "COCO instances, joints and captions; LVIS, NoCaps; exports of Roboflow"
-    }
-    fn page(&self) -> &'static str {
-        "https://cocodataset.org/#format-data"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !splits(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        splits(folder).values().try_for_each(|files| read(folder, files, sink))
-    }
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    let files = folder.named(|name| name.ends_with(".json"));
+    let mut splits = splits(&files);
+    let result = Path::new("result.json");
+    let other = |path: &Path| {
+        path.ends_with(result) && !folder.json_with(&["\"images\""]).contains(&path.to_path_buf())
+    };
+    splits.retain(|_, files| !files.instances.as_deref().is_some_and(other));
+    // `instances.json` is the one that makes the folder a source of ours.
+    splits.retain(|split, files| !split.is_empty() || files.instances.is_some());
+    splits.into_values().flat_map(|f| [f.instances, f.joints, f.captions]).flatten().collect()
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    splits(files).values().try_for_each(|files| read_split(folder, files, sink))
 }
 
 /// The files of one split.
@@ -48,31 +52,25 @@ struct Files {
     captions: Option<PathBuf>,
 }
 
-fn splits(folder: &Folder) -> BTreeMap<String, Files> {
+fn splits(files: &[PathBuf]) -> BTreeMap<String, Files> {
     let mut splits: BTreeMap<String, Files> = BTreeMap::new();
-    for path in folder.named(|name| name.ends_with(".json")) {
-        let name = name_of(&path);
+    for path in files {
+        let name = name_of(path);
         let name = name.trim_end_matches(".json");
         let begins = |start: &str| name.strip_prefix(start).map(|rest| rest.to_string());
+        let path = Some(path.clone());
         if let Some(split) = begins("person_keypoints") {
-            splits.entry(split).or_default().joints = Some(path);
+            splits.entry(split).or_default().joints = path;
         } else if let Some(split) = begins("captions") {
-            splits.entry(split).or_default().captions = Some(path);
+            splits.entry(split).or_default().captions = path;
         } else if let Some(split) = begins("instances").or_else(|| begins("lvis_v")) {
-            splits.entry(split).or_default().instances = Some(path);
+            splits.entry(split).or_default().instances = path;
         } else if name == "_annotations.coco" || name == "result" {
-            splits.entry(name.into()).or_default().instances = Some(path);
+            splits.entry(name.into()).or_default().instances = path;
         } else if name.starts_with("nocaps") {
-            splits.entry(name.into()).or_default().captions = Some(path);
+            splits.entry(name.into()).or_default().captions = path;
         }
     }
-    let result = Path::new("result.json");
-    let other = |path: &Path| {
-        path.ends_with(result) && !folder.json_with(&["\"images\""]).contains(&path.to_path_buf())
-    };
-    splits.retain(|_, files| !files.instances.as_deref().is_some_and(other));
-    // `instances.json` is the one that makes the folder a source of ours.
-    splits.retain(|split, files| !split.is_empty() || files.instances.is_some());
     splits
 }
 
@@ -84,7 +82,7 @@ fn place(list: &str, k: usize, id: Option<&Id>) -> String {
     id.map_or_else(|| format!("{list}[{k}]"), |id| format!("{list}[{k}] (id {id})"))
 }
 
-fn read(folder: &Folder, files: &Files, sink: &mut Sink<'_>) -> Result<(), DataError> {
+fn read_split(folder: &Folder, files: &Files, sink: &mut Sink<'_>) -> Result<(), DataError> {
     let main = files.instances.as_ref().or(files.joints.as_ref()).or(files.captions.as_ref());
     let Some(path) = main else { return Ok(()) };
     let mut instances: File = json::whole(path, MAX_JSON_BYTES)?;
@@ -104,7 +102,7 @@ fn read(folder: &Folder, files: &Files, sink: &mut Sink<'_>) -> Result<(), DataE
     for (k, entry) in instances.images.iter().enumerate() {
         if order.contains_key(&entry.id) {
             let place = place("images", k, Some(&entry.id));
-            sink.fault(path, place, "its id was there before; give each picture its own".into());
+            sink.unusable(path, &place, "its id was there before; give each picture its own")?;
         } else {
             order.insert(&entry.id, k);
         }
@@ -116,7 +114,7 @@ fn read(folder: &Folder, files: &Files, sink: &mut Sink<'_>) -> Result<(), DataE
         let image = annotation.image_id.as_ref().and_then(|id| order.get(id));
         let Some(image) = image else {
             let problem = "image_id names no usable picture; correct or remove it";
-            sink.fault(path, place, problem.into());
+            sink.unusable(path, &place, problem)?;
             continue;
         };
         let again = annotation.id.clone().is_some_and(|id| !seen.insert(id));
@@ -143,8 +141,10 @@ fn read(folder: &Folder, files: &Files, sink: &mut Sink<'_>) -> Result<(), DataE
         if order.get(&entry.id) != Some(&k) {
             continue;
         }
+        let Some(number) = sink.entry() else { continue };
         let licence = entry.license.as_ref().and_then(|id| licences.get(id));
         let labelled = Labelled {
+            entry: number,
             file: path.clone(),
             place: place("images", k, Some(&entry.id)),
             id: entry.id.to_string(),

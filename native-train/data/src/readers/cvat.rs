@@ -13,60 +13,56 @@ use super::xml::{self, Element};
 use crate::error::DataError;
 use refvlm_record::{MAX_SIDE_PX, Mask, coco};
 use std::collections::BTreeSet;
-
-/// See the module.
-pub(super) struct Cvat;
+use std::path::PathBuf;
 
 const FILE: &str = "annotations.xml";
 
-impl Reader for Cvat {
-    fn name(&self) -> &'static str {
-        "cvat"
-    }
-    fn reads(&self) -> &'static str {
-        "CVAT for images 1.1: boxes, polygons, masks, skeletons of COCO's joints"
-    }
-    fn page(&self) -> &'static str {
-        "https://docs.cvat.ai/docs/other/xml_format"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        folder.has(FILE)
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let path = folder.path.join(FILE);
-        let names = |_| {
-            let mut names = BTreeSet::new();
-            xml::each(&path, "label", |label| {
-                names.extend(label.text_of("name").map(String::from));
-                Ok(())
-            })?;
-            Ok(names)
-        };
-        let mut photos = Photos::open(folder, names)?;
-        let pictures = photos.pictures();
-        xml::each(&path, "image", |image| {
-            let name = image.attribute("name").unwrap_or_default();
-            let side = |name| image.number(name).unwrap_or(0.0) as u32;
-            let size = [side("width"), side("height")];
-            let id = image.attribute("id").unwrap_or(name);
-            let drawn = image.children.iter().filter(|child| child.name != "tag").enumerate();
-            let labelled = Labelled {
-                file: path.clone(),
-                place: format!("image {id}"),
-                id: id.into(),
-                picture: Some(pictures.find(name)),
-                size: Some(size),
-                shapes: drawn
-                    .map(|(k, drawn)| {
-                        (format!("image {id}, {}[{k}]", drawn.name), shape(drawn, size))
-                    })
-                    .collect(),
-                ..Labelled::default()
-            };
-            photos.add(labelled, sink)
+pub(super) static READER: Reader = Reader {
+    name: "cvat",
+    reads: "CVAT for images 1.1: boxes, polygons, masks, skeletons of COCO's joints",
+    page: "https://docs.cvat.ai/docs/other/xml_format",
+    files,
+    read,
+};
+
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    Some(folder.path.join(FILE)).filter(|path| path.is_file()).into_iter().collect()
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    let Some(path) = files.first() else { return Ok(()) };
+    let names = |_| {
+        let mut names = BTreeSet::new();
+        xml::each(path, "label", |label| {
+            names.extend(label.text_of("name").map(String::from));
+            Ok(())
         })?;
-        photos.finish(sink)
-    }
+        Ok(names)
+    };
+    let mut photos = Photos::open(folder, names)?;
+    let pictures = photos.pictures();
+    xml::each(path, "image", |image| {
+        let Some(entry) = sink.entry() else { return Ok(()) };
+        let name = image.attribute("name").unwrap_or_default();
+        let side = |name| image.number(name).unwrap_or(0.0) as u32;
+        let size = [side("width"), side("height")];
+        let id = image.attribute("id").unwrap_or(name);
+        let drawn = image.children.iter().filter(|child| child.name != "tag").enumerate();
+        let labelled = Labelled {
+            entry,
+            file: path.clone(),
+            place: format!("image {id}"),
+            id: id.into(),
+            picture: Some(pictures.find(name)),
+            size: Some(size),
+            shapes: drawn
+                .map(|(k, drawn)| (format!("image {id}, {}[{k}]", drawn.name), shape(drawn, size)))
+                .collect(),
+            ..Labelled::default()
+        };
+        photos.add(labelled, sink)
+    })?;
+    photos.finish(sink)
 }
 
 fn shape(drawn: &Element, size: [u32; 2]) -> Result<Shape, String> {

@@ -3,11 +3,12 @@
 
 use crate::error::DataError;
 use image::ImageReader;
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Mutex;
 
 /// Bytes of a file that are looked at to know its form.
 const HEAD_BYTES: u64 = 1 << 16;
@@ -27,6 +28,8 @@ pub struct Folder {
     pub path: PathBuf,
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,
+    /// Files in `annotations`.
+    inner: OnceCell<Vec<PathBuf>>,
     heads: OnceCell<Vec<(PathBuf, String)>>,
 }
 
@@ -39,12 +42,21 @@ impl Folder {
         let failed = |source| DataError::Read { path: path.into(), source };
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            let entry = entry.map_err(failed)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+            // Links are followed.
+            let is_folder = kind.is_dir() || kind.is_symlink() && path.is_dir();
+            if is_folder { folders.push(path) } else { files.push(path) }
         }
         files.sort();
         folders.sort();
-        Ok(Self { path: path.into(), files, folders, heads: OnceCell::new() })
+        Ok(Self {
+            path: path.into(),
+            files,
+            folders,
+            inner: OnceCell::new(),
+            heads: OnceCell::new(),
+        })
     }
 
     /// The folder's name, links followed.
@@ -70,9 +82,9 @@ impl Folder {
 
     /// Files right in it or in `annotations`, whose name the test accepts.
     pub(crate) fn named(&self, test: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-        let inner = below(&self.path.join("annotations"), 0);
-        let files = self.files.iter().cloned().chain(inner);
-        files.filter(|path| test(&name_of(path))).collect()
+        let inner = self.inner.get_or_init(|| below(&self.path.join("annotations"), 0));
+        let files = self.files.iter().chain(inner);
+        files.filter(|path| test(&name_of(path))).cloned().collect()
     }
 
     /// Files of JSON right in it or in `annotations` that hold each of `marks` near their
@@ -96,7 +108,7 @@ impl Folder {
             roots.extend(inner(folder));
         }
         roots.truncate(MOST_ROOTS);
-        Pictures { roots, known: RefCell::default() }
+        Pictures { roots, known: Mutex::default() }
     }
 }
 
@@ -130,7 +142,7 @@ fn head(path: &Path) -> Option<String> {
 #[derive(Debug)]
 pub(crate) struct Pictures {
     roots: Vec<PathBuf>,
-    known: RefCell<HashMap<PathBuf, [u32; 2]>>,
+    known: Mutex<HashMap<PathBuf, [u32; 2]>>,
 }
 
 impl Pictures {
@@ -166,24 +178,35 @@ impl Pictures {
         })
     }
 
+    /// The JPEG of that name: where maps of classes are PNG of the same name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find_jpeg(&self, stem: &str) -> Result<PathBuf, String> {
+        let found = ["jpg", "jpeg", "JPG"].iter().map(|ending| format!("{stem}.{ending}"));
+        let none = || format!("no picture '{stem}.jpg'; restore it or remove the map");
+        found.filter_map(|name| self.find(&name).ok()).next().ok_or_else(none)
+    }
+
     /// Columns and rows of a picture, from the beginning of its file.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn size(&self, path: &Path) -> Result<[u32; 2], String> {
-        if let Some(size) = self.known.borrow().get(path) {
-            return Ok(*size);
+        if let Some(size) = self.known.lock().ok().and_then(|known| known.get(path).copied()) {
+            return Ok(size);
         }
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
         let size = reader.map_err(|e| e.to_string()).and_then(|reader| {
             reader.into_dimensions().map(|(w, h)| [w, h]).map_err(|e| e.to_string())
         });
         let size = size.map_err(|e| format!("{}: {e}; replace the picture", path.display()))?;
-        let mut known = self.known.borrow_mut();
-        if known.len() >= MOST_REMEMBERED {
-            known.clear();
+        if let Ok(mut known) = self.known.lock() {
+            if known.len() >= MOST_REMEMBERED {
+                known.clear();
+            }
+            known.insert(path.into(), size);
         }
-        known.insert(path.into(), size);
         Ok(size)
     }
 

@@ -6,15 +6,12 @@
 
 use super::Reader;
 use super::folder::Folder;
-use super::json::{self, Entry, Id};
+use super::json::{Id, Within};
 use super::sink::Sink;
-use super::talk::{Talks, said};
+use super::talk;
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
-
-/// See the module.
-pub(super) struct Gqa;
 
 #[derive(Deserialize)]
 struct Question {
@@ -24,37 +21,23 @@ struct Question {
     answer: Option<String>,
 }
 
-impl Reader for Gqa {
-    fn name(&self) -> &'static str {
-        "gqa"
-    }
-    fn reads(&self) -> &'static str {
-        "GQA questions"
-    }
-    fn page(&self) -> &'static str {
-        "https://cs.stanford.edu/people/dorarad/gqa/download.html"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !files(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let talks = Talks::open(folder)?;
-        for path in files(folder) {
-            json::entries(&path, |id, entry: Entry<Question>| {
-                let talk = entry.and_then(|entry| {
-                    let answer = entry.answer.ok_or("no answer; test questions have none")?;
-                    let picture = talks.pictures.find_stem(&entry.image.to_string());
-                    let mut talk = talks.begin(&id, picture)?;
-                    talk.words(said(&entry.question), &answer);
-                    Ok(talk)
-                });
-                sink.talk(&path, &id, talk)
-            })?;
-        }
-        Ok(())
-    }
-}
+pub(super) static READER: Reader = Reader {
+    name: "gqa",
+    reads: "GQA questions",
+    page: "https://cs.stanford.edu/people/dorarad/gqa/download.html",
+    files,
+    read,
+};
 
 fn files(folder: &Folder) -> Vec<PathBuf> {
     folder.json_with(&["\"imageId\"", "\"question\""])
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    talk::each(folder, files, Within::Object, sink, |talks, _, id, entry: Question| {
+        let answer = entry.answer.ok_or("no answer; test questions have none")?;
+        let mut talk = talks.begin(id, talks.pictures.find_stem(&entry.image.to_string()))?;
+        talk.short(&entry.question, &answer);
+        Ok(talk)
+    })
 }

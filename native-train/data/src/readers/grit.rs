@@ -3,88 +3,96 @@
 //! <https://huggingface.co/datasets/zzliang/GRIT>: for each picture `key`, `caption`,
 //! `noun_chunks` and `ref_exps`, lists of `[start, end, x1, y1, x2, y2, score]` where start and end
 //! count letters of the caption and corners are shares of the sides. A file of JSON per picture, as
-//! img2dataset writes them, or JSON Lines. The caption is asked for with boxes on its noun chunks;
-//! chunks within others and those that leave the caption are left out.
+//! img2dataset writes them, or JSON Lines. The caption is asked for with boxes on its noun chunks
+//! and without; expressions are looked for, and those of one box are asked for by it. Chunks within
+//! others and those that leave the caption are left out.
 
 use super::Reader;
 use super::folder::Folder;
-use super::json::Id;
-use super::labelled::clipped;
+use super::json::{Id, Within};
 use super::sink::Sink;
-use super::talk::{self, Talk, Talks};
+use super::talk::{self, Talk, Talks, phrases};
 use crate::error::DataError;
-use crate::wording::{Family, Values, WordingSet};
-use refvlm_record::{AnswerPart, Target, Task, Unit};
+use crate::wording::{Family, Values};
+use refvlm_record::{AnswerPart, Task, Unit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// See the module.
-pub(super) struct Grit;
+use std::path::PathBuf;
 
 #[derive(Deserialize)]
 struct Told {
     key: Id,
     caption: String,
     noun_chunks: Vec<[f64; 7]>,
+    #[serde(default)]
+    ref_exps: Vec<[f64; 7]>,
 }
 
-impl Reader for Grit {
-    fn name(&self) -> &'static str {
-        "grit"
+pub(super) static READER: Reader = Reader {
+    name: "grit",
+    reads: "GRIT: captions with boxes on phrases",
+    page: "https://huggingface.co/datasets/zzliang/GRIT",
+    files,
+    read,
+};
+
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    match folder.json_with(&["\"noun_chunks\"", "\"caption\""]).is_empty() {
+        true => Vec::new(),
+        // Only the beginnings of some were looked at.
+        false => folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl")),
     }
-    fn reads(&self) -> &'static str {
-        "GRIT: captions with boxes on phrases"
-    }
-    fn page(&self) -> &'static str {
-        "https://huggingface.co/datasets/zzliang/GRIT"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !folder.json_with(&["\"noun_chunks\"", "\"caption\""]).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let files = folder.named(|name| name.ends_with(".json") || name.ends_with(".jsonl"));
-        talk::each(folder, &files, sink, |talks, _, _, told| talk(talks, told))
-    }
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    talk::each(folder, files, Within::List, sink, |talks, _, _, told| talk(talks, told))
 }
 
 fn talk(talks: &Talks, told: Told) -> Result<Talk, String> {
     let key = told.key.to_string();
     let mut talk = talks.begin(&key, talks.pictures.find_stem(&key))?;
-    let [width, height] = talk.size().map(f64::from);
-    let letters: Vec<char> = told.caption.chars().collect();
-    // Boxes of the same words belong together.
-    let mut spans: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-    for [start, end, x0, y0, x1, y1, _] in told.noun_chunks {
-        let bbox = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height];
-        let Ok(bbox) = clipped(bbox, talk.size()) else { continue };
-        let span = (start.max(0.0) as usize, end.max(0.0) as usize);
-        if span.0 < span.1 && span.1 <= letters.len() {
-            let target = talk.target(Target { bbox: Some(bbox), ..Target::default() });
-            spans.entry(span).or_default().push(target);
-        }
-    }
-    let text =
-        |from: usize, to: usize| letters.iter().skip(from).take(to - from).collect::<String>();
-    let (mut at, mut answer) = (0, Vec::new());
-    for ((start, end), targets) in spans {
-        if start < at {
+    let mut letters: Vec<usize> = told.caption.char_indices().map(|(byte, _)| byte).collect();
+    letters.push(told.caption.len());
+    let spans = spans(&mut talk, &letters, told.noun_chunks);
+    let answer = phrases(&told.caption, spans, Unit::Box)
+        .ok_or("no noun chunk with a box in the caption; remove it")?;
+    let question = talk.ask(Family::CaptionBoxes, &Values::default());
+    talk.turn(Task::GcgDetection, question, answer);
+    let question = talk.ask(Family::Caption, &Values::default());
+    talk.words(question, &told.caption);
+    for ((start, end), targets) in self::spans(&mut talk, &letters, told.ref_exps) {
+        let thing = told.caption.get(start..end).unwrap_or_default().trim();
+        if thing.is_empty() {
             continue;
         }
-        if start > at {
-            answer.push(AnswerPart::Text(text(at, start)));
+        if let [target] = targets[..] {
+            let prompt = talk.prompt_at(target);
+            let question = talk.ask(Family::RegionCaption, &Values { prompt, ..Values::default() });
+            talk.words(question, thing);
         }
-        let concept = text(start, end);
-        answer.push(AnswerPart::Triplet { concept, unit: Unit::Box, targets });
-        at = end;
+        let question = talk.ask(Family::ReferBox, &Values { thing, ..Values::default() });
+        let triplet = AnswerPart::Triplet { concept: thing.into(), unit: Unit::Box, targets };
+        talk.turn(Task::GroundingDetection, question, vec![triplet, AnswerPart::Text(".".into())]);
     }
-    if at == 0 {
-        return Err("no noun chunk with a box in the caption; remove it".into());
-    }
-    if at < letters.len() {
-        answer.push(AnswerPart::Text(text(at, letters.len())));
-    }
-    let question =
-        Family::CaptionBoxes.ask(WordingSet::Training, &Values::default(), &mut talk.rng);
-    talk.turn(Task::GcgDetection, question, answer);
     Ok(talk)
+}
+
+/// Boxes by the bytes of their words; boxes of the same words belong together.
+fn spans(
+    talk: &mut Talk,
+    letters: &[usize],
+    chunks: Vec<[f64; 7]>,
+) -> BTreeMap<(usize, usize), Vec<usize>> {
+    let [width, height] = talk.size().map(f64::from);
+    let mut spans: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    for [start, end, x0, y0, x1, y1, _] in chunks {
+        let byte = |letter: f64| letters.get(letter.max(0.0) as usize).copied();
+        let Some(span) = byte(start).zip(byte(end)).filter(|(start, end)| start < end) else {
+            continue;
+        };
+        let bbox = [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height];
+        let Ok(target) = talk.boxed(bbox) else { continue };
+        spans.entry(span).or_default().push(target);
+    }
+    spans
 }

@@ -35,40 +35,60 @@ impl fmt::Display for Id {
     }
 }
 
-/// An entry, or why it is none, with its place in the file.
+/// An entry, or why it is none.
 pub(crate) type Entry<T> = Result<T, String>;
-type Take<'a> = &'a mut dyn FnMut(String, Value) -> Result<(), DataError>;
 
-/// Each element of the list that the file is; with `field`, of the list under that name. A file
-/// of JSON Lines does as well where no field is asked for.
-///
-/// # Errors
-/// When the file cannot be read or is not such a list, or as `take` says.
-pub(crate) fn each<T: DeserializeOwned>(
-    path: &Path,
-    field: Option<&str>,
-    mut take: impl FnMut(String, Entry<T>) -> Result<(), DataError>,
-) -> Result<(), DataError> {
-    let mut reader = open(path)?;
-    if field.is_none() {
-        match form(&mut reader, path)? {
-            Form::List => {}
-            Form::Lines => return lines(path, reader, &mut take),
-            Form::One => return take("object".into(), whole(path, MAX_LINE_BYTES).map(Ok)?),
-        }
-    }
-    values(path, reader, field, &mut |place, value| take(place, read(value)))
+/// Where the entries of a file stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// The file is a list, JSON Lines or a single object.
+    List,
+    /// The file is an object with a list under this name.
+    Field(&'static str),
+    /// The file is an object whose names are the entries' places.
+    Object,
 }
 
-/// Each entry of the object that the file is, with its name as the place.
+/// An entry that is not yet of any form.
+pub(crate) enum Part<'a> {
+    /// Of a list or an object.
+    Value(Value),
+    /// Of JSON Lines.
+    Line(&'a [u8]),
+    /// A line that is too long to be read.
+    Long,
+}
+
+impl Part<'_> {
+    /// The entry in the form of `T`.
+    pub fn read<T: DeserializeOwned>(self) -> Entry<T> {
+        match self {
+            Part::Value(value) => T::deserialize(value)
+                .map_err(|e| format!("{e}; see the format's page and export it again")),
+            Part::Line(line) => {
+                serde_json::from_slice(line).map_err(|e| format!("{e}; each line holds one object"))
+            }
+            Part::Long => Err(format!("longer than {} MiB; split it", MAX_LINE_BYTES >> 20)),
+        }
+    }
+}
+
+type Take<'a> = &'a mut dyn FnMut(&str, Part<'_>) -> Result<(), DataError>;
+
+/// Each entry of a file with its place.
 ///
 /// # Errors
-/// As [`each`].
-pub(crate) fn entries<T: DeserializeOwned>(
-    path: &Path,
-    mut take: impl FnMut(String, Entry<T>) -> Result<(), DataError>,
-) -> Result<(), DataError> {
-    values(path, open(path)?, Some(EVERY), &mut |place, value| take(place, read(value)))
+/// When the file cannot be read or is not of the form, or as `take` says.
+pub(crate) fn each(path: &Path, within: Within, take: Take<'_>) -> Result<(), DataError> {
+    let mut reader = open(path)?;
+    if within == Within::List {
+        match form(&mut reader, path)? {
+            Form::List => {}
+            Form::Lines => return lines(path, reader, take),
+            Form::One => return take("object", Part::Value(whole(path, MAX_LINE_BYTES)?)),
+        }
+    }
+    values(path, reader, within, take)
 }
 
 /// A whole file, for what is short.
@@ -83,13 +103,6 @@ pub(crate) fn whole<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<T, D
 /// Without the byte order mark that some editors write.
 pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
-}
-
-/// Stands for all names of an object.
-const EVERY: &str = "\0";
-
-fn read<T: DeserializeOwned>(value: Value) -> Entry<T> {
-    T::deserialize(value).map_err(|e| format!("{e}; see the format's page and export it again"))
 }
 
 fn bad(path: &Path, problem: String) -> DataError {
@@ -131,11 +144,7 @@ fn form(reader: &mut Bytes, path: &Path) -> Result<Form, DataError> {
     })
 }
 
-fn lines<T: DeserializeOwned>(
-    path: &Path,
-    mut reader: Bytes,
-    take: &mut dyn FnMut(String, Entry<T>) -> Result<(), DataError>,
-) -> Result<(), DataError> {
+fn lines(path: &Path, mut reader: Bytes, take: Take<'_>) -> Result<(), DataError> {
     let failed = |source| DataError::Read { path: path.into(), source };
     let mut line = Vec::new();
     for number in 1.. {
@@ -146,38 +155,31 @@ fn lines<T: DeserializeOwned>(
         let place = format!("line {number}");
         if line.len() as u64 == MAX_LINE_BYTES {
             reader.skip_until(b'\n').map_err(failed)?;
-            take(place, Err(format!("longer than {} MiB; split it", MAX_LINE_BYTES >> 20)))?;
+            take(&place, Part::Long)?;
         } else if !line.trim_ascii().is_empty() {
-            let value = serde_json::from_slice(&line);
-            take(place, value.map_err(|e| format!("{e}; each line holds one object")))?;
+            take(&place, Part::Line(&line))?;
         }
     }
     Ok(())
 }
 
-fn values(
-    path: &Path,
-    reader: Bytes,
-    field: Option<&str>,
-    take: Take<'_>,
-) -> Result<(), DataError> {
+fn values(path: &Path, reader: Bytes, within: Within, take: Take<'_>) -> Result<(), DataError> {
     let (mut ended, mut found) = (None, false);
-    let seed = Walk { field, name: "", take, ended: &mut ended, found: &mut found };
+    let seed = Walk { within, name: "", take, ended: &mut ended, found: &mut found };
     let walked = seed.deserialize(&mut serde_json::Deserializer::from_reader(reader));
-    match (ended, walked) {
-        (Some(error), _) => Err(error),
-        (None, Err(e)) => Err(bad(path, e.to_string())),
-        (None, Ok(())) if !found => {
-            let field = field.unwrap_or_default();
+    match (ended, walked, within) {
+        (Some(error), ..) => Err(error),
+        (None, Err(e), _) => Err(bad(path, e.to_string())),
+        (None, Ok(()), Within::Field(field)) if !found => {
             Err(bad(path, format!("there is no list under \"{field}\"")))
         }
-        (None, Ok(())) => Ok(()),
+        (None, Ok(()), _) => Ok(()),
     }
 }
 
 /// Goes through the list or object, and keeps nothing of it.
 struct Walk<'a, 'b> {
-    field: Option<&'a str>,
+    within: Within,
     name: &'a str,
     take: Take<'b>,
     /// What `take` ended it with.
@@ -186,8 +188,8 @@ struct Walk<'a, 'b> {
 }
 
 impl Walk<'_, '_> {
-    fn give<E: Error>(&mut self, place: String, value: Value) -> Result<(), E> {
-        (self.take)(place, value).map_err(|error| {
+    fn give<E: Error>(&mut self, place: &str, value: Value) -> Result<(), E> {
+        (self.take)(place, Part::Value(value)).map_err(|error| {
             *self.ended = Some(error);
             E::custom("ended")
         })
@@ -197,9 +199,9 @@ impl Walk<'_, '_> {
 impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.field {
-            Some(_) => deserializer.deserialize_map(self),
-            None => deserializer.deserialize_seq(self),
+        match self.within {
+            Within::List => deserializer.deserialize_seq(self),
+            Within::Field(_) | Within::Object => deserializer.deserialize_map(self),
         }
     }
 }
@@ -208,14 +210,14 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.field.is_some() { "an object" } else { "a list" })
+        f.write_str(if self.within == Within::List { "a list" } else { "an object" })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         *self.found = true;
         let mut k = 0;
         while let Some(value) = list.next_element()? {
-            self.give(format!("{}[{k}]", self.name), value)?;
+            self.give(&format!("{}[{k}]", self.name), value)?;
             k += 1;
         }
         Ok(())
@@ -223,20 +225,19 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            if self.field == Some(EVERY) {
-                *self.found = true;
-                let value = map.next_value()?;
-                self.give(name, value)?;
-            } else if self.field == Some(&name) {
-                let Walk { take, ended, found, .. } = &mut self;
-                let take: Take<'_> = *take;
-                map.next_value_seed(Walk { field: None, name: &name, take, ended, found })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            match self.within {
+                Within::Object => {
+                    let value = map.next_value()?;
+                    self.give(&name, value)?;
+                }
+                Within::Field(field) if field == name => {
+                    let Walk { take, ended, found, .. } = &mut self;
+                    let (take, within): (Take<'_>, _) = (*take, Within::List);
+                    map.next_value_seed(Walk { within, name: &name, take, ended, found })?;
+                }
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        // An object without entries is a short one, not another format.
-        *self.found |= self.field == Some(EVERY);
         Ok(())
     }
 }

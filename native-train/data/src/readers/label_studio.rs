@@ -6,18 +6,15 @@
 //! Turned boxes become polygons; brushes have a packing of their own and are faults.
 
 use super::Reader;
-use super::folder::Folder;
-use super::json::{self, Entry, Id};
-use super::labelled::{Labelled, Outline, Photos, Shape};
+use super::folder::{Folder, Pictures};
+use super::json::{self, Id, Within};
+use super::labelled::{self, Labelled, Outline, Shape};
 use super::sink::Sink;
 use crate::error::DataError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-/// See the module.
-pub(super) struct LabelStudio;
+use std::path::{Path, PathBuf};
 
 #[derive(Deserialize)]
 struct Task {
@@ -45,67 +42,45 @@ struct Drawn {
     original_height: Option<u32>,
 }
 
-impl Reader for LabelStudio {
-    fn name(&self) -> &'static str {
-        "label-studio"
-    }
-    fn reads(&self) -> &'static str {
-        "Label Studio JSON: rectangles, polygons, ellipses"
-    }
-    fn page(&self) -> &'static str {
-        "https://labelstud.io/guide/task_format"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !files(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let mut photos =
-            Photos::open(
-                folder,
-                |vouched| if vouched { names(folder) } else { Ok(BTreeSet::new()) },
-            )?;
-        let pictures = photos.pictures();
-        for path in files(folder) {
-            json::each(&path, None, |place, task: Entry<Task>| {
-                let task = match task {
-                    Ok(task) => task,
-                    Err(problem) => {
-                        sink.fault(&path, place, problem);
-                        return Ok(());
-                    }
-                };
-                let place = format!("{place} (id {})", task.id);
-                let address = task.data.values().find_map(Value::as_str).unwrap_or_default();
-                let name = address.rsplit(['/', '=']).next().unwrap_or_default();
-                let plain = name.split_once('-').filter(|(code, _)| code.len() == 8);
-                let picture = pictures.find(name).or_else(|e| match plain {
-                    Some((_, plain)) => pictures.find(plain),
-                    None => Err(e),
-                });
-                let annotation = task.annotations.into_iter().find(|a| !a.was_cancelled);
-                let drawn = annotation.map(|a| a.result).unwrap_or_default();
-                let size = drawn.iter().find_map(|d| Some([d.original_width?, d.original_height?]));
-                let size = match (&picture, size) {
-                    (Ok(path), None) => pictures.size(path).ok(),
-                    _ => size,
-                };
-                let side = size.unwrap_or([0, 0]).map(f64::from);
-                let shapes = drawn.into_iter().enumerate();
-                let shapes =
-                    shapes.map(|(k, d)| (format!("{place}, result[{k}]"), shape(&d, side)));
-                let labelled = Labelled {
-                    file: path.clone(),
-                    id: task.id.to_string(),
-                    picture: Some(picture),
-                    size,
-                    shapes: shapes.collect(),
-                    place: place.clone(),
-                    ..Labelled::default()
-                };
-                photos.add(labelled, sink)
-            })?;
-        }
-        photos.finish(sink)
+pub(super) static READER: Reader = Reader {
+    name: "label-studio",
+    reads: "Label Studio JSON: rectangles, polygons, ellipses",
+    page: "https://labelstud.io/guide/task_format",
+    files,
+    read,
+};
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    labelled::each(folder, files, Within::List, sink, names, labelled)
+}
+
+fn labelled(pictures: &Pictures, path: &Path, place: &str, task: Task) -> Labelled {
+    let place = format!("{place} (id {})", task.id);
+    let address = task.data.values().find_map(Value::as_str).unwrap_or_default();
+    let name = address.rsplit(['/', '=']).next().unwrap_or_default();
+    let plain = name.split_once('-').filter(|(code, _)| code.len() == 8);
+    let picture = pictures.find(name).or_else(|e| match plain {
+        Some((_, plain)) => pictures.find(plain),
+        None => Err(e),
+    });
+    let annotation = task.annotations.into_iter().find(|a| !a.was_cancelled);
+    let drawn = annotation.map(|a| a.result).unwrap_or_default();
+    let size = drawn.iter().find_map(|d| Some([d.original_width?, d.original_height?]));
+    let size = match (&picture, size) {
+        (Ok(path), None) => pictures.size(path).ok(),
+        _ => size,
+    };
+    let side = size.unwrap_or([0, 0]).map(f64::from);
+    let shapes = drawn.into_iter().enumerate();
+    let shapes = shapes.map(|(k, d)| (format!("{place}, result[{k}]"), shape(&d, side))).collect();
+    Labelled {
+        file: path.into(),
+        id: task.id.to_string(),
+        picture: Some(picture),
+        size,
+        shapes,
+        place,
+        ..Labelled::default()
     }
 }
 
@@ -113,11 +88,11 @@ fn files(folder: &Folder) -> Vec<PathBuf> {
     folder.json_with(&["\"annotations\"", "\"result\"", "\"data\""])
 }
 
-fn names(folder: &Folder) -> Result<BTreeSet<String>, DataError> {
+fn names(files: &[PathBuf]) -> Result<BTreeSet<String>, DataError> {
     let mut names = BTreeSet::new();
-    for path in files(folder) {
-        json::each(&path, None, |_, task: Entry<Task>| {
-            let annotations = task.map(|task| task.annotations).unwrap_or_default();
+    for path in files {
+        json::each(path, Within::List, &mut |_, part| {
+            let annotations = part.read().map(|task: Task| task.annotations).unwrap_or_default();
             let drawn = annotations.iter().flat_map(|annotation| &annotation.result);
             names.extend(drawn.filter_map(label));
             Ok(())

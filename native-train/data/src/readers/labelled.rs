@@ -2,16 +2,17 @@
 //! and cut to it. What all readers of labels share.
 
 use super::folder::{Folder, Pictures, stem_of};
+use super::json::{self, Within};
 use super::polygon;
-use super::sink::Sink;
+use super::sink::{Event, Item, Sink};
 use crate::error::DataError;
 use crate::photo::{Joints, Photo, Thing};
 use crate::sources::Source;
 use rayon::prelude::*;
 use refvlm_record::{MAX_SIDE_PX, Mask, Rle};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Least side of a box in px: below, nothing can be seen.
@@ -22,6 +23,8 @@ const BATCH: usize = 64;
 /// A picture and its labels, not yet checked.
 #[derive(Debug, Default)]
 pub(crate) struct Labelled {
+    /// The number of the source's entry.
+    pub entry: u64,
     /// The file that says so, for faults.
     pub file: PathBuf,
     /// Where in the file.
@@ -69,13 +72,19 @@ pub(crate) enum Outline {
     Pixels(Mask),
 }
 
+/// What comes of an entry when those before it are done.
+enum Waiting {
+    Photo(Box<(Labelled, Photo)>),
+    Fault(u64, DataError),
+}
+
 /// Makes photos of a source.
 pub(crate) struct Photos {
     source: Arc<Source>,
-    pictures: Rc<Pictures>,
+    pictures: Arc<Pictures>,
     seen: HashSet<PathBuf>,
     complete_for: HashMap<Vec<String>, Arc<BTreeSet<String>>>,
-    waiting: Vec<(Labelled, Photo)>,
+    waiting: Vec<Waiting>,
 }
 
 impl Photos {
@@ -92,7 +101,7 @@ impl Photos {
         source.nouns = nouns.into_iter().collect();
         Ok(Self {
             source: Arc::new(source),
-            pictures: Rc::new(folder.pictures()),
+            pictures: Arc::new(folder.pictures()),
             seen: HashSet::new(),
             complete_for: HashMap::new(),
             waiting: Vec::new(),
@@ -100,30 +109,41 @@ impl Photos {
     }
 
     /// Where the source's pictures are.
-    pub fn pictures(&self) -> Rc<Pictures> {
+    pub fn pictures(&self) -> Arc<Pictures> {
         self.pictures.clone()
     }
 
     /// Takes a picture; [`Photos::finish`] must follow the last.
     pub fn add(&mut self, labelled: Labelled, sink: &mut Sink<'_>) -> Result<(), DataError> {
         match self.begin(&labelled) {
-            Ok(photo) => self.waiting.push((labelled, photo)),
-            Err(problem) => sink.fault(&labelled.file, labelled.place, problem),
+            Ok(photo) => self.wait(Waiting::Photo(Box::new((labelled, photo))), sink),
+            Err(problem) => {
+                let (path, place) = (labelled.file, labelled.place);
+                self.fail(labelled.entry, DataError::Entry { path, place, problem }, sink)
+            }
         }
+    }
+
+    /// Notes an entry that is left out, behind those that wait.
+    pub fn fail(
+        &mut self,
+        entry: u64,
+        error: DataError,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), DataError> {
+        self.wait(Waiting::Fault(entry, error), sink)
+    }
+
+    fn wait(&mut self, entry: Waiting, sink: &mut Sink<'_>) -> Result<(), DataError> {
+        self.waiting.push(entry);
         if self.waiting.len() >= BATCH { self.finish(sink) } else { Ok(()) }
     }
 
     /// Hands on what waits.
     pub fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), DataError> {
         let waiting = std::mem::take(&mut self.waiting);
-        let made: Vec<_> = waiting.into_par_iter().map(complete).collect();
-        for (file, photo, faults) in made {
-            for (place, problem) in faults {
-                sink.fault(&file, place, problem);
-            }
-            sink.photo(photo)?;
-        }
-        Ok(())
+        let made: Vec<Vec<(u64, Event)>> = waiting.into_par_iter().map(complete).collect();
+        made.into_iter().flatten().try_for_each(|(entry, event)| sink.put(entry, event))
     }
 
     fn begin(&mut self, labelled: &Labelled) -> Result<Photo, String> {
@@ -160,17 +180,24 @@ impl Photos {
     }
 }
 
-type Faults = Vec<(String, String)>;
-
-fn complete((labelled, mut photo): (Labelled, Photo)) -> (PathBuf, Photo, Faults) {
-    let mut faults = Vec::new();
+/// What is wrong with the labels, and the photo.
+fn complete(waiting: Waiting) -> Vec<(u64, Event)> {
+    let (labelled, mut photo) = match waiting {
+        Waiting::Photo(photo) => *photo,
+        Waiting::Fault(entry, error) => return vec![(entry, Err(error))],
+    };
+    let mut events: Vec<(u64, Event)> = Vec::new();
+    let mut fault = |place: String, problem: String| {
+        let path = labelled.file.clone();
+        events.push((labelled.entry, Err(DataError::Entry { path, place, problem })));
+    };
     for caption in labelled.captions {
         match sentence(&caption) {
             Some(caption) => photo.captions.push(caption),
-            None => faults.push((
+            None => fault(
                 format!("{}, caption", labelled.place),
-                "no sentence of at most 300 letters; shorten or remove it".into(),
-            )),
+                "not a sentence of at most 300 letters; shorten or remove it".into(),
+            ),
         }
     }
     for (place, shape) in labelled.shapes {
@@ -180,11 +207,12 @@ fn complete((labelled, mut photo): (Labelled, Photo)) -> (PathBuf, Photo, Faults
                 // A lost thing is a gap.
                 photo.complete = false;
                 photo.complete_for = Arc::default();
-                faults.push((place, problem));
+                fault(place, problem);
             }
         }
     }
-    (labelled.file, photo, faults)
+    events.push((labelled.entry, Ok(Item::Photo(photo))));
+    events
 }
 
 /// Single spaces, a capital first and one full stop last; none for what is no sentence.
@@ -286,6 +314,40 @@ fn joints(values: &[f64], [width, height]: [u32; 2]) -> Result<Option<Joints>, S
     Ok(joints.iter().any(|joint| joint[2] > 0.0).then_some(joints))
 }
 
+/// For sources with an entry of JSON per picture: the labels that `make` makes of the pictures, the
+/// file, the place in it and the entry. `names` says which categories the files use.
+///
+/// # Errors
+/// When a file cannot be read or is not of the form.
+pub(crate) fn each<T: DeserializeOwned>(
+    folder: &Folder,
+    files: &[PathBuf],
+    within: Within,
+    sink: &mut Sink<'_>,
+    names: impl Fn(&[PathBuf]) -> Result<BTreeSet<String>, DataError>,
+    make: impl Fn(&Pictures, &Path, &str, T) -> Labelled,
+) -> Result<(), DataError> {
+    let names = |vouched| if vouched { names(files) } else { Ok(BTreeSet::new()) };
+    let mut photos = Photos::open(folder, names)?;
+    let pictures = photos.pictures();
+    for path in files {
+        json::each(path, within, &mut |place, part| {
+            let Some(entry) = sink.entry() else { return Ok(()) };
+            match part.read() {
+                Ok(told) => {
+                    let labelled = make(&pictures, path, place, told);
+                    photos.add(Labelled { entry, ..labelled }, sink)
+                }
+                Err(problem) => {
+                    let (path, place) = (path.clone(), place.into());
+                    photos.fail(entry, DataError::Entry { path, place, problem }, sink)
+                }
+            }
+        })?;
+    }
+    photos.finish(sink)
+}
+
 /// For sources with a file per picture: labels from each of `files`; a file that cannot be read
 /// is left out.
 pub(crate) fn per_file(
@@ -306,9 +368,10 @@ pub(crate) fn per_file(
     let mut photos = Photos::open(folder, names)?;
     let pictures = photos.pictures();
     for file in files {
+        let Some(entry) = sink.entry() else { continue };
         match read(file, &pictures) {
-            Ok(labelled) => photos.add(labelled, sink)?,
-            Err(error) => sink.error(error),
+            Ok(labelled) => photos.add(Labelled { entry, ..labelled }, sink)?,
+            Err(error) => photos.fail(entry, error, sink)?,
         }
     }
     photos.finish(sink)

@@ -20,9 +20,6 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Corners of the polygon that stands for a circle.
 const CIRCLE: usize = 64;
 
-/// See the module.
-pub(super) struct LabelMe;
-
 #[derive(Deserialize)]
 struct File {
     shapes: Vec<Drawn>,
@@ -42,23 +39,23 @@ struct Drawn {
     group_id: Option<Id>,
 }
 
-impl Reader for LabelMe {
-    fn name(&self) -> &'static str {
-        "labelme"
+pub(super) static READER: Reader = Reader {
+    name: "labelme",
+    reads: "LabelMe JSON: polygons, rectangles, circles, groups",
+    page: "https://github.com/wkentaro/labelme",
+    files,
+    read,
+};
+
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    match folder.json_with(&["\"shapes\"", "\"points\"", "\"label\""]).is_empty() {
+        true => Vec::new(),
+        false => folder.named(|name| name.ends_with(".json")),
     }
-    fn reads(&self) -> &'static str {
-        "LabelMe JSON: polygons, rectangles, circles, groups"
-    }
-    fn page(&self) -> &'static str {
-        "https://github.com/wkentaro/labelme"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !folder.json_with(&["\"shapes\"", "\"points\"", "\"label\""]).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let files: Vec<PathBuf> = folder.named(|name| name.ends_with(".json"));
-        per_file(folder, &files, sink, labelled)
-    }
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    per_file(folder, files, sink, labelled)
 }
 
 fn labelled(path: &Path, pictures: &Pictures) -> Result<Labelled, DataError> {

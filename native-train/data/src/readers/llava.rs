@@ -7,15 +7,12 @@
 
 use super::Reader;
 use super::folder::Folder;
-use super::json::Id;
+use super::json::{Id, Within};
 use super::sink::Sink;
 use super::talk::{self, Talk, Talks, said};
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
-
-/// See the module.
-pub(super) struct Llava;
 
 const IMAGE: &str = "<image>";
 
@@ -32,22 +29,16 @@ pub(super) struct Message {
     pub value: String,
 }
 
-impl Reader for Llava {
-    fn name(&self) -> &'static str {
-        "llava"
-    }
-    fn reads(&self) -> &'static str {
-        "LLaVA JSON: conversations; ShareGPT4V, LCS-558K"
-    }
-    fn page(&self) -> &'static str {
-        "https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !files(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        talk::each(folder, &files(folder), sink, |talks, _, place, told| talk(talks, told, place))
-    }
+pub(super) static READER: Reader = Reader {
+    name: "llava",
+    reads: "LLaVA JSON: conversations; ShareGPT4V, LCS-558K",
+    page: "https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md",
+    files,
+    read,
+};
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    talk::each(folder, files, Within::List, sink, |talks, _, place, told| talk(talks, told, place))
 }
 
 fn files(folder: &Folder) -> Vec<PathBuf> {

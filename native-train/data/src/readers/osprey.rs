@@ -9,6 +9,7 @@
 use super::Reader;
 use super::coco::file::Segmentation;
 use super::folder::Folder;
+use super::json::Within;
 use super::labelled;
 use super::llava::{Message, pairs};
 use super::sink::Sink;
@@ -17,9 +18,6 @@ use crate::error::DataError;
 use refvlm_record::{Prompt, QuestionPart};
 use serde::Deserialize;
 use std::path::PathBuf;
-
-/// See the module.
-pub(super) struct Osprey;
 
 const TAG: &str = "<region";
 
@@ -38,25 +36,19 @@ struct Region {
     segmentation: Segmentation,
 }
 
-impl Reader for Osprey {
-    fn name(&self) -> &'static str {
-        "osprey"
-    }
-    fn reads(&self) -> &'static str {
-        "Osprey-724K: conversations about masks, descriptions of masks"
-    }
-    fn page(&self) -> &'static str {
-        "https://huggingface.co/datasets/AntGroup-MI/Osprey-724K"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !files(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        talk::each(folder, &files(folder), sink, |talks, path, place, told| {
-            let place = place.trim_matches(['[', ']']);
-            talk(talks, told, &format!("{}-{place}", talks.pictures.word(path)))
-        })
-    }
+pub(super) static READER: Reader = Reader {
+    name: "osprey",
+    reads: "Osprey-724K: conversations about masks, descriptions of masks",
+    page: "https://huggingface.co/datasets/AntGroup-MI/Osprey-724K",
+    files,
+    read,
+};
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    talk::each(folder, files, Within::List, sink, |talks, path, place, told| {
+        let place = place.trim_matches(['[', ']']);
+        talk(talks, told, &format!("{}-{place}", talks.pictures.word(path)))
+    })
 }
 
 fn files(folder: &Folder) -> Vec<PathBuf> {

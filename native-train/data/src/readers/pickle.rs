@@ -1,5 +1,9 @@
 //! Python's pickle, for plain values only: numbers, texts, lists, tuples and dictionaries, in the
 //! protocols 0 to 5. Nothing is ever called; an opcode that names a class is an error.
+//!
+//! The machine of `refvlm-checkpoint` is another one: it recognises the classes, calls and storages
+//! that make tensors, and keeps no plain values. The `serde-pickle` crate serves neither: it refuses
+//! these classes, and copies a value as often as it is referred to, without a bound.
 
 use crate::bounded::read_bounded;
 use crate::error::DataError;

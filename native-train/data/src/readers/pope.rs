@@ -5,15 +5,12 @@
 
 use super::Reader;
 use super::folder::{Folder, stem_of};
-use super::json::Id;
+use super::json::{Id, Within};
 use super::sink::Sink;
-use super::talk::{self, said};
+use super::talk;
 use crate::error::DataError;
 use serde::Deserialize;
 use std::path::PathBuf;
-
-/// See the module.
-pub(super) struct Pope;
 
 #[derive(Deserialize)]
 struct Question {
@@ -23,30 +20,24 @@ struct Question {
     label: String,
 }
 
-impl Reader for Pope {
-    fn name(&self) -> &'static str {
-        "pope"
-    }
-    fn reads(&self) -> &'static str {
-        "POPE: yes or no about what is there"
-    }
-    fn page(&self) -> &'static str {
-        "https://github.com/RUCAIBox/POPE"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !files(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        talk::each(folder, &files(folder), sink, |talks, path, _, entry: Question| {
-            if !["yes", "no"].contains(&entry.label.as_str()) {
-                return Err(format!("label '{}' is neither yes nor no", entry.label));
-            }
-            let id = format!("{}-{}", stem_of(path), entry.question_id);
-            let mut talk = talks.begin(&id, talks.pictures.find(&entry.image))?;
-            talk.words(said(&entry.text), &entry.label);
-            Ok(talk)
-        })
-    }
+pub(super) static READER: Reader = Reader {
+    name: "pope",
+    reads: "POPE: yes or no about what is there",
+    page: "https://github.com/RUCAIBox/POPE",
+    files,
+    read,
+};
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    talk::each(folder, files, Within::List, sink, |talks, path, _, entry: Question| {
+        if !["yes", "no"].contains(&entry.label.as_str()) {
+            return Err(format!("label '{}' is neither yes nor no", entry.label));
+        }
+        let id = format!("{}-{}", stem_of(path), entry.question_id);
+        let mut talk = talks.begin(&id, talks.pictures.find(&entry.image))?;
+        talk.short(&entry.text, &entry.label);
+        Ok(talk)
+    })
 }
 
 fn files(folder: &Folder) -> Vec<PathBuf> {

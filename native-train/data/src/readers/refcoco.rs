@@ -10,22 +10,22 @@
 use super::Reader;
 use super::coco::file::{Annotation, File};
 use super::folder::{Folder, name_of};
-use super::json::{self, Entry, Id};
+use super::json::{self, Entry, Id, Part, Within};
 use super::labelled::{clipped, mask};
 use super::pickle;
 use super::sink::Sink;
 use super::talk::{Talk, Talks};
 use crate::MAX_JSON_BYTES;
 use crate::error::DataError;
-use crate::wording::{Family, Values, WordingSet};
+use crate::wording::{Family, Values};
 use refvlm_record::{AnswerPart, Target, Task, Unit};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// See the module.
-pub(super) struct RefCoco;
+/// COCO's file.
+const INSTANCES: &str = "instances.json";
 
 #[derive(Deserialize)]
 struct Ref {
@@ -56,56 +56,50 @@ struct Known<'f> {
     names: HashMap<&'f Id, &'f str>,
 }
 
-impl Reader for RefCoco {
-    fn name(&self) -> &'static str {
-        "refcoco"
-    }
-    fn reads(&self) -> &'static str {
-        "RefCOCO, RefCOCO+, RefCOCOg, gRefCOCO: boxes and masks of expressions"
-    }
-    fn page(&self) -> &'static str {
-        "https://github.com/lichengunc/refer"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        folder.has("instances.json") && refs(folder).is_some()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let Some(path) = refs(folder) else { return Ok(()) };
-        let file: File = json::whole(&folder.path.join("instances.json"), MAX_JSON_BYTES)?;
-        let known = Known {
-            pictures: file.images.iter().map(|image| (&image.id, image.name())).collect(),
-            things: file.annotations.iter().filter_map(|a| Some((a.id.as_ref()?, a))).collect(),
-            names: file.categories.iter().map(|c| (&c.id, c.name.as_str())).collect(),
-        };
-        let talks = Talks::open(folder)?;
-        let mut take = |place: String, entry: Entry<Ref>| {
-            let place = match &entry {
-                Ok(entry) => format!("{place} (ref_id {})", entry.ref_id),
-                Err(_) => place,
-            };
-            sink.talk(&path, &place, entry.and_then(|entry| talk(&talks, &known, entry)))
-        };
-        if path.extension().is_some_and(|ending| ending == "json") {
-            return json::each(&path, None, take);
-        }
-        let Value::Array(entries) = pickle::read(&path)? else {
-            let problem = "the pickle is no list of refs".into();
-            return Err(DataError::Format { path, problem });
-        };
-        entries.into_iter().enumerate().try_for_each(|(k, entry)| {
-            take(format!("[{k}]"), Ref::deserialize(entry).map_err(|e| e.to_string()))
-        })
-    }
-}
+pub(super) static READER: Reader = Reader {
+    name: "refcoco",
+    reads: "RefCOCO, RefCOCO+, RefCOCOg, gRefCOCO: boxes and masks of expressions",
+    page: "https://github.com/lichengunc/refer",
+    files,
+    read,
+};
 
-fn refs(folder: &Folder) -> Option<PathBuf> {
+/// The file of expressions, where COCO's file stands beside it.
+fn files(folder: &Folder) -> Vec<PathBuf> {
     let is = |name: &str| {
         (name.starts_with("refs(") && name.ends_with(").p"))
             || (name.starts_with("grefs(") && name.ends_with(").json"))
     };
-    let all = folder.named(is);
+    let all = if folder.has(INSTANCES) { folder.named(is) } else { Vec::new() };
     let usual = |path: &&PathBuf| ["(unc)", "(umd)"].iter().any(|s| name_of(path).contains(s));
-    all.iter().find(usual).or(all.last()).cloned()
+    all.iter().find(usual).or(all.last()).cloned().into_iter().collect()
+}
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    let Some(path) = files.first() else { return Ok(()) };
+    let file: File = json::whole(&folder.path.join(INSTANCES), MAX_JSON_BYTES)?;
+    let known = Known {
+        pictures: file.images.iter().map(|image| (&image.id, image.name())).collect(),
+        things: file.annotations.iter().filter_map(|a| Some((a.id.as_ref()?, a))).collect(),
+        names: file.categories.iter().map(|c| (&c.id, c.name.as_str())).collect(),
+    };
+    let talks = Talks::open(folder, sink.wanted)?;
+    let mut take = |place: &str, part: Part<'_>| {
+        let Some(entry) = sink.entry() else { return Ok(()) };
+        let told: Entry<Ref> = part.read();
+        let id = told.as_ref().map(|told| format!(" (ref_id {})", told.ref_id));
+        let place = format!("{place}{}", id.unwrap_or_default());
+        sink.talk(entry, path, &place, told.and_then(|told| talk(&talks, &known, told)))
+    };
+    if path.extension().is_some_and(|ending| ending == "json") {
+        return json::each(path, Within::List, &mut take);
+    }
+    let Value::Array(entries) = pickle::read(path)? else {
+        let problem = "the pickle is not a list of refs".into();
+        return Err(DataError::Format { path: path.clone(), problem });
+    };
+    let mut entries = entries.into_iter().enumerate();
+    entries.try_for_each(|(k, entry)| take(&format!("[{k}]"), Part::Value(entry)))
 }
 
 fn talk(talks: &Talks, known: &Known<'_>, entry: Ref) -> Result<Talk, String> {
@@ -138,7 +132,7 @@ fn talk(talks: &Talks, known: &Known<'_>, entry: Ref) -> Result<Talk, String> {
                 continue;
             }
             let values = Values { thing, ..Values::default() };
-            let question = family.ask(WordingSet::Training, &values, &mut talk.rng);
+            let question = talk.ask(family, &values);
             let answer = match noun {
                 Some(noun) => {
                     let (concept, targets) = (noun.to_string(), targets.clone());

@@ -13,32 +13,28 @@ use super::xml::{self, Element};
 use crate::error::DataError;
 use std::path::{Path, PathBuf};
 
-/// See the module.
-pub(super) struct Voc;
+pub(super) static READER: Reader = Reader {
+    name: "voc",
+    reads: "Pascal VOC XML: boxes; of labelImg and Roboflow too",
+    page: "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/index.html",
+    files,
+    read,
+};
 
-impl Reader for Voc {
-    fn name(&self) -> &'static str {
-        "voc"
-    }
-    fn reads(&self) -> &'static str {
-        "Pascal VOC XML: boxes; of labelImg and Roboflow too"
-    }
-    fn page(&self) -> &'static str {
-        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/index.html"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        files(folder).first().is_some_and(|path| xml::one(path, "annotation").is_ok())
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let first = if folder.has("JPEGImages") { 1.0 } else { 0.0 };
-        per_file(folder, &files(folder), sink, |path, pictures| labelled(path, pictures, first))
-    }
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    let first = if folder.has("JPEGImages") { 1.0 } else { 0.0 };
+    per_file(folder, files, sink, |path, pictures| labelled(path, pictures, first))
 }
 
 fn files(folder: &Folder) -> Vec<PathBuf> {
     let inner = below(&folder.path.join("Annotations"), 0);
     let files = folder.files().map(Path::to_path_buf).chain(inner);
-    files.filter(|path| path.extension().is_some_and(|e| e == "xml")).collect()
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "xml")).collect();
+    if files.first().is_none_or(|path| xml::one(path, "annotation").is_err()) {
+        files.clear();
+    }
+    files
 }
 
 fn labelled(path: &Path, pictures: &Pictures, first: f64) -> Result<Labelled, DataError> {

@@ -8,16 +8,13 @@
 
 use super::Reader;
 use super::folder::{Folder, name_of};
-use super::json::{self, Entry, Id};
+use super::json::{self, Id, Within};
 use super::sink::Sink;
-use super::talk::{Talk, Talks, said};
+use super::talk::{Talk, Talks};
 use crate::error::DataError;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-
-/// See the module.
-pub(super) struct Vqa;
 
 #[derive(Deserialize)]
 struct Question {
@@ -54,62 +51,66 @@ impl Annotation {
     }
 }
 
-impl Reader for Vqa {
-    fn name(&self) -> &'static str {
-        "vqa"
-    }
-    fn reads(&self) -> &'static str {
-        "VQAv2, OK-VQA: questions with the most frequent answer"
-    }
-    fn page(&self) -> &'static str {
-        "https://visualqa.org/download.html"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        !pairs(folder).is_empty()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let talks = Talks::open(folder)?;
-        pairs(folder).iter().try_for_each(|pair| read(&talks, pair, sink))
-    }
+pub(super) static READER: Reader = Reader {
+    name: "vqa",
+    reads: "VQAv2, OK-VQA: questions with the most frequent answer",
+    page: "https://visualqa.org/download.html",
+    files,
+    read,
+};
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    let talks = Talks::open(folder, sink.wanted)?;
+    files.iter().try_for_each(|questions| match answers_of(folder, questions) {
+        Some(answers) => read_pair(&talks, questions, &answers, sink),
+        None => Ok(()),
+    })
 }
 
-/// Files of questions with their answers: the names differ in the last word, and in `OpenEnded_`.
-fn pairs(folder: &Folder) -> Vec<(PathBuf, PathBuf)> {
-    let key = |path: &Path, end: &str| name_of(path).replace("OpenEnded_", "").replace(end, "");
-    let answers = folder.named(|name| name.ends_with("_annotations.json"));
-    let questions = folder.named(|name| name.ends_with("_questions.json"));
-    let pair = |questions: PathBuf| {
-        let wanted = key(&questions, "_questions.json");
-        let found = answers.iter().find(|path| key(path, "_annotations.json") == wanted);
-        Some((questions, found?.clone()))
-    };
-    questions.into_iter().filter_map(pair).collect()
+/// Questions that have answers.
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    let mut questions = folder.named(|name| name.ends_with("_questions.json"));
+    questions.retain(|path| answers_of(folder, path).is_some());
+    questions
 }
 
-fn read(
+/// The names differ in the last word, and in `OpenEnded_`.
+fn answers_of(folder: &Folder, questions: &Path) -> Option<PathBuf> {
+    let key = |name: &str, end: &str| Some(name.strip_suffix(end)?.replace("OpenEnded_", ""));
+    let wanted = key(&name_of(questions), "_questions.json")?;
+    folder.named(|name| key(name, "_annotations.json").as_ref() == Some(&wanted)).into_iter().next()
+}
+
+fn read_pair(
     talks: &Talks,
-    (path, answers): &(PathBuf, PathBuf),
+    path: &Path,
+    answers: &Path,
     sink: &mut Sink<'_>,
 ) -> Result<(), DataError> {
     let mut known: HashMap<Id, String> = HashMap::new();
-    json::each(answers, Some("annotations"), |place, entry: Entry<Annotation>| {
-        match entry.map(|entry| (entry.answer(), entry.question_id)) {
+    let mut bad: Vec<(String, String)> = Vec::new();
+    json::each(answers, Within::Field("annotations"), &mut |place, part| {
+        match part.read().map(|entry: Annotation| (entry.answer(), entry.question_id)) {
             Ok((Some(answer), id)) => drop(known.insert(id, answer)),
-            Ok((None, _)) => sink.fault(answers, place, "no answer; add one".into()),
-            Err(problem) => sink.fault(answers, place, problem),
+            Ok((None, _)) => bad.push((place.into(), "no answer; add one".into())),
+            Err(problem) => bad.push((place.into(), problem)),
         }
         Ok(())
     })?;
+    for (place, problem) in bad {
+        sink.unusable(answers, &place, &problem)?;
+    }
     // `v2_mscoco_train2014_annotations.json`
     let name = name_of(answers);
-    let subtype = name.rsplit('_').nth(1).unwrap_or_default().to_string();
-    json::each(path, Some("questions"), |place, entry: Entry<Question>| {
-        let made = entry.and_then(|entry| {
-            let answer = known.remove(&entry.question_id);
+    let subtype = name.rsplit('_').nth(1).unwrap_or_default();
+    json::each(path, Within::Field("questions"), &mut |place, part| {
+        let Some(entry) = sink.entry() else { return Ok(()) };
+        let made = part.read().and_then(|question: Question| {
+            let answer = known.remove(&question.question_id);
             let answer = answer.ok_or("no answer has its question_id, or one before had it")?;
-            talk(talks, &subtype, &entry, &answer)
+            talk(talks, subtype, &question, &answer)
         });
-        sink.talk(path, &place, made)
+        sink.talk(entry, path, place, made)
     })
 }
 
@@ -119,6 +120,6 @@ fn talk(talks: &Talks, subtype: &str, entry: &Question, answer: &str) -> Result<
     let picture = pictures.find_stem(&format!("COCO_{subtype}_{number}"));
     let picture = picture.or_else(|e| pictures.find_stem(&number).map_err(|_| e));
     let mut talk = talks.begin(&entry.question_id.to_string(), picture)?;
-    talk.words(said(&entry.question), answer);
+    talk.short(&entry.question, answer);
     Ok(talk)
 }

@@ -21,9 +21,6 @@ const MAX_BYTES: u64 = 16 << 20;
 /// How deep pictures lie below the source.
 const DEPTH: usize = 4;
 
-/// See the module.
-pub(super) struct Yolo;
-
 #[derive(Deserialize)]
 struct Facts {
     names: Names,
@@ -52,47 +49,43 @@ impl Names {
     }
 }
 
-impl Reader for Yolo {
-    fn name(&self) -> &'static str {
-        "yolo"
-    }
-    fn reads(&self) -> &'static str {
-        "YOLO with data.yaml: boxes, polygons, poses of 17 joints"
-    }
-    fn page(&self) -> &'static str {
-        "https://docs.ultralytics.com/datasets/detect/"
-    }
-    fn finds(&self, folder: &Folder) -> bool {
-        facts(folder).is_some()
-    }
-    fn read(&self, folder: &Folder, sink: &mut Sink<'_>) -> Result<(), DataError> {
-        let Some(path) = facts(folder) else { return Ok(()) };
-        let bytes = read_bounded(&path, MAX_BYTES)?;
-        let text = String::from_utf8_lossy(without_mark(&bytes));
-        let facts: Facts = serde_saphyr::from_str(&text)
-            .map_err(|e| DataError::Format { path: path.clone(), problem: e.to_string() })?;
-        let names = |_| Ok(facts.names.all().into_iter().cloned().collect());
-        let mut photos = Photos::open(folder, names)?;
-        let pictures = photos.pictures();
-        let in_images = |path: &PathBuf| path.iter().any(|part| part == "images");
-        for picture in below(&folder.path, DEPTH).into_iter().filter(in_images) {
-            match labelled(&picture, &facts, &pictures) {
-                Ok(labelled) => photos.add(labelled, sink)?,
-                Err(error) => sink.error(error),
-            }
+pub(super) static READER: Reader = Reader {
+    name: "yolo",
+    reads: "YOLO with data.yaml: boxes, polygons, poses of 17 joints",
+    page: "https://docs.ultralytics.com/datasets/detect/",
+    files,
+    read,
+};
+
+fn read(folder: &Folder, files: &[PathBuf], sink: &mut Sink<'_>) -> Result<(), DataError> {
+    let Some(path) = files.first() else { return Ok(()) };
+    let bytes = read_bounded(path, MAX_BYTES)?;
+    let text = String::from_utf8_lossy(without_mark(&bytes));
+    let facts: Facts = serde_saphyr::from_str(&text)
+        .map_err(|e| DataError::Format { path: path.into(), problem: e.to_string() })?;
+    let names = |_| Ok(facts.names.all().into_iter().cloned().collect());
+    let mut photos = Photos::open(folder, names)?;
+    let pictures = photos.pictures();
+    let in_images = |path: &PathBuf| path.iter().any(|part| part == "images");
+    for picture in below(&folder.path, DEPTH).into_iter().filter(in_images) {
+        let Some(entry) = sink.entry() else { continue };
+        match labelled(&picture, &facts, &pictures) {
+            Ok(labelled) => photos.add(Labelled { entry, ..labelled }, sink)?,
+            Err(error) => photos.fail(entry, error, sink)?,
         }
-        photos.finish(sink)
     }
+    photos.finish(sink)
 }
 
 /// `data.yaml`, or the one other YAML that lists names.
-fn facts(folder: &Folder) -> Option<PathBuf> {
+fn files(folder: &Folder) -> Vec<PathBuf> {
     let yaml = |path: &&Path| name_of(path).ends_with(".yaml") || name_of(path).ends_with(".yml");
     let named = |path: &Path| {
         let bytes = read_bounded(path, MAX_BYTES).unwrap_or_default();
         String::from_utf8_lossy(without_mark(&bytes)).lines().any(|line| line.starts_with("names:"))
     };
-    folder.files().filter(yaml).find(|path| named(path)).map(Path::to_path_buf)
+    let found = folder.files().filter(yaml).find(|path| named(path));
+    found.map(Path::to_path_buf).into_iter().collect()
 }
 
 fn labelled(picture: &Path, facts: &Facts, pictures: &Pictures) -> Result<Labelled, DataError> {

@@ -1,5 +1,7 @@
 //! Folders in COCO format, made for one test and removed after it.
 
+pub mod samples;
+
 use image::{Rgb, RgbImage};
 use refvlm_record::{Counts, Mask, Rle};
 use serde_json::{Value, json};

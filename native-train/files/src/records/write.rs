@@ -2,12 +2,11 @@
 
 use super::{DataError, below, check_size, in_record};
 use crate::distance;
-use crate::files::write_atomic;
+use crate::files::{Whole, write_atomic};
 use crate::picture::{Picture, PictureError, write_picture};
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma};
 use refvlm_record::{DepthMap, Record};
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +14,7 @@ use std::path::{Path, PathBuf};
 /// its old content until [`RecordWriter::finish`]; a writer that is dropped before leaves it.
 pub struct RecordWriter {
     path: PathBuf,
-    temporary: PathBuf,
-    lines: Option<BufWriter<File>>,
+    lines: BufWriter<Whole>,
     count: usize,
     written: HashSet<PathBuf>,
 }
@@ -27,14 +25,10 @@ impl RecordWriter {
     /// # Errors
     /// When the folder or the temporary file cannot be made.
     pub fn create(path: &Path) -> Result<Self, DataError> {
-        let failed = |source| DataError::Write { path: path.into(), source };
-        let folder = super::folder_of(path);
-        if !folder.as_os_str().is_empty() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let temporary = crate::files::temporary_name(path);
-        let lines = Some(BufWriter::new(File::create(&temporary).map_err(failed)?));
-        Ok(Self { path: path.into(), temporary, lines, count: 0, written: HashSet::new() })
+        let file = Whole::begin(path);
+        let file = file.map_err(|source| DataError::Write { path: path.into(), source })?;
+        let lines = BufWriter::new(file);
+        Ok(Self { path: path.into(), lines, count: 0, written: HashSet::new() })
     }
 
     /// Writes a record, its picture as PNG at `record.image.path`, and its distance maps. Records
@@ -63,7 +57,7 @@ impl RecordWriter {
         self.count += 1;
         let written = serde_json::to_vec(record).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
-            self.lines.as_mut().map_or(Ok(()), |lines| lines.write_all(&line))
+            self.lines.write_all(&line)
         });
         written.map_err(|source| DataError::Write { path: self.path.clone(), source })
     }
@@ -92,21 +86,10 @@ impl RecordWriter {
     ///
     /// # Errors
     /// When it cannot be completed; the old one stays then.
-    pub fn finish(mut self) -> Result<(), DataError> {
-        let Some(lines) = self.lines.take() else { return Ok(()) };
-        lines
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary, &self.path))
-            .map_err(|source| DataError::Write { path: self.path.clone(), source })
-    }
-}
-
-impl Drop for RecordWriter {
-    fn drop(&mut self) {
-        // After `finish` there is nothing left to remove.
-        let _ = std::fs::remove_file(&self.temporary);
+    pub fn finish(self) -> Result<(), DataError> {
+        let Self { path, lines, .. } = self;
+        let file = lines.into_inner().map_err(io::IntoInnerError::into_error);
+        file.and_then(Whole::finish).map_err(|source| DataError::Write { path, source })
     }
 }
 
