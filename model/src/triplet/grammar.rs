@@ -59,6 +59,10 @@ pub enum GrammarError {
     Tokens(#[from] TokenError),
 }
 
+/// Tokens of white space that may follow each other. A model that has nothing left to say would write
+/// it up to the budget.
+const MOST_BLANK: usize = 4;
+
 #[derive(Debug, Clone)]
 enum State {
     Head {
@@ -74,8 +78,11 @@ enum State {
         concept: String,
         tokens: usize,
     },
+    /// In the words; `pending` is an unfinished character, `blank` counts tokens of white space in a
+    /// row.
     Body {
         pending: Vec<u8>,
+        blank: usize,
     },
     /// Inside a stretch without choice; `count` references stand once it is written, where that
     /// is not planned.
@@ -118,7 +125,7 @@ impl Grammar {
         let rules = Arc::new(Rules::new(tokenizer, units, cot, limits)?);
         let state = match cot {
             true => State::Head { node: Trie::<Leaf>::ROOT },
-            false => State::Body { pending: Vec::new() },
+            false => State::body(),
         };
         let grammar = Self { rules, state, planned: VecDeque::new(), left: limits.budget };
         let needed = grammar.cost(&grammar.state);
@@ -207,16 +214,16 @@ impl Grammar {
                     index.iter().take(1).for_each(|&id| set.insert(id));
                 }
             }
-            State::Body { pending } if !pending.is_empty() => {
+            State::Body { pending, blank } if !pending.is_empty() => {
                 let fits = |id: &u32| {
                     let rest = continue_utf8(pending, rules.bytes(*id));
-                    rest.is_some_and(|rest| self.fits(&State::Body { pending: rest }))
+                    rest.is_some_and(|pending| self.fits(&State::Body { pending, blank: *blank }))
                 };
                 tables.plain.iter().filter(fits).for_each(|id| set.insert(id));
             }
-            State::Body { .. } => {
+            State::Body { blank, .. } => {
                 if self.rest() < self.left {
-                    set.extend(&tables.text);
+                    set.extend(if *blank < MOST_BLANK { &tables.text } else { &tables.visible });
                 }
                 if self.rest() + 3 < self.left {
                     set.extend(&tables.partial);
@@ -279,7 +286,7 @@ impl Grammar {
                 let node = rules.head.step(node, id).unwrap_or_default();
                 match rules.head.leaf(node) {
                     Some(Leaf::Plan) => State::concept(),
-                    Some(_) => State::Body { pending: Vec::new() },
+                    Some(_) => State::body(),
                     None => State::Head { node },
                 }
             }
@@ -305,17 +312,18 @@ impl Grammar {
                 Some(ids) => State::Script { ids, at: 1, count: None },
                 None => State::concept(),
             },
-            State::Body { pending } => {
+            State::Body { pending, blank } => {
                 let pending = continue_utf8(&pending, rules.bytes(id)).unwrap_or_default();
-                State::Body { pending }
+                let text = rules.tokenizer.tables();
+                let white = text.text.contains(id) && !text.visible.contains(id);
+                let blank = if white { blank + 1 } else { 0 };
+                State::Body { pending, blank }
             }
             State::Script { ids, at, count } if at + 1 < ids.len() => {
                 State::Script { ids, at: at + 1, count }
             }
             State::Script { count, .. } => State::Closing { count },
-            State::Closing { .. } if rules.closing.contains(id) => {
-                State::Body { pending: Vec::new() }
-            }
+            State::Closing { .. } if rules.closing.contains(id) => State::body(),
             State::Closing { count } => {
                 let count = count.unwrap_or_default();
                 let ids = rules.indices.get(count).cloned().unwrap_or_default();
@@ -331,7 +339,7 @@ impl Grammar {
             Some(Leaf::Line { unit, number, more }) => {
                 let script = self.rules.script(&concept, self.rules.units[unit], number)?;
                 self.planned.push_back(script);
-                if more { State::concept() } else { State::Body { pending: Vec::new() } }
+                if more { State::concept() } else { State::body() }
             }
             Some(_) => State::Closing { count: Some(1) },
             None => State::Tail { node, concept, tokens },
@@ -376,7 +384,7 @@ impl Grammar {
             State::Tail { node, tokens, .. } => {
                 self.rules.tail.cost(*node, &|leaf| self.after(leaf, *tokens))
             }
-            State::Body { pending } => missing_bytes(pending) + self.rest(),
+            State::Body { pending, .. } => missing_bytes(pending) + self.rest(),
             State::Script { ids, at, .. } => ids.len() - at + 1 + self.rest(),
             State::Closing { .. } => 1 + self.rest(),
             State::Concept { bytes, pending } => {
@@ -396,6 +404,10 @@ impl Grammar {
 }
 
 impl State {
+    fn body() -> Self {
+        State::Body { pending: Vec::new(), blank: 0 }
+    }
+
     fn concept() -> Self {
         State::Concept { bytes: Vec::new(), pending: Vec::new() }
     }

@@ -8,6 +8,8 @@ pub(super) struct Tables {
     pub(super) plain: TokenSet,
     /// Those that are whole characters.
     pub(super) text: TokenSet,
+    /// Of these, those that are more than white space.
+    pub(super) visible: TokenSet,
     /// Those that end inside a character.
     pub(super) partial: TokenSet,
     /// Whole characters of a concept that begin with a space.
@@ -24,6 +26,7 @@ impl Tables {
     pub(super) fn new(bytes: &[Box<[u8]>], is_added: impl Fn(u32) -> bool) -> Self {
         let empty = || TokenSet::empty(bytes.len());
         let (mut plain, mut text, mut partial) = (empty(), empty(), empty());
+        let mut visible = empty();
         let (mut name_spaced, mut name_joined) = (empty(), empty());
         let (mut longest, mut continuations) = (0, [false; 64]);
         for (id, bytes) in (0..).zip(bytes.iter().map(AsRef::as_ref)) {
@@ -38,6 +41,9 @@ impl Tables {
             match continue_utf8(&[], bytes) {
                 Some(rest) if rest.is_empty() => {
                     text.insert(id);
+                    if !bytes.iter().all(u8::is_ascii_whitespace) {
+                        visible.insert(id);
+                    }
                     if is_name(bytes) {
                         let set =
                             if bytes[0] == b' ' { &mut name_spaced } else { &mut name_joined };
@@ -52,7 +58,7 @@ impl Tables {
         if !continuations.iter().all(|&c| c) {
             partial = empty();
         }
-        Self { plain, text, partial, name_spaced, name_joined, longest }
+        Self { plain, text, visible, partial, name_spaced, name_joined, longest }
     }
 }
 

@@ -40,7 +40,7 @@ const ROOMS: &[&[&str]] = &[
     &["config"],
     &["input"],
     &["refvlm"],
-    &["engine", "learning"],
+    &["engine", "learning", "opening"],
 ];
 
 /// Where the rows stand.

@@ -132,13 +132,19 @@ fn a_triplet_alone_decodes_as_among_others() {
 #[test]
 fn references_of_a_triplet_see_each_other_and_know_their_place() {
     with_all_decoders(QueryMask::Group, &|unit, decode| {
-        let maps = [noise([1, 4, 4, 4]), noise([1, 6, 2, 2])];
-        let same = noise([1, 1, 12]).repeat_dim(1, 2);
-        let pair = decode(&maps, same.clone(), &QueryLayout::new(vec![vec![2]]));
-        assert!(close(&pair[0], &pair[1], 1e-4).is_err(), "{unit}: place inside the triplet");
-        let apart = decode(&maps, same, &QueryLayout::new(vec![vec![1, 1]]));
-        assert!(close(&apart[0], &apart[1], 1e-5).is_ok(), "{unit}: same place, other triplet");
-        assert!(close(&pair[0], &apart[0], 1e-4).is_err(), "{unit}: the other reference");
+        // Random weights may make little of either for one picture, not for each of five.
+        let (mut placed, mut seen) = (false, false);
+        for _ in 0..5 {
+            let maps = [noise([1, 4, 4, 4]), noise([1, 6, 2, 2])];
+            let same = noise([1, 1, 12]).repeat_dim(1, 2);
+            let pair = decode(&maps, same.clone(), &QueryLayout::new(vec![vec![2]]));
+            let apart = decode(&maps, same, &QueryLayout::new(vec![vec![1, 1]]));
+            assert!(close(&apart[0], &apart[1], 1e-5).is_ok(), "{unit}: same place, other triplet");
+            placed |= close(&pair[0], &pair[1], 1e-4).is_err();
+            seen |= close(&pair[0], &apart[0], 1e-4).is_err();
+        }
+        assert!(placed, "{unit}: place inside the triplet");
+        assert!(seen, "{unit}: the other reference");
     });
 }
 

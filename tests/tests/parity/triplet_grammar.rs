@@ -248,3 +248,28 @@ fn a_stream_shows_damaged_answers_as_words() {
     assert_eq!(read(unknown), (String::new(), vec![("dog".into(), mask, 2)]));
     assert_eq!(read("[0]<REF>").1, [(String::new(), mask, 1)]);
 }
+
+#[test]
+fn white_space_ends() {
+    for (name, tokenizer) in vocabularies() {
+        let limits = Limits { budget: 60, targets: 1 };
+        let mut grammar = Grammar::new(&tokenizer, &[], false, limits).unwrap();
+        let space = *tokenizer.encode(" ").unwrap().first().unwrap();
+        let mut written = 0;
+        let mut word = None;
+        while let Next::Allowed(set) = grammar.next().unwrap() {
+            if !set.contains(space) {
+                assert!(set.contains(tokenizer.specials().eos), "{name}");
+                word = set.iter().find(|&id| tokenizer.bytes(id).is_ok_and(|b| b == b"a"));
+                break;
+            }
+            grammar.advance(space).unwrap();
+            written += 1;
+        }
+        assert_eq!(written, 4, "{name}");
+        // Behind a word there may be some again.
+        grammar.advance(word.unwrap()).unwrap();
+        let Next::Allowed(set) = grammar.next().unwrap() else { panic!("{name}: no choice") };
+        assert!(set.contains(space), "{name}");
+    }
+}
