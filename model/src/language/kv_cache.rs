@@ -43,6 +43,7 @@ pub(super) struct LayerCache {
 
 /// Keys and values, `[1, kv_heads, room, head_dim]` each.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "a cache has few layers")]
 enum Rows {
     Tensors([Tensor<4>; 2]),
     /// Where our own loops attend: they read them where they lie, and nothing is copied for a step.

@@ -137,9 +137,9 @@ fn tile<L: Lanes, const WORDS: usize, const ROWS: usize, const OUTS: usize>(
     let spans = blocks.div_ceil(SPAN);
     let steps: [_; ROWS] = std::array::from_fn(|r| &input.steps[(row + r) * spans..][..spans]);
     let mut sums = [[lanes.zero(); OUTS]; ROWS];
-    for span in 0..spans {
+    for (span, first) in (0..blocks).step_by(SPAN).enumerate() {
         let mut parts = [[lanes.zero(); OUTS]; ROWS];
-        for b in span * SPAN..blocks.min((span + 1) * SPAN) {
+        for b in first..blocks.min(first + SPAN) {
             for o in 0..OUTS {
                 let (weights, scale) = (unpack(lanes, &words[o][b]), lanes.splat(scales[o][b]));
                 for r in 0..ROWS {

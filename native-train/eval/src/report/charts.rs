@@ -122,11 +122,11 @@ fn sizes(body: &mut String, objects: &Objects) {
         let row = objects.rows.iter().find(|row| row.name.trim_end() == name);
         row.and_then(|row| row.value)
     };
-    let most = objects.rows.iter().filter(|row| {
+    let mut most = objects.rows.iter().filter(|row| {
         row.name.strip_prefix("AR").is_some_and(|rest| rest.parse::<u32>().is_ok_and(|n| n < 50))
             || row.name == "AR100"
     });
-    let all = most.last().and_then(|row| row.value);
+    let all = most.next_back().and_then(|row| row.value);
     body.push_str(
         "<table class=\"plain\"><caption>By size (COCO), %</caption><thead><tr><th></th>\
          <th scope=\"col\">AP</th><th scope=\"col\">AR</th></tr></thead><tbody>",
