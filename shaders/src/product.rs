@@ -26,6 +26,8 @@ mod x86;
 use crate::packed::Packed;
 use crate::threads::{parts, side_by_side};
 use input::Input;
+#[cfg(not(target_arch = "wasm32"))]
+use input::Numbers;
 use lanes::Plain;
 #[cfg(target_arch = "x86_64")]
 use x86::{Avx2, Avx512};
@@ -160,8 +162,9 @@ impl Packed {
         }
         #[cfg(not(target_arch = "wasm32"))]
         if rows >= MANY {
+            let input = Numbers::new(first.format(), x, width);
             for (matrix, y) in matrices.iter().zip(&mut found) {
-                dense::product(kernel, matrix, x, y, parts);
+                dense::product(kernel, matrix, &input, y, parts);
             }
             return found;
         }

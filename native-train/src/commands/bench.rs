@@ -1,7 +1,7 @@
 //! `refvlm bench`.
 
 use super::say::{note, say};
-use super::{Outcome, fetched, package};
+use super::{Outcome, fetched, package, put};
 use burn::tensor::Device;
 use clap::Args;
 use refvlm_model::engine::{Ask, Session};
@@ -9,7 +9,6 @@ use refvlm_model::event::{Event, Shape, Timings};
 use refvlm_model::image::Picture as View;
 use refvlm_native::chat::Chat;
 use refvlm_native::fetch::SMOLLM2_135M;
-use refvlm_native::files::write_atomic;
 use refvlm_native::output::check_file;
 use refvlm_native::package::Embedded;
 use refvlm_native::picture::{Picture, read_picture};
@@ -100,16 +99,14 @@ impl Bench {
             let all = serde_json::json!({
                 "threads": threads, "kernels": kernels, "runs": self.runs, "figures": figures,
             });
-            write_atomic(path, &serde_json::to_vec_pretty(&all)?)?;
+            put(path, &serde_json::to_vec_pretty(&all)?)?;
         }
         Ok(())
     }
 
     /// The median of some runs.
     fn median(&self, mut run: impl FnMut() -> Measured<f64>) -> Measured<f64> {
-        let mut all = (0..self.runs.max(1)).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
-        all.sort_by(f64::total_cmp);
-        Ok(all.get(all.len() / 2).copied().unwrap_or_default())
+        Ok(median((0..self.runs.max(1)).map(|_| run()).collect::<Result<_, _>>()?))
     }
 
     /// What memory gives one thread: bytes read and written.
@@ -206,8 +203,7 @@ impl Bench {
                 decode.push(start.elapsed().as_secs_f64());
                 Ok(read)
             })?;
-            decode.sort_by(f64::total_cmp);
-            let written = decode.get(decode.len() / 2).copied().unwrap_or_default();
+            let written = median(decode);
             let rate = |tokens: usize, seconds: f64| tokens as f64 / seconds.max(1e-9);
             let what = format!("{length} tokens read");
             figures.push(Figure { what, value: rate(length, read), unit: "tokens/s" });
@@ -216,6 +212,11 @@ impl Bench {
         }
         Ok(figures)
     }
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 /// What an answer took, and how much it found.

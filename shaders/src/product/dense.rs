@@ -1,7 +1,7 @@
 //! Many rows: panels of unpacked weights, multiplied densely.
 
 use super::Kernel;
-use super::input::in_order;
+use super::input::Numbers;
 use crate::multiply::{Columns, Right};
 use crate::packed::{BLOCK, Packed};
 use crate::threads::side_by_side;
@@ -10,15 +10,19 @@ use crate::threads::side_by_side;
 const PANEL: usize = 1 << 16;
 
 /// # Shapes
-/// `x` `[rows, in]`, `y` `[rows, out]`
-pub(super) fn product(kernel: Kernel, packed: &Packed, x: &[f32], y: &mut [f32], parts: usize) {
-    let ([out, width], blocks) = (packed.shape(), packed.row_blocks());
-    let (input, sums) = in_order(packed.format(), x, width);
-    let rows = x.len() / width;
+/// `y` `[rows, out]`
+pub(super) fn product(
+    kernel: Kernel,
+    packed: &Packed,
+    input: &Numbers,
+    y: &mut [f32],
+    parts: usize,
+) {
+    let ([out, _], blocks) = (packed.shape(), packed.row_blocks());
     let width = blocks * BLOCK;
     let panel = (PANEL / width).max(16);
     let columns = out.div_ceil(parts.max(1)).next_multiple_of(16);
-    let result = Columns::new(y, rows, out);
+    let result = Columns::new(y, input.rows, out);
     let firsts: Vec<usize> = (0..out).step_by(columns).collect();
     side_by_side(firsts.into_iter(), |first| {
         let end = (first + columns).min(out);
@@ -29,12 +33,12 @@ pub(super) fn product(kernel: Kernel, packed: &Packed, x: &[f32], y: &mut [f32],
             kernel.unpack(packed, first, weights);
             let weights = Right::transposed(weights, width);
             // SAFETY: each part has columns of its own.
-            unsafe { result.put(&input, weights, at.clone(), 1.0, false) };
+            unsafe { result.put(&input.numbers, weights, at.clone(), 1.0, false) };
             if !packed.minima().is_empty() {
                 let minima = &packed.minima()[at.start * blocks..at.end * blocks];
                 let minima = Right::transposed(minima, blocks);
                 // SAFETY: as above.
-                unsafe { result.put(&sums, minima, at, 1.0, true) };
+                unsafe { result.put(&input.sums, minima, at, 1.0, true) };
             }
         }
     });

@@ -45,18 +45,33 @@ impl Input {
     }
 }
 
-/// The same numbers as they are, `[rows, blocks, 32]`, and the sums.
+/// Rows of whole blocks as they are.
 #[cfg(not(target_arch = "wasm32"))]
-pub(super) fn in_order(format: Format, x: &[f32], width: usize) -> (Vec<f32>, Vec<f32>) {
-    let mut numbers = Vec::with_capacity(x.len() / width * width.div_ceil(BLOCK) * BLOCK);
-    let mut sums = Vec::new();
-    ordered(format, x, width, |block| {
-        numbers.extend_from_slice(block);
-        if format == Format::Q4 {
-            sums.push(block.iter().sum());
-        }
-    });
-    (numbers, sums)
+pub(super) struct Numbers {
+    /// Rows.
+    pub rows: usize,
+    /// `[rows, blocks, 32]`, in the order of [`place`].
+    pub numbers: Vec<f32>,
+    /// `[rows, blocks]`, the sum of each; empty for q8, which has no minima.
+    pub sums: Vec<f32>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Numbers {
+    /// # Shapes
+    /// `x` `[rows, width]`; an incomplete last row is left out
+    pub fn new(format: Format, x: &[f32], width: usize) -> Self {
+        let rows = x.len() / width;
+        let mut numbers = Vec::with_capacity(rows * width.div_ceil(BLOCK) * BLOCK);
+        let mut sums = Vec::new();
+        ordered(format, x, width, |block| {
+            numbers.extend_from_slice(block);
+            if format == Format::Q4 {
+                sums.push(block.iter().sum());
+            }
+        });
+        Self { rows, numbers, sums }
+    }
 }
 
 fn ordered(format: Format, x: &[f32], width: usize, mut put: impl FnMut(&[f32; BLOCK])) {

@@ -66,6 +66,15 @@ impl Avx512 {
     }
 }
 
+/// One line of the cache after the other; every processor of this kind has the instruction.
+#[inline(always)]
+fn prefetch<T>(soon: &[T]) {
+    for at in (0..size_of_val(soon)).step_by(64) {
+        // SAFETY: the address lies in the slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().cast::<i8>().add(at)) }
+    }
+}
+
 // SAFETY, for every block below: a value of the type exists only where the processor has the
 // instructions, and slices are as long as what is loaded from them.
 
@@ -133,9 +142,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn prefetch<T>(self, soon: &[T]) {
-        for at in (0..size_of_val(soon)).step_by(64) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().cast::<i8>().add(at)) }
-        }
+        prefetch(soon);
     }
 
     #[inline(always)]
@@ -210,9 +217,7 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn prefetch<T>(self, soon: &[T]) {
-        for at in (0..size_of_val(soon)).step_by(64) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().cast::<i8>().add(at)) }
-        }
+        prefetch(soon);
     }
 
     #[inline(always)]
