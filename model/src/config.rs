@@ -47,6 +47,10 @@ pub struct ModelConfig {
     /// something is may be seen in them, though it is in none of the classes.
     #[serde(default)]
     pub class_features: bool,
+    /// Words of the classifier's classes: text about a picture is told which of its words the
+    /// classifier sees there, and a mask decoder with `concepts` where. Needs `class_rows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_words: Option<ClassTokens>,
     /// Whether a box is that of the mask which is found for its reference: for models whose mask
     /// decoder has learned more than their box decoder.
     #[serde(default)]
@@ -93,6 +97,42 @@ pub struct ModelConfig {
     pub pose_decoder: Option<DecoderConfig>,
     /// Depth decoder.
     pub depth_decoder: Option<DecoderConfig>,
+}
+
+/// What the classes of a classifier are called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassTokens {
+    /// The classes are known by name; the vocabulary decides which tokens their words are. Training
+    /// and export put the tokens in its place.
+    Known(KnownClasses),
+    /// For each class the tokens of its words.
+    Tokens(Vec<Vec<u32>>),
+}
+
+/// Classes that are known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KnownClasses {
+    /// Those of ImageNet-1k.
+    Imagenet,
+}
+
+impl ClassTokens {
+    /// For each class the tokens of its words; none where the vocabulary has yet to decide.
+    pub fn tokens(&self) -> Option<&[Vec<u32>]> {
+        match self {
+            Self::Known(KnownClasses::Imagenet) => None,
+            Self::Tokens(tokens) => Some(tokens),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Known(KnownClasses::Imagenet) => 1000,
+            Self::Tokens(tokens) => tokens.len(),
+        }
+    }
 }
 
 /// How a part of the picture is looked at once more.
@@ -315,6 +355,20 @@ impl ModelConfig {
         if self.class_features && !self.class_rows {
             let problem = "needs class_rows".into();
             return Err(ModelConfigError::Other { field: "class_features", problem });
+        }
+        if let Some(words) = &self.class_words {
+            let (found, classes) = (words.count(), self.visual_encoder.classes());
+            if !self.class_rows || Some(found) != classes {
+                let problem = format!(
+                    "names {found} classes; needs class_rows and a visual_encoder with as many"
+                );
+                return Err(ModelConfigError::Other { field: "class_words", problem });
+            }
+        }
+        let told = self.prompted_decoder.as_ref().is_some_and(|decoder| decoder.concepts);
+        if told && self.class_words.is_none() {
+            let problem = "concepts needs class_words".into();
+            return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
         }
         let masks = self.mask_decoder.is_some()
             || self.prompted_decoder.is_some()

@@ -39,6 +39,9 @@ pub enum EngineError {
     /// The question is empty or mentions a prompt that is not given.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// Which tokens the words of the classes are is left open.
+    #[error("class_words: the package names the classes but not their tokens; export it again")]
+    ClassWords,
     /// The vocabulary is larger than the model's table.
     #[error(
         "the tokenizer has {tokenizer} ids, the model {model}; they belong to different models"
@@ -175,6 +178,9 @@ impl Session {
                 model: config.llm.vocab_size,
             });
         }
+        if config.class_words.as_ref().is_some_and(|words| words.tokens().is_none()) {
+            return Err(EngineError::ClassWords);
+        }
         let cache = KvCache::new(&config.llm, config.llm.max_position_embeddings, &device);
         Ok(Self {
             config,
@@ -213,6 +219,11 @@ impl Session {
         let rgb = self.config.closer_look.map(|_| picture.rgb().to_vec());
         self.pictures += 1;
         self.parts.clear();
+        if self.model.word_seen.is_some() {
+            // What stands before the picture's rows was read with the picture before.
+            self.cache.truncate(0);
+            self.read.clear();
+        }
         self.picture =
             Some(Seen { number: self.pictures, frame, sight, rgb, seconds: 0.0, reported: false });
         // The rows shared by all questions are read now, so that the first question is as quick
@@ -278,7 +289,7 @@ impl Session {
                         Row::Token(id) => Some(i64::from(*id)),
                         _ => None,
                     });
-                    self.embed_ids(ids.collect())
+                    self.embed_ids(ids.collect())?
                 }
                 Row::Image { row, .. } => sight.rows.clone().narrow(1, *row, run),
                 Row::Prompt { pointer, row } => pointer.rows.clone().narrow(1, *row, run),
@@ -307,9 +318,13 @@ impl Session {
         Pointer { region, near, rows }
     }
 
-    fn embed_ids(&self, ids: Vec<i64>) -> Tensor<3> {
-        let shape = [1, ids.len()];
-        self.model.llm.embed(Tensor::<2, Int>::from_data(TensorData::new(ids, shape), &self.device))
+    /// Embeddings of text about the picture, `[1, tokens, hidden]`.
+    fn embed_ids(&self, ids: Vec<i64>) -> Result<Tensor<3>, EngineError> {
+        let sight = &self.picture.as_ref().ok_or(EngineError::NoPicture)?.sight;
+        let count = ids.len();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &self.device);
+        let pictures = ids.zeros_like();
+        Ok(self.model.read(ids, pictures, sight).unsqueeze_dim(0))
     }
 
     /// Appends rows to what was read and returns their hidden states.

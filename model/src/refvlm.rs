@@ -1,7 +1,7 @@
 //! The whole model: towers, projector, prompt encoder, language model and decoders, under the
 //! names of the published training checkpoint.
 
-use crate::config::{ModelConfig, ModelConfigError};
+use crate::config::{ClassTokens, ModelConfig, ModelConfigError};
 use crate::decoding::{
     BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, PromptMaps, PromptedDecoder,
     SamUnit, VdAdapter,
@@ -10,7 +10,9 @@ use crate::input::Inputs;
 use crate::language::Llama;
 use crate::layers::{Activation, Linear, octave_position, resize_bilinear};
 use crate::prompting::{VptEncoder, vpt::normalise};
-use crate::vision::{ConvNext, Projector, ProjectorConfig, Pyramid, VisualEncoder};
+use crate::vision::{
+    ClassWords, ConvNext, Projector, ProjectorConfig, Pyramid, SEEN, SeenWords, VisualEncoder,
+};
 use burn::module::Module;
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use refvlm_record::Unit;
@@ -31,6 +33,9 @@ pub struct RefVlm {
     pub class_row: Option<Linear>,
     /// What the classifier reads to the same rows; absent where they carry the classes alone.
     pub class_feature: Option<Linear>,
+    /// How likely a token names what is seen, to what is added to its embedding; absent where text is
+    /// not told.
+    pub word_seen: Option<Linear>,
     /// Regions to prompt tokens.
     pub vpt_encoder: VptEncoder,
     /// Prompt tokens to rows of the language model; absent where prompts share `projector`.
@@ -43,7 +48,12 @@ pub struct RefVlm {
     pub visual_decoder: Decoders,
     #[module(skip)]
     wiring: Wiring,
+    #[module(skip)]
+    class_words: ClassWords,
 }
+
+/// Spread of the weights that tell a token how likely it names what is seen, before training.
+const WORD_STD: f64 = 0.02;
 
 /// One decoder per unit; an absent one leaves its unit undecoded.
 #[derive(Module, Debug)]
@@ -78,6 +88,8 @@ pub struct Sight {
     /// What the classifier pools, `[batch, cells of the last map, features]`, where prompts have
     /// a row for their class.
     pub class_features: Option<Tensor<3>>,
+    /// How likely the words of the classes name what is seen, where text is told.
+    pub words: Option<SeenWords>,
     /// SAM's embedding, `[batch, channels, grid, grid]`, where SAM decodes the masks.
     pub sam: Option<Tensor<4>>,
 }
@@ -86,6 +98,15 @@ pub struct Sight {
 /// in reading its rows. What it is sure or unsure of stays as it is on that photo.
 #[derive(Debug, Clone)]
 pub struct Renaming(pub Tensor<2, Int>);
+
+impl Renaming {
+    /// Each row several times in a row.
+    fn repeated(&self, times: usize) -> Self {
+        let [rows, classes] = self.0.dims();
+        let rows_of_each = self.0.clone().reshape([rows, 1, classes]);
+        Self(rows_of_each.expand([rows, times, classes]).reshape([rows * times, classes]))
+    }
+}
 
 impl Sight {
     /// The same with another last map of the pyramid.
@@ -115,6 +136,8 @@ impl RefVlm {
         };
         let maps = |unit| config.decoder_index(unit).to_vec();
         let failed = |unit| move |source| ModelConfigError::Decoder { unit, source };
+        let class_tokens = config.class_words.as_ref().and_then(ClassTokens::tokens);
+        let class_tokens = class_tokens.unwrap_or_default();
         let prompt_width = config.vpt_encoder.out_size();
         Ok(Self {
             visual_encoder: config.visual_encoder.init(device),
@@ -134,6 +157,10 @@ impl RefVlm {
                 .class_feature_size()
                 .filter(|_| config.class_features)
                 .map(|n| Linear::new(n, config.llm.hidden_size, false, device)),
+            word_seen: config
+                .class_words
+                .is_some()
+                .then(|| Linear::normal(SEEN, config.llm.hidden_size, WORD_STD, device)),
             vpt_encoder: config.vpt_encoder.init(device),
             vpt_projector: config.vpt_projector.then(|| projector(prompt_width)),
             llm: Llama::new(&config.llm, device),
@@ -170,6 +197,7 @@ impl RefVlm {
                 prompt: config.prompt_features.clone(),
                 decoders: Unit::ALL.map(maps),
             },
+            class_words: ClassWords::new(class_tokens, config.llm.vocab_size),
         })
     }
 
@@ -184,6 +212,25 @@ impl RefVlm {
             _ => None,
         };
         self.sight(pyramid, sam, None)
+    }
+
+    /// Looks at a part of a picture that no text is about, only prompts.
+    pub fn see_part(&self, inputs: Inputs) -> Sight {
+        let pyramid = self.maps(inputs.pixels, inputs.tower_pixels);
+        self.sight_of(pyramid, None, None).0
+    }
+
+    /// Embeddings of text about pictures.
+    ///
+    /// # Shapes
+    /// `ids` `[tokens]`, `pictures` the picture of each -> `[tokens, hidden]`
+    pub fn read(&self, ids: Tensor<1, Int>, pictures: Tensor<1, Int>, sight: &Sight) -> Tensor<2> {
+        let embedded = self.llm.embed(ids.clone().unsqueeze_dim(0)).squeeze_dim::<2>(0);
+        let (Some(words), Some(word_seen)) = (&sight.words, &self.word_seen) else {
+            return embedded;
+        };
+        let index = ids + pictures * self.class_words.vocabulary() as i64;
+        embedded + word_seen.forward(words.text.clone().select(0, index))
     }
 
     /// The maps of both towers; the shapes are those of [`Inputs`].
@@ -206,6 +253,26 @@ impl RefVlm {
         sam: Option<Tensor<4>>,
         renaming: Option<&Renaming>,
     ) -> Sight {
+        let (mut sight, whole) = self.sight_of(pyramid, sam, renaming);
+        let told = self.word_seen.as_ref().and(sight.class_features.clone()).zip(whole);
+        sight.words = told.and_then(|(features, whole)| {
+            let [pictures, cells, width] = features.dims();
+            let of_cells = features.reshape([pictures * cells, width]);
+            let renaming = renaming.map(|renaming| renaming.repeated(cells));
+            let of_cells = self.probabilities(of_cells, renaming.as_ref())?;
+            Some(self.class_words.seen(whole, of_cells))
+        });
+        sight
+    }
+
+    /// What follows from the maps but for what text is told, and the probabilities of the classes over
+    /// each picture, where there are any.
+    fn sight_of(
+        &self,
+        pyramid: Pyramid,
+        sam: Option<Tensor<4>>,
+        renaming: Option<&Renaming>,
+    ) -> (Sight, Option<Tensor<2>>) {
         let map = pyramid.joined(&self.wiring.image);
         let [_, _, height, width] = map.dims();
         let mut rows = self.projector.forward(tokens(map));
@@ -216,36 +283,48 @@ impl RefVlm {
         let features = self.class_row.as_ref().and_then(|_| {
             pyramid.maps.last().and_then(|map| self.visual_encoder.class_features(map.clone()))
         });
+        let mut whole = None;
         if let Some(features) = &features {
             let pooled = features.clone().mean_dim(1).squeeze_dim::<2>(1);
-            rows = Tensor::cat(
-                [Some(rows), self.class_rows(pooled, renaming)].into_iter().flatten().collect(),
-                1,
-            );
+            if let Some((class, probabilities)) = self.class_rows(pooled, renaming) {
+                rows = Tensor::cat(vec![rows, class], 1);
+                whole = Some(probabilities);
+            }
         }
-        Sight { pyramid, rows, class_features: features, sam }
+        (Sight { pyramid, rows, class_features: features, words: None, sam }, whole)
+    }
+
+    /// Probabilities of the classes, under other names if there are.
+    ///
+    /// # Shapes
+    /// `[n, features] -> [n, classes]`
+    fn probabilities(&self, pooled: Tensor<2>, renaming: Option<&Renaming>) -> Option<Tensor<2>> {
+        let probabilities = self.visual_encoder.class_probabilities(pooled)?;
+        let Some(Renaming(classes)) = renaming else { return Some(probabilities) };
+        let add = IndexingUpdateOp::Add;
+        Some(probabilities.zeros_like().scatter(1, classes.clone(), probabilities, add))
     }
 
     /// The rows of pooled features: what is seen, where the configuration says so, and last what the
     /// classifier takes it for, under other names if there are. They are rows of their own, for
-    /// features are ten times as long as a mixture of words and would drown it.
+    /// features are ten times as long as a mixture of words and would drown it. Behind them the
+    /// probabilities that they were made from.
     ///
     /// # Shapes
-    /// `[n, features] -> [n, rows, hidden]`
-    fn class_rows(&self, pooled: Tensor<2>, renaming: Option<&Renaming>) -> Option<Tensor<3>> {
+    /// `[n, features] -> [n, rows, hidden]` and `[n, classes]`
+    fn class_rows(
+        &self,
+        pooled: Tensor<2>,
+        renaming: Option<&Renaming>,
+    ) -> Option<(Tensor<3>, Tensor<2>)> {
         let row = self.class_row.as_ref()?;
-        let mut probabilities = self.visual_encoder.class_probabilities(pooled.clone())?;
+        // What is seen stays under its name: an exercise that could be told from a photo would teach
+        // nothing about photos.
+        let probabilities = self.probabilities(pooled.clone(), renaming)?;
         let size = pooled.clone().square().mean_dim(1).sqrt() + 1e-6;
         let seen = self.class_feature.as_ref().map(|f| f.forward(pooled / size));
-        // What is seen stays: an exercise that could be told from a photo would teach nothing about
-        // photos.
-        if let Some(Renaming(classes)) = renaming {
-            let renamed = probabilities.zeros_like();
-            let add = IndexingUpdateOp::Add;
-            probabilities = renamed.scatter(1, classes.clone(), probabilities, add);
-        }
-        let named = row.forward(probabilities);
-        Some(Tensor::stack(seen.into_iter().chain([named]).collect(), 1))
+        let named = row.forward(probabilities.clone());
+        Some((Tensor::stack(seen.into_iter().chain([named]).collect(), 1), probabilities))
     }
 
     /// Rows of the language model for visual prompts; a renaming is of exercises only.
@@ -266,7 +345,10 @@ impl RefVlm {
         let rows = self.vpt_projector.as_ref().unwrap_or(&self.projector).forward(pooled);
         let Some(features) = &sight.class_features else { return rows };
         let class = self.class_rows(pool(features.clone(), regions, sample), renaming);
-        Tensor::cat([Some(rows), class].into_iter().flatten().collect(), 1)
+        match class {
+            Some((class, _)) => Tensor::cat(vec![rows, class], 1),
+            None => rows,
+        }
     }
 
     /// What stands for a prompt's rows in decoders: the mean of what is seen there. What it is called
@@ -285,6 +367,18 @@ impl RefVlm {
     pub fn prompt_maps(&self, maps: Tensor<4>, rows: Tensor<3>) -> PromptMaps {
         let rows = self.prompt_state(rows);
         PromptMaps { maps, states: self.llm.model.norm.forward(rows.clone()), rows }
+    }
+
+    /// Where the classifier sees what references are called, as [`ClassWords::shown`]; none where text
+    /// is not told. `concepts[i]` are the ids of the concept of reference `i`, `pictures[i]` is its
+    /// picture.
+    pub fn shown(
+        &self,
+        sight: &Sight,
+        concepts: &[Vec<i64>],
+        pictures: &[usize],
+    ) -> Option<Tensor<4>> {
+        Some(self.class_words.shown(sight.words.as_ref()?, concepts, pictures))
     }
 
     /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.

@@ -77,7 +77,9 @@ impl WebError {
                 | EngineError::Cache(_)
                 | EngineError::Grammar(_)
                 | EngineError::NoDecoder(_) => FailureKind::BadRequest,
-                EngineError::Vocabulary { .. } | EngineError::Config(_) => FailureKind::BadPackage,
+                EngineError::Vocabulary { .. }
+                | EngineError::ClassWords
+                | EngineError::Config(_) => FailureKind::BadPackage,
                 EngineError::Device(_) => FailureKind::DeviceLost,
                 // Written out, so that an error that is new is given its kind here.
                 EngineError::Token(_)

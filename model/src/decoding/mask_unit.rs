@@ -2,7 +2,7 @@
 //! where prompts lie, or SAM.
 
 use super::mask::{MaskDecoder, MaskOutput};
-use super::prompted::{Pointed, PromptedDecoder};
+use super::prompted::{Pointed, PromptedDecoder, Told};
 use super::queries::QueryLayout;
 use super::sam_unit::SamUnit;
 use burn::module::Module;
@@ -29,11 +29,11 @@ impl MaskUnit {
         maps: &[Tensor<4>],
         refs: Tensor<3>,
         layout: &QueryLayout,
-        pointed: Option<&Pointed>,
+        told: &Told,
     ) -> MaskOutput {
         match self {
             Self::Pixels(decoder) => decoder.forward(maps, refs, layout),
-            Self::Prompted(decoder) => decoder.forward(maps, refs, layout, pointed),
+            Self::Prompted(decoder) => decoder.forward(maps, refs, layout, told),
             Self::Sam(unit) => unit.forward(maps[0].clone(), refs, layout),
         }
     }

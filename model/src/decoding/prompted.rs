@@ -54,6 +54,16 @@ pub struct Pointed<'a> {
     pub of_reference: &'a [Vec<usize>],
 }
 
+/// What the decoder is told beside the states.
+#[derive(Debug, Clone, Default)]
+pub struct Told<'a> {
+    /// What the references may mean; none where no question has a prompt.
+    pub pointed: Option<Pointed<'a>>,
+    /// Where the classifier sees what each reference is called, in the order of
+    /// [`QueryLayout::select`], `[references, SHOWN, side, side]`.
+    pub concepts: Option<Tensor<4>>,
+}
+
 /// The decoder.
 #[derive(Debug, Module)]
 pub struct PromptedDecoder {
@@ -104,11 +114,11 @@ impl PromptedDecoder {
         maps: &[Tensor<4>],
         refs: Tensor<3>,
         layout: &QueryLayout,
-        pointed: Option<&Pointed>,
+        told: &Told,
     ) -> MaskOutput {
         let [batch, width, dim] = refs.dims();
         let [_, _, h, w] = maps[0].dims();
-        let Some(Followed { x, coarse, single }) = self.follow(maps, &refs, layout, pointed) else {
+        let Some(Followed { x, coarse, single }) = self.follow(maps, &refs, layout, told) else {
             let device = refs.device();
             let states = Tensor::zeros([batch, width, dim], &device);
             let logits = Tensor::zeros([batch, width, h, w], &device);
@@ -140,7 +150,8 @@ impl PromptedDecoder {
         pointed: &Pointed,
     ) -> Option<Tensor<4>> {
         let joints = self.joints.as_ref()?;
-        Some(joints.forward(self.follow(maps, refs, layout, Some(pointed))?.x))
+        let told = Told { pointed: Some(pointed.clone()), concepts: None };
+        Some(joints.forward(self.follow(maps, refs, layout, &told)?.x))
     }
 
     /// The way from coarse to fine; none without levels.
@@ -149,14 +160,14 @@ impl PromptedDecoder {
         maps: &[Tensor<4>],
         refs: &Tensor<3>,
         layout: &QueryLayout,
-        pointed: Option<&Pointed>,
+        Told { pointed, concepts }: &Told,
     ) -> Option<Followed> {
         let device = refs.device();
         let states = layout.select::<3, 2>(refs.clone());
         let count = states.dims()[0];
         let sample: Vec<i64> = layout.pictures().into_iter().map(|p| p as i64).collect();
         let sample = Tensor::<1, Int>::from_data(TensorData::new(sample, [count]), &device);
-        let meant = pointed.map(|pointed| self.meant(states.clone(), pointed));
+        let meant = pointed.as_ref().map(|pointed| self.meant(states.clone(), pointed));
         let (meant, states) = match meant {
             Some((map, states)) => (Some(map), states),
             None => (None, states),
@@ -178,7 +189,7 @@ impl PromptedDecoder {
         let mut coarse = None;
         let mut x: Option<Tensor<4>> = None;
         for ((level, map), prompt) in self.levels.iter().zip(maps).zip(prompts).rev() {
-            let told = prompt.zip(extent.as_ref());
+            let told = (prompt.zip(extent.as_ref()), concepts.clone());
             x = Some(level.forward(map.clone(), x, told, states.clone(), sample.clone()));
             coarse = coarse.or_else(|| x.clone());
         }

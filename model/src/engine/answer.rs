@@ -6,7 +6,7 @@ use crate::decoding::{PromptMaps, QueryMask};
 use crate::event::{Event, Finish, Stage, Timings};
 use crate::input::{regions, stroke_maps, stroke_tensor};
 use crate::language::{Sampler, argmax};
-use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet};
+use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet, concepts};
 use crate::triplet::{Grammar, Limits, Next};
 use burn::tensor::Tensor;
 use refvlm_record::exchange::Exchange;
@@ -28,6 +28,8 @@ pub struct Answer<'s> {
     budget: usize,
     /// Rows of the question that are still to be read.
     question: Option<Vec<Row>>,
+    /// Ids of the answer so far.
+    written: Vec<u32>,
     /// State that the next token follows from, `[1, 1, hidden]`.
     last: Option<Tensor<3>>,
     /// States at the `<REF>`s by position in the answer.
@@ -130,6 +132,7 @@ impl<'s> Answer<'s> {
             declared: ask.task.units().to_vec(),
             budget,
             question: Some(rows),
+            written: Vec::new(),
             last: None,
             references: HashMap::new(),
             context,
@@ -254,15 +257,16 @@ impl<'s> Answer<'s> {
         }
         let ended = ids.contains(&specials.eos);
         let read: Vec<u32> = ids.iter().copied().take_while(|&id| id != specials.eos).collect();
+        self.written.extend_from_slice(&read);
         if !read.is_empty() {
             let rows: Vec<Row> = read.iter().map(|&id| Row::Token(id)).collect();
-            let embeds = self.session.embed_ids(read.iter().map(|&id| i64::from(id)).collect());
+            let embeds = self.session.embed_ids(read.iter().map(|&id| i64::from(id)).collect())?;
             let hidden = self.session.feed(embeds, &rows)?;
             for (i, _) in read.iter().enumerate().filter(|(_, id)| **id == specials.reference) {
                 self.references.insert(first + i, hidden.clone().narrow(1, i, 1));
             }
+            self.context.marks.extend(read.iter().map(|&id| Mark::of(id, &specials)));
             if self.session.model.vd_adapter.is_some() {
-                self.context.marks.extend(read.iter().map(|&id| Mark::of(id, &specials)));
                 self.context.states.push(hidden.clone());
             }
             self.last = Some(hidden.narrow(1, read.len() - 1, 1));
@@ -300,8 +304,12 @@ impl<'s> Answer<'s> {
         self.triplets += 1;
         let count = states.len();
         let (concept, refs) = (triplet.concept, triplet.refs);
+        let words = concepts(self.context.marks.iter().copied());
+        let words = refs.first().and_then(|first| words.get(first).cloned());
+        let words = words.and_then(|at| self.written.get(at)).unwrap_or_default();
+        let words = words.iter().map(|&id| i64::from(id)).collect();
         self.events.push_back(Event::Triplet { triplet: number, concept, unit, count });
-        let asked = Asked { number, refs, states: Tensor::cat(states, 1) };
+        let asked = Asked { number, refs, states: Tensor::cat(states, 1), concept: words };
         let decoder = self.session.config.decoder(unit);
         if decoder.is_some_and(|decoder| decoder.query_mask == QueryMask::Reference) {
             // The published decoders see all references of an answer.

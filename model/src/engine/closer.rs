@@ -151,7 +151,7 @@ impl Session {
         let pixels = Picture::new(width, height, rgb)?.crop(window);
         let picture = Picture::new(window[2], window[3], &pixels)?;
         let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
-        let part = Part { window, frame, sight: self.model.see(inputs) };
+        let part = Part { window, frame, sight: self.model.see_part(inputs) };
         if self.parts.len() == REMEMBERED {
             self.parts.pop_front();
         }

@@ -3,7 +3,7 @@
 use super::closer::Closer;
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
-use crate::decoding::{AdapterGroup, Pointed, PromptMaps, QueryLayout};
+use crate::decoding::{AdapterGroup, Pointed, PromptMaps, QueryLayout, Told};
 use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
@@ -19,9 +19,11 @@ pub(super) struct Asked {
     pub refs: Vec<usize>,
     /// The states there, `[1, references, hidden]`.
     pub states: Tensor<3>,
+    /// Ids of its concept.
+    pub concept: Vec<i64>,
 }
 
-/// What decoders and an adapter ask for beside the reference states.
+/// What decoders, their concepts and an adapter ask for beside the reference states.
 #[derive(Default)]
 pub(super) struct Context {
     /// What each token means.
@@ -97,7 +99,11 @@ impl Session {
             }
             Unit::Box | Unit::Depth => Vec::new(),
         };
-        let asked_of = (states.clone(), &layout, pointed.as_ref());
+        let concepts = asked.iter().flat_map(|a| a.refs.iter().map(|_| a.concept.clone()));
+        let concepts: Vec<Vec<i64>> = concepts.collect();
+        let concepts = self.model.shown(&sight, &concepts, &layout.pictures());
+        let told = Told { pointed, concepts };
+        let asked_of = (states.clone(), &layout, &told);
         let place = (&frame, &sight);
         let mut shapes = decode(&self.model, place, decoded, asked_of, &self.config).await?;
         for (index, closer) in closer.iter().enumerate() {
@@ -137,7 +143,8 @@ impl Session {
         let pointed = Pointed { prompts, of_reference: &[vec![0]] };
         match &mut found.1 {
             Shape::Mask { mask, bbox } => {
-                let out = decoder.forward(&maps, state, &layout, Some(&pointed));
+                let told = Told { pointed: Some(pointed), concepts: None };
+                let out = decoder.forward(&maps, state, &layout, &told);
                 found.0 = confidences(out.confidence, 1).await?.first().copied().unwrap_or(found.0);
                 let masks = masks(&part.frame, out.logits, self.config.mask_threshold).await?;
                 if let Some(closer) = masks.first() {
@@ -218,7 +225,7 @@ async fn decode(
     model: &RefVlm,
     (frame, sight): (&Frame, &Sight),
     unit: Unit,
-    (states, layout, pointed): (Tensor<3>, &QueryLayout, Option<&Pointed<'_>>),
+    (states, layout, told): (Tensor<3>, &QueryLayout, &Told<'_>),
     config: &ModelConfig,
 ) -> Result<Vec<(f32, Shape)>, EngineError> {
     let (count, digits) = (states.dims()[1], config.box_digits);
@@ -236,7 +243,7 @@ async fn decode(
         }
         Unit::Mask => {
             let out = decoders.mask.as_ref().ok_or(absent)?;
-            let out = out.forward(&maps, states, layout, pointed);
+            let out = out.forward(&maps, states, layout, told);
             let kept = count.min(out.logits.dims()[1]);
             let masks = masks(frame, out.logits.narrow(1, 0, kept), config.mask_threshold).await?;
             let confidence = confidences(out.confidence, count).await?;
@@ -252,7 +259,7 @@ async fn decode(
             let points = out.keypoints.dims()[2];
             let mut boxes = host(out.boxes).await?;
             let mut places = host(out.keypoints).await?;
-            let found = decoders.mask.as_ref().zip(pointed);
+            let found = decoders.mask.as_ref().zip(told.pointed.as_ref());
             let found = found.and_then(|(mask, pointed)| {
                 let maps = model.decoder_maps(sight, Unit::Mask);
                 mask.joints(&maps, &pointed_states, layout, pointed)

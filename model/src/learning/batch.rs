@@ -27,6 +27,8 @@ pub struct Batch {
     /// `[1, tokens]`: the dialogues bucket after bucket, each padded behind; prompt rows hold a
     /// filler that is overwritten.
     pub ids: Tensor<2, Int>,
+    /// The picture that each token is about, `[tokens]`.
+    pub sample: Tensor<1, Int>,
     /// Which dialogues lie where.
     pub buckets: Vec<Bucket>,
     /// Prompts of all dialogues.
@@ -109,6 +111,8 @@ pub struct UnitRefs {
     pub indices: Vec<Vec<usize>>,
     /// The prompts of each reference's question, picture after picture.
     pub prompts: Vec<Vec<usize>>,
+    /// The ids of each reference's concept, picture after picture.
+    pub concepts: Vec<Vec<i64>>,
 }
 
 /// Targets of one unit.
@@ -147,7 +151,7 @@ impl Batch {
                         (start, reference.group),
                         rows.position(reference.position),
                         reference.target,
-                        &prompts,
+                        (&prompts, &reference.concept),
                         example,
                     );
                 }
@@ -171,6 +175,7 @@ impl Batch {
             prompts: rows.prompts(grid, config, device),
             supervised: places(rows.supervised, device),
             labels: places(rows.labels, device),
+            sample: places(samples(&buckets), device),
             ids: ids(vec![rows.ids], device),
             buckets,
             units: units.into_iter().map(|unit| unit.finish(device)).collect(),
@@ -181,6 +186,16 @@ impl Batch {
 fn ids(rows: Vec<Vec<i64>>, device: &Device) -> Tensor<2, Int> {
     let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
     Tensor::from_data(TensorData::new(rows.concat(), shape), device)
+}
+
+/// The picture of each token, bucket after bucket.
+fn samples(buckets: &[Bucket]) -> Vec<i64> {
+    let of = |bucket: &Bucket| {
+        let length = bucket.length;
+        let pictures = bucket.pictures.clone();
+        pictures.into_iter().flat_map(move |picture| std::iter::repeat_n(picture as i64, length))
+    };
+    buckets.iter().flat_map(of).collect()
 }
 
 fn places(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
@@ -343,6 +358,7 @@ pub(crate) struct UnitBuilder {
     places: Vec<Vec<i64>>,
     indices: Vec<Vec<usize>>,
     prompts: Vec<Vec<usize>>,
+    concepts: Vec<Vec<i64>>,
     last: Option<(usize, usize)>,
     targets: UnitTargets,
 }
@@ -360,6 +376,7 @@ impl UnitBuilder {
             places: Vec::new(),
             indices: Vec::new(),
             prompts: Vec::new(),
+            concepts: Vec::new(),
             last: None,
             targets,
         }
@@ -382,7 +399,7 @@ impl UnitBuilder {
         group: (usize, usize),
         place: usize,
         target: usize,
-        prompts: &[usize],
+        (prompts, concept): (&[usize], &[i64]),
         example: &Example,
     ) {
         let (Some(groups), Some(places), Some(indices)) =
@@ -398,6 +415,7 @@ impl UnitBuilder {
         places.push(place as i64);
         indices.push(target);
         self.prompts.push(prompts.to_vec());
+        self.concepts.push(concept.to_vec());
         let target = &example.targets[target];
         match &mut self.targets {
             UnitTargets::Boxes(rows) => put(rows, target.bbox),
@@ -417,6 +435,7 @@ impl UnitBuilder {
             targets: self.targets,
             indices: self.indices,
             prompts: self.prompts,
+            concepts: self.concepts,
         }
     }
 }

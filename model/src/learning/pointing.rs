@@ -62,7 +62,7 @@ impl PointingBatch {
                         (number, k),
                         number,
                         reference.target,
-                        &[number],
+                        (&[number], &[]),
                         example,
                     );
                 }

@@ -1,6 +1,6 @@
 //! The forward pass of training: everything that one step learns from.
 
-use crate::decoding::{Pointed, PromptMaps, QueryLayout};
+use crate::decoding::{Pointed, PromptMaps, QueryLayout, Told};
 use crate::language::LlamaError;
 use crate::learning::batch::{Batch, Pictures, UnitRefs, UnitTargets};
 use crate::learning::losses::{
@@ -8,7 +8,7 @@ use crate::learning::losses::{
     joint_map_loss, mask_loss, pose_loss,
 };
 use crate::refvlm::{RefVlm, Renaming, Sight};
-use burn::tensor::{IndexingUpdateOp, Tensor};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 use refvlm_record::Unit;
 use thiserror::Error;
 
@@ -116,7 +116,7 @@ impl RefVlm {
         let prompts = batch.prompts.as_ref();
         let rows = prompts
             .map(|p| self.prompt_rows(&sight, p.regions.clone(), &p.sample, p.renaming.as_ref()));
-        let branches = self.branches(rows.clone(), batch);
+        let branches = self.branches(&sight, rows.clone(), batch);
         let hidden = self.llm.forward_branches(trunk, branches, &batch.buckets)?.squeeze_dim(0);
         let maps = prompts.and_then(|prompts| prompts.maps.clone());
         let prompts = maps.zip(rows).map(|(maps, rows)| self.prompt_maps(maps, rows));
@@ -128,18 +128,28 @@ impl RefVlm {
         let [pictures, _, width] = sight.rows.dims();
         let [before, behind] = batch.trunk_ids.clone().map(|ids| {
             let length = ids.dims()[1];
-            (length > 0).then(|| self.llm.embed(ids).expand([pictures, length, width]))
+            let device = ids.device();
+            (length > 0).then(|| {
+                let ids = ids.expand([pictures, length]).reshape([pictures * length]);
+                let of = Tensor::<1, Int>::arange(0..pictures as i64, &device);
+                let of = of.unsqueeze_dim::<2>(1).expand([pictures, length]);
+                let of = of.reshape([pictures * length]);
+                self.read(ids, of, sight).reshape([pictures, length, width])
+            })
         });
         let parts = [before, Some(sight.rows.clone()), behind];
         Tensor::cat(parts.into_iter().flatten().collect(), 1)
     }
 
     /// The dialogues' rows, those of visual prompts in their places.
-    fn branches(&self, values: Option<Tensor<3>>, batch: &Batch) -> Tensor<3> {
-        let rows = self.llm.embed(batch.ids.clone());
-        let (Some(prompts), Some(values)) = (&batch.prompts, values) else { return rows };
+    fn branches(&self, sight: &Sight, values: Option<Tensor<3>>, batch: &Batch) -> Tensor<3> {
+        let ids = batch.ids.clone().squeeze_dim::<1>(0);
+        let rows = self.read(ids, batch.sample.clone(), sight);
+        let (Some(prompts), Some(values)) = (&batch.prompts, values) else {
+            return rows.unsqueeze();
+        };
         let values = values.flatten::<2>(0, 1);
-        (rows.squeeze_dim::<2>(0) * prompts.keep.clone())
+        (rows * prompts.keep.clone())
             .select_assign(0, prompts.places.clone(), values, IndexingUpdateOp::Add)
             .unsqueeze()
     }
@@ -173,7 +183,9 @@ impl RefVlm {
                 .as_ref()
                 .map(|d| {
                     let targets = DenseTargets { size, rows };
-                    let output = d.forward(&maps, states, layout, pointed.as_ref());
+                    let concepts = self.shown(sight, &refs.concepts, &layout.pictures());
+                    let told = Told { pointed, concepts };
+                    let output = d.forward(&maps, states, layout, &told);
                     mask_loss(&output, layout, &targets, config)
                 })
                 .transpose()?,

@@ -1,12 +1,13 @@
 //! Prompts and answers as ids, with what is learned of them and the targets behind them.
 
+use super::parser::{Mark, concepts};
 use super::template::{Reference, Segment, Template, TemplateError, stretches};
 use super::tokens::{IMAGE, TokenError, Tokenizer, VISUAL_PROMPT};
 use refvlm_record::Unit;
 use refvlm_record::exchange::{AnswerPiece, Exchange, UnitWord};
 
 /// The target behind one `<REF>` of an encoded turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefTarget {
     /// Position of the `<REF>` in the ids of the turn.
     pub position: usize,
@@ -18,6 +19,8 @@ pub struct RefTarget {
     pub index: usize,
     /// Index of the target in the record.
     pub target: usize,
+    /// Ids of its concept.
+    pub concept: Vec<i64>,
 }
 
 /// One turn as ids.
@@ -103,6 +106,10 @@ impl Template {
         let reference = i64::from(tokenizer.specials().reference);
         let positions: Vec<usize> =
             (start..encoded.ids.len()).filter(|&at| encoded.ids[at] == reference).collect();
+        let mark = |&id: &i64| {
+            u32::try_from(id).map_or(Mark::Other, |id| Mark::of(id, tokenizer.specials()))
+        };
+        let concepts = concepts(encoded.ids.iter().map(mark));
         if positions.len() != refs.len() {
             let (expected, found) = (refs.len(), positions.len());
             return Err(TemplateError::References { expected, found });
@@ -112,7 +119,9 @@ impl Template {
             let UnitWord::Unit(unit) = unit else {
                 return Err(TemplateError::NoDecoder(unit.name()));
             };
-            encoded.refs.push(RefTarget { position, unit, group, index, target });
+            let concept = concepts.get(&position).and_then(|at| encoded.ids.get(at.clone()));
+            let concept = concept.unwrap_or_default().to_vec();
+            encoded.refs.push(RefTarget { position, unit, group, index, target, concept });
         }
         Ok(encoded)
     }

@@ -2,6 +2,8 @@
 
 use super::tokens::{Specials, TokenError, Tokenizer};
 use refvlm_record::Unit;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What a token means for the structure of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +94,17 @@ pub fn group(marks: impl IntoIterator<Item = Mark>) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// Where the words of each reference's concept stand, by the reference's position; nothing for
+/// references without a phrase.
+pub fn concepts(marks: impl IntoIterator<Item = Mark>) -> BTreeMap<usize, Range<usize>> {
+    let words = |group: Group| {
+        let inside = group.phrase.map(|[open, close]| open + 1..close);
+        let refs = group.refs.into_iter();
+        refs.filter_map(move |at| Some((at, inside.clone()?)))
+    };
+    group(marks).into_iter().flat_map(words).collect()
 }
 
 /// A concept tied to references.

@@ -1,5 +1,6 @@
 //! Pictures to maps: the vision towers, the pyramid they form and the projector.
 
+mod class_words;
 mod clip_vit;
 mod convnext;
 mod dinov2;
@@ -9,6 +10,7 @@ mod patch;
 mod projector;
 mod pyramid;
 
+pub use class_words::{ClassWords, SEEN, SHOWN, SeenWords};
 pub use clip_vit::{ClipVit, ClipVitConfig};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use dinov2::{Dinov2, Dinov2Config};

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use refvlm_model::package::{Description, MANIFEST_FILE};
+use refvlm_model::triplet::Tokenizer;
 use refvlm_native::huggingface::Stored;
 use refvlm_native::output::{Staging, check_folder};
 use refvlm_native::package::{pack, write};
@@ -75,14 +76,15 @@ impl Export {
             return Ok(());
         }
         let file = TrainFile::read(&self.config)?;
+        let tokenizer = std::fs::read(&self.tokenizer)
+            .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
+        let file = file.with_words(&Tokenizer::from_json(&tokenizer)?)?;
         let device = Device::flex();
         let dir = self.run.join("full");
         let checkpoint = Checkpoint::latest(&dir)?
             .ok_or_else(|| format!("{}: no checkpoint; train first", dir.display()))?;
         let state = checkpoint.state()?;
         let student = checkpoint.weights(Student::new(&file.model, &device)?)?;
-        let tokenizer = std::fs::read(&self.tokenizer)
-            .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         if self.layout == Layout::Huggingface {
             let stored = Stored::of(file.model, student.model, Some(tokenizer));
             let staging = Staging::begin(&self.out)?;

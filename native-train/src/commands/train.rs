@@ -152,6 +152,7 @@ impl Train {
         let json = std::fs::read(&self.tokenizer)
             .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
         let tokenizer = Tokenizer::from_json(&json)?;
+        let file = file.with_words(&tokenizer)?;
         let mut student = Student::fresh(&file.model, file.seed, &device)?;
         println!("{} parameters", student.model.num_params());
         if let Some(folder) = &self.init {

@@ -1,10 +1,11 @@
 //! The configuration file of a run: model, scenes, dialogues and training in one TOML.
 
 use super::optim::OptimConfig;
-use refvlm_model::config::{ModelConfig, ModelConfigError};
+use super::teach::class_tokens;
+use refvlm_model::config::{ClassTokens, KnownClasses, ModelConfig, ModelConfigError};
 use refvlm_model::learning::example::Setup;
 use refvlm_model::learning::losses::LossConfig;
-use refvlm_model::triplet::Tokenizer;
+use refvlm_model::triplet::{TokenError, Tokenizer};
 use refvlm_record::Unit;
 use refvlm_scenes::SceneOptions;
 use refvlm_scenes::dialog::DialogOptions;
@@ -217,6 +218,17 @@ impl TrainFile {
     /// What examples for this run are made with.
     pub fn setup<'a>(&'a self, tokenizer: &'a Tokenizer) -> Setup<'a> {
         Setup { config: &self.model, tokenizer, label_side: self.train.label_side }
+    }
+
+    /// The file with what it leaves to the vocabulary.
+    ///
+    /// # Errors
+    /// When the words of a class cannot be encoded.
+    pub fn with_words(mut self, tokenizer: &Tokenizer) -> Result<Self, TokenError> {
+        if self.model.class_words == Some(ClassTokens::Known(KnownClasses::Imagenet)) {
+            self.model.class_words = Some(ClassTokens::Tokens(class_tokens(tokenizer)?));
+        }
+        Ok(self)
     }
 
     /// Reads and checks a file.

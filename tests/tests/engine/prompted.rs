@@ -1,8 +1,8 @@
 //! The mask decoder that is told where prompts lie, in the untrained model of the preset `pocket`.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use refvlm_model::config::ModelConfig;
-use refvlm_model::decoding::{MaskOutput, MaskUnit, Pointed, QueryLayout};
+use refvlm_model::config::{ClassTokens, ModelConfig};
+use refvlm_model::decoding::{MaskOutput, MaskUnit, Pointed, QueryLayout, Told};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Shape};
 use refvlm_model::image::Picture;
@@ -12,6 +12,7 @@ use refvlm_model::learning::example::{Example, Look, Setup};
 use refvlm_model::learning::losses::LossConfig;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
+use refvlm_model::triplet::parser::{Mark, concepts};
 use refvlm_record::exchange::Exchange;
 use refvlm_record::{Prompt, Record, Rle, Task, Unit};
 use refvlm_tests::{pocket_tokenizer, preset};
@@ -83,7 +84,8 @@ fn masks(
     let layout = QueryLayout::new(vec![vec![1, 1]]);
     let maps = model.decoder_maps(&sight, Unit::Mask);
     let mask = model.visual_decoder.mask.as_ref().unwrap();
-    mask.forward(&maps, states.unsqueeze(), &layout, Some(&pointed))
+    let told = Told { pointed: Some(pointed), concepts: None };
+    mask.forward(&maps, states.unsqueeze(), &layout, &told)
 }
 
 #[test]
@@ -168,7 +170,12 @@ fn every_part_of_the_decoder_learns() {
 #[test]
 fn the_engine_decodes_what_training_learns() {
     let device = Device::flex();
-    let (config, model) = model(&device);
+    let mut config = preset("pocket");
+    // Each token names some class, so that all of the text is told what is seen.
+    let tokens = (0..1000).map(|class| vec![class, class + 1000, class + 2000]).collect();
+    config.class_words = Some(ClassTokens::Tokens(tokens));
+    config.prompted_decoder.as_mut().unwrap().concepts = true;
+    let model = RefVlm::new(&config, &device).unwrap();
     let tokenizer = pocket_tokenizer();
     let mut session =
         Session::new(config.clone(), model.clone(), tokenizer.clone(), device.clone(), || 0.0)
@@ -222,7 +229,15 @@ fn the_engine_decodes_what_training_learns() {
     let pointed = Pointed { prompts: &told, of_reference: &of_reference };
     let maps = model.decoder_maps(&read.sight, Unit::Mask);
     let mask = model.visual_decoder.mask.as_ref().unwrap();
-    let out = mask.forward(&maps, states, &QueryLayout::new(vec![vec![count]]), Some(&pointed));
+    let words = concepts(ids.iter().map(|&id| Mark::of(id as u32, tokenizer.specials())));
+    let concepts: Vec<Vec<i64>> = (0..ids.len())
+        .filter(|&at| ids[at] == reference)
+        .map(|at| words.get(&at).map_or(Vec::new(), |words| ids[words.clone()].to_vec()))
+        .collect();
+    assert!(concepts.iter().any(|words| !words.is_empty()));
+    let concepts = model.shown(&read.sight, &concepts, &vec![0; count]);
+    let told = Told { pointed: Some(pointed), concepts };
+    let out = mask.forward(&maps, states, &QueryLayout::new(vec![vec![count]]), &told);
     let expected = numbers(activation::sigmoid(out.confidence.unwrap()));
     let found: Vec<f32> = events
         .iter()

@@ -28,6 +28,10 @@ pub struct PromptedConfig {
     /// known only as far around it as the convolutions reach.
     #[serde(default)]
     pub relations: bool,
+    /// Whether the coarsest level is told where the classifier sees what a reference is called; needs
+    /// `class_words`.
+    #[serde(default)]
+    pub concepts: bool,
     /// Joints of a person that is pointed at, each found on a map of its own; 0 leaves them to
     /// `pose_decoder`.
     #[serde(default)]

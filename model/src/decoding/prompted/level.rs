@@ -2,7 +2,8 @@
 
 use super::config::{PromptedConfig, STROKE_KINDS};
 use super::place::{self, Extent};
-use crate::layers::{GroupNorm, Linear, Pointwise, conv};
+use crate::layers::{GroupNorm, Linear, Pointwise, conv, resize_bilinear};
+use crate::vision::SHOWN;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, activation};
@@ -20,6 +21,8 @@ pub struct Level {
     pub place: Option<Pointwise>,
     /// How alike a cell is to what the prompt covers, to the channels of the level, 1x1.
     pub likeness: Option<Pointwise>,
+    /// Where the classifier sees what a reference is called, to the channels of the level, 1x1.
+    pub concept: Option<Pointwise>,
     /// State to a factor and a summand for each channel.
     pub state: Linear,
     /// Mixes, 3x3.
@@ -55,6 +58,8 @@ impl Level {
             prompt: Pointwise::new([STROKE_KINDS, channels], false, device),
             place: told(place::PLACES),
             likeness: told(groups),
+            concept: (config.concepts && below.is_none())
+                .then(|| Pointwise::new([SHOWN, channels], false, device)),
             state: Linear::new(config.quries_input_dim, 2 * channels, true, device),
             mix: mix(),
             norm: norm(),
@@ -66,13 +71,14 @@ impl Level {
     /// - `map` `[pictures, channels, h, w]`, `coarser` `[references, channels_below, h / 2, w / 2]`
     /// - `told`: what each reference's prompt covers, `[references, STROKE_KINDS, h, w]`, and its
     ///   extent
+    /// - `concepts`: where the classifier sees what each is called, `[references, SHOWN, side, side]`
     /// - `states` `[references, width]`, `sample` the picture of each reference
     /// - returns `[references, channels, h, w]`
     pub(super) fn forward(
         &self,
         map: Tensor<4>,
         coarser: Option<Tensor<4>>,
-        told: Option<(Tensor<4>, &Extent)>,
+        (told, concepts): (Option<(Tensor<4>, &Extent)>, Option<Tensor<4>>),
         states: Tensor<2>,
         sample: Tensor<1, Int>,
     ) -> Tensor<4> {
@@ -95,6 +101,9 @@ impl Level {
                 x = x + likeness.forward(alike);
             }
             x = x + self.prompt.forward(prompt);
+        }
+        if let (Some(concept), Some(concepts)) = (&self.concept, concepts) {
+            x = x + concept.forward(resize_bilinear(concepts, [h, w]));
         }
         let x = self.mix.forward(activation::relu(x));
         let x = activation::relu(self.norm.forward(x));

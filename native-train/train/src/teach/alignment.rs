@@ -70,11 +70,13 @@ mod tests {
             targets: UnitTargets::Boxes(vec![vec![[0.5; 4]; 2], vec![[0.5; 4]]]),
             indices: vec![vec![1, 0], vec![2]],
             prompts: vec![Vec::new(); 3],
+            concepts: vec![Vec::new(); 3],
         };
         Batch {
             pictures: Pictures::Maps(Pyramid { maps: Vec::new() }),
             renaming: None,
             trunk_ids: [ids().reshape([1, 1]), ids().reshape([1, 1])],
+            sample: ids(),
             ids: ids().reshape([1, 1]),
             buckets: Vec::new(),
             prompts: None,

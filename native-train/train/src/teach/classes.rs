@@ -6,12 +6,34 @@
 //! thousand, of which most occur in no photo.
 
 use burn::tensor::{Int, Tensor, TensorData};
+use refvlm_data::english::plural;
 use refvlm_data::words::{ClassWords, imagenet};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::{TokenError, Tokenizer};
 
 /// Weight of the noun that most people would use; the rest is the class's own name.
 const EVERYDAY: f32 = 0.7;
+
+/// The tokens of the words of each of ImageNet's classes: the plain name and the everyday noun, one
+/// and several, inside a sentence and at the beginning of a phrase.
+///
+/// # Errors
+/// When a name cannot be encoded.
+pub fn class_tokens(tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, TokenError> {
+    let encode = |class: &ClassWords| {
+        let mut tokens = Vec::new();
+        for noun in [class.word, class.name] {
+            for form in [noun.to_string(), plural(noun)] {
+                tokens.extend(tokenizer.encode(&form)?);
+                tokens.extend(tokenizer.encode(&format!(" {form}"))?);
+            }
+        }
+        tokens.sort_unstable();
+        tokens.dedup();
+        Ok(tokens)
+    };
+    imagenet().iter().map(encode).collect()
+}
 
 /// The tokens of all classes' words.
 #[derive(Debug, Clone, Default)]

@@ -10,6 +10,7 @@ pub mod naming;
 
 use burn::tensor::Tensor;
 use classes::ClassNames;
+pub use classes::class_tokens;
 use dense::{DenseHeads, Legend};
 use naming::Names;
 use refvlm_model::config::ModelConfig;
