@@ -6,6 +6,7 @@
 
 mod support;
 
+use refvlm_data::RecordSet;
 use refvlm_data::build::{Build, Part};
 use refvlm_data::recipe::Recipe;
 use refvlm_data::shards::{self, Index, PartIndex};
@@ -384,4 +385,51 @@ fn python_reads_shards() {
     let records: u64 = part.shards.iter().map(|shard| shard.records).sum();
     let mut words = told.split_whitespace();
     assert_eq!(words.next(), Some(records.to_string().as_str()), "{told}");
+}
+
+#[test]
+fn records_of_shards_are_read_in_any_order() {
+    let sources = sources();
+    // Pictures by reference are below the sources, those inside need nothing.
+    in_any_order(RECIPE, &sources.0, Some(&sources.0));
+    let inside = RECIPE.replace("megabytes = 1", "megabytes = 1, pictures = \"inside\"");
+    in_any_order(&inside, &sources.0, None);
+    let nothing = Folder::new("nothing");
+    let error = RecordSet::open(&nothing.0, None).unwrap_err().to_string();
+    assert!(error.contains("records.jsonl") && error.contains("data shard"), "{error}");
+}
+
+fn in_any_order(recipe: &str, sources: &Path, pictures: Option<&Path>) {
+    let out = Folder::new("read");
+    build(recipe, sources, "0/1", &out.0);
+    let set = RecordSet::open(&out.0, pictures).unwrap();
+    let index: PartIndex =
+        serde_json::from_slice(&fs::read(out.0.join("00000-of-00001.json")).unwrap()).unwrap();
+    assert_eq!(set.len() as u64, index.shards.iter().map(|shard| shard.records).sum::<u64>());
+    let mut told = BTreeMap::new();
+    for shard in &index.shards {
+        let mut archive = tar::Archive::new(fs::File::open(out.0.join(&shard.file)).unwrap());
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().display().to_string();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            if name.ends_with(".json") {
+                let record = Record::from_json(std::str::from_utf8(&bytes).unwrap()).unwrap();
+                told.insert(told.len(), record);
+            }
+        }
+    }
+    for index in (0..set.len()).rev().step_by(7) {
+        let record = set.record(index).unwrap();
+        assert_eq!(record, told[&index], "{}", set.place(index));
+        let picture = set.picture(index, &record).unwrap();
+        assert_eq!([picture.width, picture.height], [record.image.width, record.image.height]);
+    }
+    // A shard whose end is lost is not taken for a short one.
+    let first = out.0.join(&index.shards[0].file);
+    let bytes = fs::read(&first).unwrap();
+    fs::write(&first, &bytes[..bytes.len() / 2]).unwrap();
+    let cut = RecordSet::open(&first, pictures).and_then(|set| set.record(set.len() - 1));
+    assert!(cut.is_err());
 }

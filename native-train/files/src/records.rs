@@ -241,8 +241,16 @@ pub fn load_picture(folder: &Path, record: &Record) -> Result<Picture, DataError
     let path = picture_path(folder, record)?;
     let picture =
         picture::read_picture(&path).map_err(|source| in_record(record, field, source))?;
-    check_size(record, field, &path, [picture.width, picture.height])?;
+    check_picture(record, &path, &picture)?;
     Ok(picture)
+}
+
+/// Checks that a picture has the size that its record says; `path` is named if not.
+///
+/// # Errors
+/// When it has another.
+pub fn check_picture(record: &Record, path: &Path, picture: &Picture) -> Result<(), DataError> {
+    check_size(record, "image.path", path, [picture.width, picture.height])
 }
 
 /// Where a record's picture is, below `folder`, the folder of the record file.
@@ -258,10 +266,24 @@ pub fn picture_path(folder: &Path, record: &Record) -> Result<PathBuf, DataError
 /// # Errors
 /// When a path leaves the folder, a map is bad, or its size is not the picture's.
 pub fn load_depths(folder: &Path, record: &mut Record) -> Result<(), DataError> {
+    depths_from(folder, record, &|_| None)
+}
+
+/// The same, where `inside` may have the bytes of some paths at hand.
+///
+/// # Errors
+/// As [`load_depths`].
+pub fn depths_from<'a>(
+    folder: &Path,
+    record: &mut Record,
+    inside: &dyn Fn(&str) -> Option<&'a [u8]>,
+) -> Result<(), DataError> {
     let mut maps = Vec::new();
     for (k, target) in record.targets.iter().enumerate() {
         if let Some(depth) = &target.depth {
-            maps.push((k, load_depth(folder, record, depth, &format!("targets[{k}].depth.path"))?));
+            let field = format!("targets[{k}].depth.path");
+            let bytes = inside(&depth.path);
+            maps.push((k, load_depth(folder, record, depth, (&field, bytes))?));
         }
     }
     for (k, metres) in maps {
@@ -276,12 +298,14 @@ fn load_depth(
     folder: &Path,
     record: &Record,
     depth: &DepthMap,
-    field: &str,
+    (field, inside): (&str, Option<&[u8]>),
 ) -> Result<Vec<f32>, DataError> {
     let path = below(folder, &depth.path, &record.id, field)?;
-    let image = picture::read_bytes(&path)
-        .and_then(|bytes| picture::decode(&bytes, &path))
-        .map_err(|source| in_record(record, field, source))?;
+    let image = match inside {
+        Some(bytes) => picture::decode(bytes, &path),
+        None => picture::read_bytes(&path).and_then(|bytes| picture::decode(&bytes, &path)),
+    };
+    let image = image.map_err(|source| in_record(record, field, source))?;
     check_size(record, field, &path, [image.width(), image.height()])?;
     let DynamicImage::ImageLuma16(grey) = image else {
         return Err(DataError::DepthFormat { id: record.id.clone(), field: field.into(), path });

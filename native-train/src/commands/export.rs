@@ -12,6 +12,7 @@ use refvlm_native::output::{Staging, check_folder};
 use refvlm_native::package::{pack, write};
 use refvlm_native::train::TrainFile;
 use refvlm_native::train::checkpoint::Checkpoint;
+use refvlm_native::train::resolved::{CONFIG_FILE, TOKENIZER_FILE};
 use refvlm_native::train::stage::Student;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,15 +20,15 @@ use std::path::PathBuf;
 /// Export a run as a package.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The configuration the run was trained with; with `--layout huggingface`, the folder of a
-    /// package.
-    config: PathBuf,
+    /// Another configuration than `config.toml` in the run's folder; with `--layout huggingface`, the
+    /// folder of a package.
+    config: Option<PathBuf>,
     /// Folder of the run.
     #[arg(long, default_value = "runs/scenes")]
     run: PathBuf,
-    /// Vocabulary of the model.
-    #[arg(long, default_value = "configs/scenes-tokenizer.json")]
-    tokenizer: PathBuf,
+    /// Another vocabulary than `tokenizer.json` in the run's folder.
+    #[arg(long)]
+    tokenizer: Option<PathBuf>,
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = Form::Q8)]
     quantisation: Form,
@@ -63,21 +64,24 @@ impl Export {
         if self.layout == Layout::Huggingface && matches!(self.dtype, Form::Q8 | Form::Q4) {
             return Err("--dtype: this layout holds f32, f16 or bf16".into());
         }
-        check_folder(&self.out, &[&self.config, &self.run], self.force)?;
-        if self.config.join(MANIFEST_FILE).is_file() {
+        let config = self.config.clone().unwrap_or_else(|| self.run.join(CONFIG_FILE));
+        check_folder(&self.out, &[&config, &self.run], self.force)?;
+        if config.join(MANIFEST_FILE).is_file() {
             if self.layout == Layout::Package {
                 return Err("this is a package already; give --layout huggingface".into());
             }
-            let stored = Stored::open(&self.config)?;
+            let stored = Stored::open(&config)?;
             let staging = Staging::begin(&self.out)?;
             stored.export(self.dtype.into(), staging.path())?;
             staging.finish()?;
             say!("{}", self.out.display());
             return Ok(());
         }
-        let file = TrainFile::read(&self.config)?;
-        let tokenizer = std::fs::read(&self.tokenizer)
-            .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
+        let file = TrainFile::read(&config, None)?;
+        let vocabulary = self.tokenizer.clone().unwrap_or_else(|| self.run.join(TOKENIZER_FILE));
+        let tokenizer = std::fs::read(&vocabulary).map_err(|e| {
+            format!("{}: {e}; name the run's vocabulary with --tokenizer", vocabulary.display())
+        })?;
         let file = file.with_words(&Tokenizer::from_json(&tokenizer)?)?;
         let device = Device::flex();
         let dir = self.run.join("full");
@@ -110,7 +114,7 @@ impl Export {
             preset: file.model.preset.clone(),
             config: serde_json::to_value(&file.model)?,
             licence: "MIT OR Apache-2.0".into(),
-            training_command: format!("refvlm train {}", self.config.display()),
+            training_command: format!("refvlm train {}", config.display()),
             scores,
         };
         let files = pack(&student.model, tokenizer, self.quantisation.into(), description)?;

@@ -50,7 +50,7 @@ impl TrainTokenizer {
     /// Runs the command.
     pub fn run(self) -> Outcome {
         check_file(&self.out, &[&self.config], self.force)?;
-        let file = TrainFile::read(&self.config)?;
+        let file = TrainFile::read(&self.config, None)?;
         let world = World::new()?;
         let options = SceneOptions { side_px: 32, split: Split::Train, ..file.scenes.clone() };
         let mut texts = Vec::new();

@@ -5,16 +5,18 @@ use super::import::local;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
-use refvlm_data::{Collection, Photo};
+use refvlm_data::{Collection, Photo, RecordSet};
 use refvlm_model::package::by_name::{load_by_name, visit_named};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
 use refvlm_native::package::Package;
 use refvlm_native::train::config::PhotoConfig;
+use refvlm_native::train::resolved::{TOKENIZER_FILE, keep};
 use refvlm_native::train::source::Source;
 use refvlm_native::train::source::mix::MixSource;
 use refvlm_native::train::source::photos::PhotoSource;
+use refvlm_native::train::source::records::RecordSource;
 use refvlm_native::train::source::scenes::SceneSource;
 use refvlm_native::train::stage::{FullTask, SightTask, Student};
 use refvlm_native::train::tower::FrozenTowers;
@@ -35,9 +37,10 @@ pub struct Train {
     /// Folder of the run: checkpoints and log.
     #[arg(long, default_value = "runs/scenes")]
     run: PathBuf,
-    /// Vocabulary; `refvlm tokenizer` makes one.
-    #[arg(long, default_value = "configs/scenes-tokenizer.json")]
-    tokenizer: PathBuf,
+    /// Vocabulary; `refvlm tokenizer` makes one. Without it that of `--init`'s package, else
+    /// `configs/scenes-tokenizer.json`.
+    #[arg(long)]
+    tokenizer: Option<PathBuf>,
     /// Where to compute.
     #[arg(long, value_enum, default_value_t = Compute::Cpu)]
     device: Compute,
@@ -56,6 +59,11 @@ pub struct Train {
     /// (`instances.json` and `images/`), or a folder of such folders.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Records to learn from: a folder or file that `refvlm data build` or `refvlm data shard` made, or
+    /// one of your own. May be given several times. Pictures that shards only refer to are below
+    /// `--data`.
+    #[arg(long, value_name = "FOLDER")]
+    records: Vec<PathBuf>,
     /// Folder that caches the maps of frozen towers; without it they are computed each time.
     #[arg(long)]
     cache: Option<PathBuf>,
@@ -142,27 +150,50 @@ fn initial(
 impl Train {
     /// Runs the command.
     pub fn run(self) -> Outcome {
-        let file = TrainFile::read(&self.config)?;
+        let package = self.init.as_ref().map(|folder| Package::read(folder, &Device::flex()));
+        let package = package.transpose()?;
+        let base = package.as_ref().map(|package| &package.config);
+        let file = TrainFile::read(&self.config, base)?;
         let device = self.device.device()?.autodiff();
         let world = World::new()?;
         let stop = Arc::new(AtomicBool::new(false));
         let raised = stop.clone();
         ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed))?;
 
-        let json = std::fs::read(&self.tokenizer)
-            .map_err(|e| format!("{}: {e}", self.tokenizer.display()))?;
+        let vocabulary = match (&self.tokenizer, &self.init) {
+            (Some(path), _) => path.clone(),
+            (None, Some(package)) => package.join(TOKENIZER_FILE),
+            (None, None) => PathBuf::from("configs/scenes-tokenizer.json"),
+        };
+        let json =
+            std::fs::read(&vocabulary).map_err(|e| format!("{}: {e}", vocabulary.display()))?;
         let tokenizer = Tokenizer::from_json(&json)?;
         let file = file.with_words(&tokenizer)?;
         let mut student = Student::fresh(&file.model, file.seed, &device)?;
         println!("{} parameters", student.model.num_params());
-        if let Some(folder) = &self.init {
-            let package = Package::read(folder, &Device::flex())?;
+        for change in keep(&self.run, &file, &json)? {
+            println!("changed since the last start: {change}");
+        }
+        if let Some(package) = &package {
             student.model = initial(student.model, &package, &self.init_new, &self.init_leave)?;
         } else if let Some(pinned) = &file.tower {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }
-        let photos = file.photos.as_ref().map(|config| self.photos(config, &file, &student));
-        let sources = Sources { file: &file, tokenizer: &tokenizer, photos: photos.transpose()? };
+        let photos = file.photos.as_ref().map(|config| self.photos(config)).transpose()?;
+        let root = self.data.as_deref();
+        let records = self.records.iter().map(|path| RecordSet::open(path, root));
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        for (path, set) in self.records.iter().zip(&records) {
+            println!("{}: {} records", path.display(), set.len());
+        }
+        // A classifier that is trained on would no longer say what its classes are.
+        let frozen = photos.is_some() || file.model.visual_encoder.classes().is_some();
+        let towers = frozen.then(|| {
+            let (model, limit) = (student.valid().model, self.cache_gb << 30);
+            FrozenTowers::new(&model, &file.model, self.cache.clone(), limit)
+        });
+        let towers = towers.transpose()?;
+        let sources = Sources { file: &file, tokenizer: &tokenizer, photos, records, towers };
 
         let (first, pictures) = (file.sight.first_seed, file.sight.pictures);
         let drawn = SceneSource::sight(&file, &world, &tokenizer);
@@ -181,12 +212,10 @@ impl Train {
         Ok(())
     }
 
-    /// The photos of `--data`, and the student's towers, which stay as they are.
+    /// The photos of `--data`.
     fn photos<'a>(
         &self,
         config: &'a PhotoConfig,
-        file: &TrainFile,
-        student: &Student,
     ) -> Result<Photos<'a>, Box<dyn std::error::Error>> {
         let folder = self.data.as_ref();
         let folder =
@@ -195,9 +224,7 @@ impl Train {
         for fault in &collection.faults {
             eprintln!("left out: {fault}");
         }
-        let (model, limit) = (student.valid().model, self.cache_gb << 30);
-        let towers = FrozenTowers::new(&model, &file.model, self.cache.clone(), limit)?;
-        Ok(Photos { config, photos: collection.photos, towers })
+        Ok(Photos { config, photos: collection.photos })
     }
 }
 
@@ -206,30 +233,58 @@ struct Sources<'a> {
     file: &'a TrainFile,
     tokenizer: &'a Tokenizer,
     photos: Option<Photos<'a>>,
+    records: Vec<RecordSet>,
+    /// Towers that stay as they are.
+    towers: Option<FrozenTowers>,
 }
+
+/// How many scenes there are for frozen towers where the configuration has no photos to say so.
+const FROZEN_SCENES: u64 = 1500;
 
 struct Photos<'a> {
     config: &'a PhotoConfig,
     photos: Vec<Photo>,
-    towers: FrozenTowers,
 }
 
 impl Sources<'_> {
-    /// The source of a stage that takes `pictures` a step from seed `first` on: photos beside the
-    /// scenes where there are photos, else the scenes alone.
+    /// The source of a stage that takes `pictures` a step from seed `first` on: records, beside them
+    /// photos, and scenes for the rest.
     fn beside<'s>(
         &'s self,
         drawn: SceneSource<'s>,
         (first, pictures): (u64, usize),
         dialogues: bool,
     ) -> Result<Box<dyn Source + 's>, String> {
-        let Some(Photos { config, photos, towers }) = &self.photos else {
-            return Ok(Box::new(drawn));
+        let some = |of: usize, share: f64| (of as f64 * share.clamp(0.0, 1.0)).round() as usize;
+        let mut sources: Vec<Box<dyn Source + 's>> = Vec::new();
+        let mut left = pictures;
+        if !self.records.is_empty() {
+            let config = &self.file.records;
+            let count = some(left, config.share);
+            let shared = (self.tokenizer, self.towers.as_ref());
+            let stage = (first, count);
+            let records = &self.records;
+            let source = RecordSource::new(self.file, config, records, shared, stage, dialogues);
+            sources.push(Box::new(source));
+            left -= count;
+        }
+        if let (Some(Photos { config, photos }), Some(towers)) = (&self.photos, &self.towers) {
+            let count = some(left, config.share);
+            let shared = (self.tokenizer, towers);
+            let stage = (first, count);
+            let source = PhotoSource::new(self.file, config, photos, shared, stage, dialogues)?;
+            sources.push(Box::new(source));
+            left -= count;
+        }
+        let scenes = self.photos.as_ref().map_or(FROZEN_SCENES, |photos| photos.config.scenes);
+        let drawn = match &self.towers {
+            Some(towers) => drawn.with_towers(towers, left, scenes),
+            None => drawn.with_pictures(left),
         };
-        let some = (pictures as f64 * config.share).round() as usize;
-        let shared = (self.tokenizer, towers);
-        let seen = PhotoSource::new(self.file, config, photos, shared, (first, some), dialogues)?;
-        let drawn = drawn.with_towers(towers, pictures - some, config.scenes);
-        Ok(Box::new(MixSource { sources: vec![Box::new(seen), Box::new(drawn)] }))
+        if sources.is_empty() {
+            return Ok(Box::new(drawn));
+        }
+        sources.push(Box::new(drawn));
+        Ok(Box::new(MixSource { sources }))
     }
 }

@@ -34,10 +34,34 @@ pub struct TrainFile {
     /// Photos beside the scenes; without it there are scenes alone.
     #[serde(default)]
     pub photos: Option<PhotoConfig>,
+    /// How records are drawn, where some are given.
+    #[serde(default)]
+    pub records: RecordConfig,
     /// Training of towers, prompt encoder and decoders without the language model.
     pub sight: SightConfig,
     /// Training of the whole model.
     pub train: TrainConfig,
+}
+
+/// Records as a source of examples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordConfig {
+    /// Share of the pictures of a step that are of records; photos and scenes share the others.
+    pub share: f64,
+    /// Most turns of a record that one step learns from.
+    pub turns: usize,
+    /// Share of the pictures that is never learned from, by a hash of source and path: all records of
+    /// one picture are on one side.
+    pub held_out: f64,
+    /// Share of the drawn records that may be bad and are left out.
+    pub bad_share: f64,
+}
+
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self { share: 0.75, turns: 8, held_out: 0.1, bad_share: 0.01 }
+    }
 }
 
 /// Photos as a source of examples. The towers are frozen then, and see each view once.
@@ -231,15 +255,26 @@ impl TrainFile {
         Ok(self)
     }
 
-    /// Reads and checks a file.
+    /// Reads and checks a file. `base` is the model of one that has no `[model]`.
     ///
     /// # Errors
     /// Names the file and the offending key.
-    pub fn read(path: &Path) -> Result<Self, ConfigFileError> {
+    pub fn read(path: &Path, base: Option<&ModelConfig>) -> Result<Self, ConfigFileError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
+        let mut text = std::fs::read_to_string(path)
             .map_err(|source| ConfigFileError::File { path: name.clone(), source })?;
         let failed = |problem| ConfigFileError::Text { path: name.clone(), problem };
+        if text.parse::<toml::Table>().is_ok_and(|table| !table.contains_key("model")) {
+            #[derive(Serialize)]
+            struct Base<'a> {
+                model: &'a ModelConfig,
+            }
+            let model = base.ok_or_else(|| {
+                failed("has no [model]; give --init PACKAGE, whose model it takes".into())
+            })?;
+            text.push('\n');
+            text += &toml::to_string(&Base { model }).map_err(|e| failed(e.to_string()))?;
+        }
         let document = toml::Deserializer::parse(&text).map_err(|e| failed(e.to_string()))?;
         // Some parts are read from published configurations too, whose other keys do not matter;
         // in this file every key must mean something.

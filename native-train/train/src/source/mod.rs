@@ -2,6 +2,7 @@
 
 pub mod mix;
 pub mod photos;
+pub mod records;
 pub mod scenes;
 
 use crate::task::Part;

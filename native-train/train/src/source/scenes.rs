@@ -61,6 +61,11 @@ impl<'a> SceneSource<'a> {
         Self { pictures, frozen: Some(Frozen { towers, scenes: scenes.max(1) }), ..self }
     }
 
+    /// The same with another number of pictures a step.
+    pub fn with_pictures(self, pictures: usize) -> Self {
+        Self { pictures, ..self }
+    }
+
     fn of_seeds(&self, seeds: Range<u64>, split: Split) -> Result<Drawn, String> {
         let options = SceneOptions { split, ..self.file.scenes.clone() };
         let draw = |number: u64| {
