@@ -98,9 +98,10 @@ impl App {
         let same = |given: String| Sha256::digest(given) == Sha256::digest(token);
         match given {
             Some(given) if same(given.clone()) => Ok(()),
-            Some(_) => {
-                Err(Failure::new(Kind::Token, "the token is wrong; ask whoever runs the server"))
-            }
+            Some(_) => Err(Failure::new(
+                Kind::Token,
+                "the token is wrong; ask the person who runs the server",
+            )),
             None => Err(Failure::new(
                 Kind::Token,
                 "a token is needed; send the header Authorization: Bearer TOKEN",
@@ -237,9 +238,19 @@ impl Hearing {
     pub async fn all(&mut self) -> Result<Answer, Failure> {
         let mut answer = Answer::default();
         while !answer.progress.over() {
-            answer.take(self.next().await?);
+            take(&mut answer, self.next().await?);
         }
         Ok(answer)
+    }
+}
+
+/// Grows an answer, and keeps run lengths alone of its masks: unpacked, those of one large picture
+/// would take more memory than the model.
+pub fn take(answer: &mut Answer, event: Event) {
+    answer.take(event);
+    let last = answer.triplets.last_mut().and_then(|triplet| triplet.found.last_mut());
+    if let Some(found) = last {
+        found.mask = None;
     }
 }
 
@@ -263,7 +274,7 @@ async fn drain(body: Body, mut read: usize) {
             }
         }
     };
-    // Whoever sends for longer is cut off.
+    // A client that sends for longer is cut off.
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
 

@@ -82,10 +82,11 @@ pub async fn call(
     let read = tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(Failure::lost()));
     let (photo, clicks) = read?;
     let found = segment(&app, place, photo, clicks, deadline).await?;
-    let body = match &found {
+    let write = move || match &found {
         Some(found) => written(&found.mask),
         None => r#"{"mask":[],"points":[],"shapes":[]}"#.to_string(),
     };
+    let body = tokio::task::spawn_blocking(write).await.map_err(|_| Failure::lost())?;
     Ok(reply::of(StatusCode::OK, "application/json", body))
 }
 
@@ -151,7 +152,7 @@ fn described(app: &App) -> Value {
                 "framework": "burn",
                 "spec": "",
                 "version": "2",
-                "min_pos_points": "1",
+                "min_pos_points": "0",
                 "min_neg_points": "0",
                 // CVAT takes any text for true, so what is not meant must be absent.
                 "startswith_box_optional": "true",

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Kind};
 use crate::prompts::cover;
 use crate::queue::Photo;
 use refvlm_record::answer::Answer;
+use refvlm_record::event::Shape;
 use refvlm_record::raster::{covers, simplified};
 use refvlm_record::ready::completed;
 use refvlm_record::{Ask, Mask, Prompt, Rle, Task};
@@ -120,12 +121,15 @@ fn question(clicks: &Clicks, [width, height]: [u32; 2]) -> Result<Ask, Failure> 
     Ok(completed(Some(Task::GroundingSegmentation), "", vec![prompt]))
 }
 
+/// The first mask of an answer.
 fn first(answer: &Answer) -> Option<Found> {
     let found = answer.triplets.iter().flat_map(|triplet| &triplet.found);
     found
-        .filter_map(|found| {
-            let mask = found.mask.as_deref()?.clone();
-            Some(Found { mask, confidence: found.confidence })
+        .filter_map(|found| match &found.shape {
+            Shape::Mask { mask, .. } => {
+                Some(Found { mask: mask.to_mask().ok()?, confidence: found.confidence })
+            }
+            _ => None,
         })
         .next()
 }

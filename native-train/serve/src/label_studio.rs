@@ -148,15 +148,14 @@ pub async fn predict(
         return Ok(reply::json(StatusCode::OK, &json!({ "results": [] })));
     };
     let found = segment(&app, place, photo, clicks, deadline).await?;
-    let regions: Vec<Value> = found
-        .iter()
-        .flat_map(|found| regions(found, &control, label.as_deref(), &app.number()))
-        .collect();
-    let prediction = json!({
-        "result": regions,
-        "model_version": app.card.id,
-        "score": found.map_or(0.0, |found| found.confidence),
-    });
+    let score = found.as_ref().map_or(0.0, |found| found.confidence);
+    let number = app.number();
+    let write = move || {
+        let regions = found.iter().flat_map(|f| regions(f, &control, label.as_deref(), &number));
+        regions.collect::<Vec<Value>>()
+    };
+    let regions = tokio::task::spawn_blocking(write).await.map_err(|_| Failure::lost())?;
+    let prediction = json!({ "result": regions, "model_version": app.card.id, "score": score });
     Ok(reply::json(StatusCode::OK, &json!({ "results": [prediction] })))
 }
 

@@ -44,7 +44,7 @@ pub fn from_url(url: &str, field: &str) -> Result<Photo, Failure> {
     match scheme.as_deref() {
         Some("data") => {}
         Some("http" | "https") => {
-            let problem = "http(s) addresses are not fetched, since that would let whoever may ask \
+            let problem = "http(s) addresses are not fetched, since that would let a client \
                 make this machine call others; send the picture itself, as \
                 data:image/png;base64,...";
             return Err(Failure::field(Kind::Url, field, problem));

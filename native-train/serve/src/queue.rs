@@ -62,14 +62,14 @@ pub struct Job {
     pub said: UnboundedSender<Said>,
     /// When an answer is of no use any more.
     pub deadline: Instant,
-    /// The place in the queue, which is free again when nobody holds it.
+    /// The place in the queue, which is free again when the job and its request are gone.
     pub place: std::sync::Arc<OwnedSemaphorePermit>,
     /// How often it was passed over.
     pub passed: usize,
 }
 
 impl Job {
-    /// Whether nobody waits for the answer any more.
+    /// Whether the answer came too late, or its client left.
     pub fn is_over(&self) -> bool {
         self.said.is_closed() || Instant::now() >= self.deadline
     }
@@ -110,7 +110,7 @@ impl Queue {
     }
 
     /// Waits for the next question, of a worker that looked at the picture with the key `seen`
-    /// last; none when the queue is closed. Questions that nobody waits for are dropped.
+    /// last; none when the queue is closed. Questions whose clients left are dropped.
     pub fn take(&self, seen: Option<[u8; 32]>) -> Option<Job> {
         let mut waiting = self.lock();
         loop {

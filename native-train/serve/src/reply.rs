@@ -8,7 +8,7 @@ use serde::Serialize;
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
         Ok(text) => of(status, "application/json", text),
-        // Only maps with odd keys can't be written, and there are none of these.
+        // Only maps whose keys are not texts can't be written.
         Err(error) => of(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
     }
 }

@@ -213,7 +213,7 @@ async fn accept(
     }
     drop(listener);
     queue.close();
-    // Whoever takes longer is cut off when the set is dropped.
+    // An answer that takes longer is cut off when the set is dropped.
     let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     Ok(())
 }

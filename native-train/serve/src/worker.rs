@@ -60,7 +60,7 @@ impl Worker {
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::lost(),
             };
-            // Whoever left needs no reason.
+            // A client that left needs no reason.
             let _ = said.send(Said::Failed(failure));
         }
     }

@@ -9,6 +9,8 @@ mod support;
 mod answers;
 #[path = "serve/load.rs"]
 mod load;
+#[path = "serve/python.rs"]
+mod python;
 #[path = "serve/refusals.rs"]
 mod refusals;
 #[path = "serve/tools.rs"]

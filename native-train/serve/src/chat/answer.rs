@@ -1,10 +1,10 @@
 //! An answer in OpenAI's form: its words, and beside them what its phrases show.
 
 use crate::app::Hearing;
-use refvlm_record::Unit;
 use refvlm_record::answer::{Answer, Found, Progress};
 use refvlm_record::event::{Finish, Shape, Timings};
 use refvlm_record::reading::{Piece, Reading};
+use refvlm_record::{Counts, Rle, Unit};
 use serde_json::{Value, json};
 
 /// The only choice of a whole answer.
@@ -59,7 +59,7 @@ pub fn target(found: &Found) -> Value {
         Shape::Mask { mask, .. } => {
             // Text is what pycocotools takes, and a fifth as long as numbers.
             target["mask"] = json!(mask.compressed());
-            target["area"] = json!(found.mask.as_ref().map(|mask| mask.area()));
+            target["area"] = json!(area(mask));
         }
         Shape::Keypoint { keypoints, .. } => target["keypoints"] = json!(keypoints),
         Shape::Depth { width, height, metres } => {
@@ -67,6 +67,14 @@ pub fn target(found: &Found) -> Value {
         }
     }
     target
+}
+
+/// Set pixels of a mask.
+fn area(mask: &Rle) -> u64 {
+    match &mask.counts {
+        Counts::Runs(runs) => runs.iter().skip(1).step_by(2).map(|run| u64::from(*run)).sum(),
+        Counts::Compressed(_) => mask.to_mask().map_or(0, |mask| mask.area()),
+    }
 }
 
 /// The word for a phrase's unit, and what it says, as it begins.

@@ -2,7 +2,7 @@
 
 use super::Head;
 use super::answer::{finish, opened, said, target, usage};
-use crate::app::Hearing;
+use crate::app::{Hearing, take};
 use crate::failure::Failure;
 use crate::reply;
 use axum::body::{Body, Bytes};
@@ -88,12 +88,12 @@ impl Sending {
                 Some(json!({ "phrase": opened(*triplet, concept, *unit, *count) }))
             }
             Event::Unit { triplet, index, confidence, shape } => {
-                let found = Found::new(*confidence, shape.clone());
+                let found = Found { confidence: *confidence, shape: shape.clone(), mask: None };
                 Some(json!({ "number": triplet, "index": index, "target": target(&found) }))
             }
             _ => None,
         };
-        self.answer.take(event);
+        take(&mut self.answer, event);
         let mut delta = json!({});
         // What may still change is not sent: the words so far must go on from those before.
         let words = Reading::new(&self.answer.raw).words();

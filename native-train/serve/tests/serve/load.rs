@@ -1,6 +1,8 @@
 //! Many clients, slow ones, and those that leave; and the end of the server.
 
 use super::support::{chat, events, parse, read, request, same, start};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use refvlm_serve::{Limits, Settings};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -72,6 +74,54 @@ fn a_client_that_reads_slowly_holds_nobody_up() {
         found.iter().zip(&expected).for_each(|(found, expected)| same(found, expected));
     }
     println!("others were answered after {:.2} s", took.as_secs_f64());
+}
+
+/// A call of CVAT whose answer, 12 MB, fits into no buffer of a socket.
+fn large() -> Vec<u8> {
+    let mut png = Vec::new();
+    let picture = image::RgbImage::from_fn(3000, 2000, |x, y| {
+        let inside = (1000..2000).contains(&x) && (500..1500).contains(&y);
+        image::Rgb(if inside { [200, 30, 30] } else { [20, 90, 20] })
+    });
+    picture.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    let body = json!({ "image": BASE64_STANDARD.encode(png), "pos_points": [[1500, 1000]],
+        "neg_points": [] });
+    request("POST", "/api/function_invocations", &[], body.to_string().as_bytes())
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_off_and_one_that_takes_its_time_is_not() {
+    let limits =
+        Limits { workers: 1, queue: 1, idle: Duration::from_millis(1500), ..Limits::default() };
+    let server = start(Settings { limits, ..Settings::default() });
+    let bytes = large();
+    let begun = || {
+        let mut stream = server.connect();
+        stream.write_all(&bytes).unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+        stream
+    };
+    let mut slow = begun();
+    let reader = std::thread::spawn(move || {
+        let mut whole = vec![b'H'];
+        let mut part = vec![0; 300_000];
+        while let Ok(count @ 1..) = slow.read(&mut part) {
+            whole.extend(&part[..count]);
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        parse(&whole)
+    });
+    let mut stuck = begun();
+    // Both places are free, though one still reads and one does not.
+    let answer = server.post(CHAT, &chat("cat", "", json!({ "task": "vqa" })));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let slow = reader.join().unwrap();
+    let rows = slow.json()["mask"].as_array().unwrap().len();
+    assert_eq!((slow.status, rows), (200, 2000));
+    std::thread::sleep(Duration::from_millis(2500));
+    let mut rest = Vec::new();
+    let _ = stuck.read_to_end(&mut rest);
+    assert!(rest.len() < 11_000_000, "cut off: {}", rest.len());
 }
 
 #[test]
