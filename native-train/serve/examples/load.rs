@@ -5,7 +5,12 @@
 //! cargo run --release --locked -p refvlm-serve --example load -- http://127.0.0.1:8080 10
 //! ```
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement ends where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement ends where it fails"
+)]
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

@@ -23,7 +23,7 @@ const MOST_CLICKS: usize = 32;
 /// thing.
 const SAME: f32 = 0.9;
 /// How far the line of a polygon may lie from the border of its mask, px.
-const POLYGON_OFF: f32 = 0.75;
+const POLYGON_OFF: f32 = 0.5;
 /// More corners than a person wants to drag.
 const MOST_CORNERS: usize = 400;
 /// Polygons smaller than this share of the largest are left out.
@@ -233,8 +233,10 @@ mod tests {
         let found = polygons(&mask);
         assert_eq!(found.len(), 2);
         let sizes: Vec<f32> = found.iter().map(|points| area(points).abs()).collect();
-        assert!((sizes[0] - 1600.0).abs() < 16.0 && (sizes[1] - 400.0).abs() < 8.0, "{sizes:?}");
-        assert!(found[0].len() <= 12, "{}", found[0].len());
+        // Corners are rounded off.
+        assert!(sizes[0] > 1550.0 && sizes[0] < 1610.0, "{sizes:?}");
+        assert!(sizes[1] > 370.0 && sizes[1] < 405.0, "{sizes:?}");
+        assert!(found[0].len() <= 20, "{}", found[0].len());
         assert!(polygons(&Mask::zeros(5, 5)).is_empty());
     }
 }

@@ -125,7 +125,7 @@ fn label_studio_is_connected_and_clicks_are_answered() {
         let runs: Vec<u8> = serde_json::from_value(region["value"]["rle"].clone()).unwrap();
         let mask = alpha(&runs);
         assert_eq!(mask.len(), (width * height) as usize);
-        assert!(mask.iter().any(|a| *a == 255) && mask.iter().all(|a| [0, 255].contains(a)));
+        assert!(mask.contains(&255) && mask.iter().all(|a| [0, 255].contains(a)));
         // What came back is what a brush would send: painted over, it is refined.
         let brush = json!({ "original_width": width, "original_height": height, "type": "brushlabels",
             "value": { "format": "rle", "rle": runs, "brushlabels": [label] } });
