@@ -1,7 +1,8 @@
 //! Questions that wait for a worker.
 //!
-//! A worker would rather answer about the picture that it looked at last, as looking costs more
-//! than answering; nothing waits for that longer than [`MOST_PASSED`] turns.
+//! Looking at a picture costs more than answering, so a worker would rather answer about the one
+//! that it looked at last, and leaves a question to a worker without work that knows its picture.
+//! Nothing is passed over more than [`MOST_PASSED`] times for that.
 
 use crate::failure::Failure;
 use refvlm_model::event::Event;
@@ -78,6 +79,8 @@ impl Job {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// The pictures that workers without work looked at last.
+    idle: Vec<Option<[u8; 32]>>,
     running: usize,
     closed: bool,
 }
@@ -105,7 +108,8 @@ impl Queue {
         }
         waiting.jobs.push_back(job);
         drop(waiting);
-        self.more.notify_one();
+        // The one that looked at its picture must hear of it.
+        self.more.notify_all();
         Ok(())
     }
 
@@ -115,18 +119,27 @@ impl Queue {
         let mut waiting = self.lock();
         loop {
             waiting.jobs.retain(|job| !job.is_over());
-            let at = chosen(&waiting.jobs, seen);
-            for job in waiting.jobs.iter_mut().take(at) {
-                job.passed += 1;
+            if let Some(at) = chosen(&waiting.jobs, &waiting.idle, seen) {
+                for job in waiting.jobs.iter_mut().take(at) {
+                    job.passed += 1;
+                }
+                if let Some(job) = waiting.jobs.remove(at) {
+                    waiting.running += 1;
+                    if !waiting.jobs.is_empty() {
+                        // What was left to this worker is now anyone's.
+                        self.more.notify_all();
+                    }
+                    return Some(job);
+                }
             }
-            if let Some(job) = waiting.jobs.remove(at) {
-                waiting.running += 1;
-                return Some(job);
-            }
-            if waiting.closed {
+            if waiting.closed && waiting.jobs.is_empty() {
                 return None;
             }
+            waiting.idle.push(seen);
             waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = waiting.idle.iter().position(|idle| *idle == seen) {
+                waiting.idle.swap_remove(at);
+            }
         }
     }
 
@@ -154,14 +167,17 @@ impl Queue {
     }
 }
 
-/// The place of the next question: the first about the picture that was just seen, unless one
-/// before it was passed over often enough.
-fn chosen(jobs: &VecDeque<Job>, seen: Option<[u8; 32]>) -> usize {
-    let known = jobs.iter().position(|job| Some(job.photo.key) == seen).unwrap_or(0);
-    match jobs.iter().take(known).any(|job| job.passed >= MOST_PASSED) {
-        true => 0,
-        false => known,
-    }
+/// The place of the next question: the first about the picture that was just seen, else the first
+/// whose picture no worker without work has seen; one that was passed over often enough before all.
+fn chosen(
+    jobs: &VecDeque<Job>,
+    idle: &[Option<[u8; 32]>],
+    seen: Option<[u8; 32]>,
+) -> Option<usize> {
+    let is_seen = |job: &Job| Some(job.photo.key) == seen;
+    let is_free = |job: &Job| !idle.contains(&Some(job.photo.key));
+    let at = jobs.iter().position(is_seen).or_else(|| jobs.iter().position(is_free))?;
+    Some(jobs.iter().take(at).position(|job| job.passed >= MOST_PASSED).unwrap_or(at))
 }
 
 #[cfg(test)]
@@ -206,6 +222,18 @@ mod tests {
         let _heard = put(&queue, &["a", "b", "b", "b", "b", "b", "b"]);
         let order: Vec<String> = (0..7).map(|_| next(&queue, "b")).collect();
         assert_eq!(order.join(""), "bbbbabb");
+    }
+
+    #[test]
+    fn a_question_is_left_to_the_worker_that_saw_its_picture() {
+        let key = |picture: &str| Some(Photo::new(picture.into()).key);
+        let (first, _first) = job("a");
+        let (second, _second) = job("b");
+        let jobs = VecDeque::from([first, second]);
+        assert_eq!(chosen(&jobs, &[], key("c")), Some(0));
+        assert_eq!(chosen(&jobs, &[key("a")], key("c")), Some(1));
+        assert_eq!(chosen(&jobs, &[key("a"), key("b")], key("c")), None);
+        assert_eq!(chosen(&jobs, &[key("a"), key("b")], key("b")), Some(1));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use refvlm_record::answer::Answer;
 use refvlm_record::reading::Reading;
 use refvlm_record::ready::completed;
 use refvlm_record::{Counts, Prompt, Rle, Task};
-use refvlm_serve::Settings;
+use refvlm_serve::{Limits, Settings};
 use serde_json::{Value, json};
 
 /// What the engine says when it is asked without a server.
@@ -83,6 +83,19 @@ fn every_task_is_answered_and_questions_about_one_photo_share_its_look() {
         }
     }
     assert_eq!(looked, 1, "one worker looks at a photo once");
+}
+
+#[test]
+fn clicks_on_one_photo_look_at_it_once_however_many_workers_there_are() {
+    let limits = Limits { workers: 3, ..Limits::default() };
+    let server = start(Settings { limits, ..Settings::default() });
+    let click = |x: u32| {
+        let point = json!({ "prompts": [{ "kind": "point", "x": x, "y": 100 }] });
+        let body = server.post("/v1/chat/completions", &chat("pizza", "", point)).json();
+        server.idle();
+        body["choices"][0]["message"]["refvlm"]["timings"]["picture_s"] != 0.0
+    };
+    assert_eq!((0..8).filter(|k| click(50 + 20 * k)).count(), 1);
 }
 
 #[test]
