@@ -4,6 +4,7 @@ pub use refvlm_draw as draw;
 pub use refvlm_eval::{answers, coco, evaluate, metrics, objects, report, work};
 pub use refvlm_files::{distance, files, output, picture, records};
 pub use refvlm_metrics as scores;
+pub use refvlm_serve as serve;
 pub use refvlm_train as train;
 pub use refvlm_weights::{
     chat, fetch, huggingface, import, inspect, package, photo, presets, vocabulary,

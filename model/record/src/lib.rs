@@ -1,7 +1,8 @@
 //! Records: one picture, one conversation, structured answers; and the plain values around a
 //! question: what is asked ([`Ask`], [`ready`], [`intent`]), what comes back ([`event::Event`]) and what that
 //! means ([`answer::Answer`], [`reading::Reading`]). What is known to all who draw or score answers
-//! stands here once: the body ([`coco`]) and the colours of distances ([`depth`]).
+//! stands here once: the body ([`coco`]), the colours of distances ([`depth`]) and the pixels of
+//! shapes ([`raster`]).
 //!
 //! A record is what the scene generator writes, what training and evaluation read, and what the
 //! template of the `model` crate turns into tokens, labels, prompt masks and targets. Answers are
@@ -24,6 +25,7 @@ pub mod intent;
 pub mod json;
 pub mod mention;
 mod outline;
+pub mod raster;
 pub mod reading;
 pub mod ready;
 mod record;

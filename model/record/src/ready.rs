@@ -3,8 +3,9 @@
 //! A model knows best what it was trained with. A test of `refvlm-scenes` holds every question
 //! against its wordings, so one that training does not hold has to say so here.
 
-use crate::Task;
+use crate::intent::task_of;
 use crate::mention::marker;
+use crate::{Ask, Prompt, Task};
 
 /// A ready-made question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +106,25 @@ pub fn pointed_question(task: Task) -> Ready {
     }
 }
 
+/// The question that someone means who wrote `words`, maybe nothing, and pointed with `prompts`.
+/// Without a task the words decide on one; a bare picture is described.
+pub fn completed(task: Option<Task>, words: &str, prompts: Vec<Prompt>) -> Ask {
+    let words = words.trim();
+    let task = task.unwrap_or_else(|| match (words, prompts.len()) {
+        ("", 0) => Task::Vqa,
+        (words, count) => task_of(words, count),
+    });
+    let text = match (words, prompts.len()) {
+        ("", 0) => default_question(task).about(&[]).unwrap_or_default(),
+        ("", _) => pointed_question(task).about(&[1]).unwrap_or_default(),
+        (words, _) => words.to_string(),
+    };
+    Ask::new(task, text, prompts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Ask, Prompt};
 
     #[test]
     fn ready_made_questions_need_their_prompts() {
@@ -128,5 +144,19 @@ mod tests {
                 Ask::new(task, question.about(&[1]).unwrap(), point).parts().unwrap();
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_written_is_completed() {
+        let point = || vec![Prompt::Point { x: 0.0, y: 0.0 }];
+        let of = |task, words: &str, prompts| {
+            let ask = completed(task, words, prompts);
+            (ask.task, ask.text)
+        };
+        assert_eq!(of(None, " ", vec![]), (Task::Vqa, "Describe the picture.".into()));
+        let segment = (Task::GroundingSegmentation, "Segment [prompt 1].".to_string());
+        assert_eq!(of(None, "", point()), segment);
+        assert_eq!(of(Some(Task::Vqa), "", point()), (Task::Vqa, "What is [prompt 1]?".into()));
+        assert_eq!(of(None, "Is it a dog?", vec![]), (Task::Vqa, "Is it a dog?".into()));
     }
 }

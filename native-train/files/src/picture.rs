@@ -209,6 +209,17 @@ pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Picture, PictureError
     Ok(Picture { width, height, rgb })
 }
 
+/// Columns and rows of a picture as its header says, before EXIF turns it; nothing is decoded.
+/// `name` stands in errors.
+///
+/// # Errors
+/// When the content is not a picture that is read.
+pub fn dimensions(bytes: &[u8], name: &Path) -> Result<[u32; 2], PictureError> {
+    let (decoder, _) = opened(bytes, name)?;
+    let (width, height) = decoder.dimensions();
+    Ok([width, height])
+}
+
 /// Stretches 16-bit grey of which only the lower bits are used, as sensors with 10, 12 or 14 bits
 /// write it: taken as it stands it is black.
 fn brighten(grey: &mut image::ImageBuffer<image::Luma<u16>, Vec<u16>>) {
@@ -248,21 +259,8 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, PictureError> {
 pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureError> {
     let path = || name.to_path_buf();
     let damaged = |reason: String| PictureError::Damaged { path: path(), reason };
-    let failed = |error: ImageError| match error {
-        ImageError::Unsupported(_) => PictureError::Format { path: path() },
-        other => damaged(other.to_string()),
-    };
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|source| PictureError::Read { path: path(), source })?;
-    let format = reader.format().filter(ImageFormat::reading_enabled);
-    let format = format.ok_or_else(|| match known(bytes) {
-        Some(found) => PictureError::Known { path: path(), found },
-        None => PictureError::Format { path: path() },
-    })?;
-    // Zero and huge sides are judged below with a better text than a limit's.
-    reader.no_limits();
-    let mut decoder = reader.into_decoder().map_err(failed)?;
+    let failed = |error| unreadable(error, name);
+    let (mut decoder, format) = opened(bytes, name)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(damaged("it has no pixels".into()));
@@ -288,6 +286,34 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     image.apply_orientation(orientation);
     Ok(image)
+}
+
+/// A decoder of the content, which has read its header alone.
+fn opened<'a>(
+    bytes: &'a [u8],
+    name: &Path,
+) -> Result<(impl ImageDecoder + 'a, ImageFormat), PictureError> {
+    let path = || name.to_path_buf();
+    let mut reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|source| PictureError::Read { path: path(), source })?;
+    let format = reader.format().filter(ImageFormat::reading_enabled);
+    let format = format.ok_or_else(|| match known(bytes) {
+        Some(found) => PictureError::Known { path: path(), found },
+        None => PictureError::Format { path: path() },
+    })?;
+    // Zero and huge sides are judged later with a better text than a limit's.
+    reader.no_limits();
+    let decoder = reader.into_decoder().map_err(|error| unreadable(error, name))?;
+    Ok((decoder, format))
+}
+
+fn unreadable(error: ImageError, name: &Path) -> PictureError {
+    let path = name.to_path_buf();
+    match error {
+        ImageError::Unsupported(_) => PictureError::Format { path },
+        other => PictureError::Damaged { path, reason: other.to_string() },
+    }
 }
 
 /// The name of a format that people have and that is not read.

@@ -19,8 +19,7 @@ use refvlm_native::picture::{
     Format, MAX_FILE_BYTES, Picture, decode_picture, read_picture, write_picture,
 };
 use refvlm_record::Task;
-use refvlm_record::intent::task_of;
-use refvlm_record::ready::{default_question, pointed_question};
+use refvlm_record::ready::completed;
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -196,25 +195,17 @@ impl Infer {
     /// What is asked of a picture.
     fn question(&self, picture: &Picture) -> Result<Ask, Box<dyn std::error::Error>> {
         let prompts = self.pointing.prompts(picture)?;
-        let asked = self.ask.trim();
-        let task = self.task.unwrap_or_else(|| match (asked, prompts.len()) {
-            ("", 0) => Task::Vqa,
-            (text, count) => {
-                let task = task_of(text, count);
-                note(format_args!("note: answered as {task}; --task chooses another kind"));
-                task
-            }
-        });
-        let text = match (asked, prompts.len()) {
-            ("", 0) => default_question(task).about(&[]).unwrap_or_default(),
-            ("", _) => pointed_question(task).about(&[1]).unwrap_or_default(),
-            (text, _) => text.to_string(),
-        };
+        let guessed = self.task.is_none() && !(self.ask.trim().is_empty() && prompts.is_empty());
+        let ask = completed(self.task, &self.ask, prompts);
+        if guessed {
+            let task = ask.task;
+            note(format_args!("note: answered as {task}; --task chooses another kind"));
+        }
         Ok(Ask {
             sampling: self.sampling(),
             budget: self.budget,
             constrained: !self.unconstrained,
-            ..Ask::new(task, text, prompts)
+            ..ask
         })
     }
 

@@ -17,6 +17,7 @@ mod pointing;
 pub mod say;
 mod scenes;
 mod score;
+mod serve;
 mod show;
 mod tokenizer;
 mod train;
@@ -54,6 +55,8 @@ pub struct Cli {
 enum Command {
     /// Ask about a picture.
     Infer(infer::Infer),
+    /// Answer over HTTP: for programs, browsers and annotation tools.
+    Serve(serve::Serve),
     /// Generate scenes with records, or a page to look at.
     Scenes(scenes::Scenes),
     /// Check records, build them from photos, or preview them.
@@ -87,8 +90,8 @@ impl Cli {
         if self.quiet {
             say::be_quiet();
         }
-        // Training saves a checkpoint instead.
-        if !matches!(self.command, Command::Train(_)) {
+        // Training saves a checkpoint instead, and a server finishes its answers.
+        if !matches!(self.command, Command::Train(_) | Command::Serve(_)) {
             ctrlc::set_handler(|| {
                 refvlm_native::output::abandon();
                 std::process::exit(INTERRUPTED);
@@ -96,6 +99,7 @@ impl Cli {
         }
         match self.command {
             Command::Infer(command) => command.run(),
+            Command::Serve(command) => command.run(),
             Command::Scenes(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
@@ -174,13 +178,21 @@ fn share(text: &str) -> Result<f32, String> {
 
 /// The package in a folder, one inside the program by its name, or the `usual` one.
 fn package(model: Option<&Path>, usual: Embedded) -> Result<Package, LoadError> {
-    let device = Device::flex();
+    package_on(model, usual, &Device::flex())
+}
+
+/// [`package`] on a device.
+fn package_on(
+    model: Option<&Path>,
+    usual: Embedded,
+    device: &Device,
+) -> Result<Package, LoadError> {
     let named = |path: &Path| Embedded::ALL.into_iter().find(|e| path == Path::new(e.name()));
     match model {
-        None => Package::embedded(usual, &device),
+        None => Package::embedded(usual, device),
         Some(path) => match named(path).filter(|_| !path.exists()) {
-            Some(embedded) => Package::embedded(embedded, &device),
-            None => Package::read(path, &device),
+            Some(embedded) => Package::embedded(embedded, device),
+            None => Package::read(path, device),
         },
     }
 }

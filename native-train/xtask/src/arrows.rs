@@ -25,7 +25,7 @@ const CRATES: &[&[&str]] = &[
     &["refvlm-model"],
     &["refvlm-files", "refvlm-web"],
     &["refvlm-data", "refvlm-draw", "refvlm-weights"],
-    &["refvlm-eval", "refvlm-train"],
+    &["refvlm-eval", "refvlm-serve", "refvlm-train"],
     &["native-train"],
     &["refvlm-tests", "refvlm-browser-tests"],
 ];

@@ -106,50 +106,6 @@ pub fn box_iou(a: [f32; 4], b: [f32; 4]) -> f32 {
     if either > 0.0 { both / either } else { 0.0 }
 }
 
-/// Leaves out points of a line that lie closer than `tolerance` to what remains
-/// (Ramer-Douglas-Peucker), then every second one until at most `most` are left.
-pub fn simplified(points: &[Place], tolerance: f32, most: usize) -> Vec<Place> {
-    let mut keep = vec![false; points.len()];
-    if let Some(last) = points.len().checked_sub(1) {
-        keep[0] = true;
-        keep[last] = true;
-        let mut spans = vec![(0, last)];
-        while let Some((from, to)) = spans.pop() {
-            let far = (from + 1..to)
-                .map(|k| (k, off_line(points[k], points[from], points[to])))
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            if let Some((k, _)) = far.filter(|(_, off)| *off > tolerance) {
-                keep[k] = true;
-                spans.extend([(from, k), (k, to)]);
-            }
-        }
-    }
-    let mut kept: Vec<Place> =
-        points.iter().zip(keep).filter(|(_, keep)| *keep).map(|(p, _)| *p).collect();
-    while kept.len() > most.max(2) {
-        let last = kept.len() - 1;
-        kept = kept
-            .into_iter()
-            .enumerate()
-            .filter(|(k, _)| k % 2 == 0 || *k == last)
-            .map(|(_, p)| p)
-            .collect();
-    }
-    kept
-}
-
-/// Distance of a place from a stretch of line.
-pub fn off_line(p: Place, a: Place, b: Place) -> f32 {
-    let along = [b[0] - a[0], b[1] - a[1]];
-    let length = along[0] * along[0] + along[1] * along[1];
-    if length <= 0.0 {
-        return distance(p, a);
-    }
-    let share = ((p[0] - a[0]) * along[0] + (p[1] - a[1]) * along[1]) / length;
-    let share = share.clamp(0.0, 1.0);
-    distance(p, [a[0] + share * along[0], a[1] + share * along[1]])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,17 +158,5 @@ mod tests {
         assert_eq!(box_iou([0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 2.0, 2.0]), 2.0 / 6.0);
         assert_eq!(box_iou([0.0; 4], [0.0; 4]), 0.0);
         assert_eq!(box_iou([0.0, 0.0, 1.0, 1.0], [5.0, 5.0, 1.0, 1.0]), 0.0);
-    }
-
-    #[test]
-    fn a_line_keeps_its_corners() {
-        let line: Vec<Place> =
-            (0..=50).map(|k| [k as f32, 0.0]).chain((1..=50).map(|k| [50.0, k as f32])).collect();
-        assert_eq!(simplified(&line, 0.5, 100), [[0.0, 0.0], [50.0, 0.0], [50.0, 50.0]]);
-        assert_eq!(simplified(&line[..1], 0.5, 100), [[0.0, 0.0]]);
-        assert!(simplified(&[], 0.5, 100).is_empty());
-        let wild: Vec<Place> = (0..1000).map(|k| [k as f32, (k % 2) as f32 * 9.0]).collect();
-        let few = simplified(&wild, 0.5, 100);
-        assert!(few.len() <= 100 && few.first() == wild.first() && few.last() == wild.last());
     }
 }

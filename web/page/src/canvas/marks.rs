@@ -5,14 +5,12 @@
 //! away. That is how a negative point counts, which the model has no notion of: it cuts a disc out
 //! of its prompt, so what is seen on the canvas is what the model is given.
 
-use crate::canvas::geometry::{Place, distance, inside, off_line, simplified};
-use crate::canvas::raster::{covers, fill_box, stroke};
+use crate::canvas::geometry::{Place, distance, inside};
+pub use refvlm_record::raster::POINT_SHARE;
+use refvlm_record::raster::{covers, fill_box, off_line, simplified, stroke};
 use refvlm_record::{Mask, Prompt};
 use std::sync::Arc;
 
-/// What a click covers in a mask, and what a scribble does, as shares of the longer side: what
-/// the embedded model was trained with.
-pub const POINT_SHARE: f32 = 0.02;
 /// More corners than a drawn line needs, well below what the model accepts.
 const MOST_CORNERS: usize = 1024;
 

@@ -5,5 +5,4 @@ pub mod history;
 pub mod labels;
 pub mod marks;
 pub mod palette;
-pub mod raster;
 pub mod tools;

@@ -1,9 +1,9 @@
 //! The answer to a question of the person: what the engine said, and how it ended.
 
 use crate::canvas::geometry::Place;
-use crate::canvas::raster::covers;
 use refvlm_protocol::{Event, Failure};
 use refvlm_record::answer::{Answer as Said, Progress};
+use refvlm_record::raster::covers;
 use refvlm_record::reading::Reading;
 
 /// How an answer ended before the engine was through with it.

@@ -1,7 +1,13 @@
-//! Shapes as pixels: what a prompt of several strokes covers.
+//! Shapes as pixels and lines: what a prompt of several strokes covers, and lines of fewer points.
 
-use crate::canvas::geometry::{Place, off_line};
-use refvlm_record::Mask;
+use crate::Mask;
+
+/// A place in px of the picture, `[x, y]`.
+pub type Place = [f32; 2];
+
+/// What a click covers in a mask, and what a scribble does, as shares of the longer side: what
+/// the embedded model was trained with.
+pub const POINT_SHARE: f32 = 0.02;
 
 /// Sets the pixels whose centres lie within `radius` px of a line of discs to `value`. At least
 /// the pixel under each point is set, so that no stroke is too fine to count.
@@ -67,6 +73,51 @@ pub fn covers(mask: &Mask, [x, y]: Place) -> bool {
         && mask.pixels.get(y as usize * mask.width as usize + x as usize).is_some_and(|p| *p != 0)
 }
 
+/// Distance of a place from a stretch of line, px.
+pub fn off_line(p: Place, a: Place, b: Place) -> f32 {
+    let distance = |q: Place| (p[0] - q[0]).hypot(p[1] - q[1]);
+    let along = [b[0] - a[0], b[1] - a[1]];
+    let length = along[0] * along[0] + along[1] * along[1];
+    if length <= 0.0 {
+        return distance(a);
+    }
+    let share = ((p[0] - a[0]) * along[0] + (p[1] - a[1]) * along[1]) / length;
+    let share = share.clamp(0.0, 1.0);
+    distance([a[0] + share * along[0], a[1] + share * along[1]])
+}
+
+/// Leaves out points of a line that lie closer than `tolerance` to what remains
+/// (Ramer-Douglas-Peucker), then every second one until at most `most` are left.
+pub fn simplified(points: &[Place], tolerance: f32, most: usize) -> Vec<Place> {
+    let mut keep = vec![false; points.len()];
+    if let Some(last) = points.len().checked_sub(1) {
+        keep[0] = true;
+        keep[last] = true;
+        let mut spans = vec![(0, last)];
+        while let Some((from, to)) = spans.pop() {
+            let far = (from + 1..to)
+                .map(|k| (k, off_line(points[k], points[from], points[to])))
+                .max_by(|a, b| a.1.total_cmp(&b.1));
+            if let Some((k, _)) = far.filter(|(_, off)| *off > tolerance) {
+                keep[k] = true;
+                spans.extend([(from, k), (k, to)]);
+            }
+        }
+    }
+    let mut kept: Vec<Place> =
+        points.iter().zip(keep).filter(|(_, keep)| *keep).map(|(p, _)| *p).collect();
+    while kept.len() > most.max(2) {
+        let last = kept.len() - 1;
+        kept = kept
+            .into_iter()
+            .enumerate()
+            .filter(|(k, _)| k % 2 == 0 || *k == last)
+            .map(|(_, p)| p)
+            .collect();
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +158,17 @@ mod tests {
         assert_eq!(mask.area(), 12);
         fill_box(&mut mask, [-5.0, -5.0, 100.0, 100.0], 1);
         assert_eq!(mask.area(), 100);
+    }
+
+    #[test]
+    fn a_line_keeps_its_corners() {
+        let line: Vec<Place> =
+            (0..=50).map(|k| [k as f32, 0.0]).chain((1..=50).map(|k| [50.0, k as f32])).collect();
+        assert_eq!(simplified(&line, 0.5, 100), [[0.0, 0.0], [50.0, 0.0], [50.0, 50.0]]);
+        assert_eq!(simplified(&line[..1], 0.5, 100), [[0.0, 0.0]]);
+        assert!(simplified(&[], 0.5, 100).is_empty());
+        let wild: Vec<Place> = (0..1000).map(|k| [k as f32, (k % 2) as f32 * 9.0]).collect();
+        let few = simplified(&wild, 0.5, 100);
+        assert!(few.len() <= 100 && few.first() == wild.first() && few.last() == wild.last());
     }
 }
