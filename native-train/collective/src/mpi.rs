@@ -83,10 +83,9 @@ impl Link for Mpi {
         let process = self.process(to);
         let length = bytes.len() as u64;
         Ok(scope(|scope| {
-            let mut sent = vec![WaitGuard::from(process.immediate_send(scope, &length))];
-            for piece in bytes.chunks(PIECE) {
-                sent.push(WaitGuard::from(process.immediate_send(scope, piece)));
-            }
+            let _length = WaitGuard::from(process.immediate_send(scope, &length));
+            let send = |piece| WaitGuard::from(process.immediate_send(scope, piece));
+            let _pieces: Vec<_> = bytes.chunks(PIECE).map(send).collect();
             self.read(from)
         }))
     }

@@ -14,9 +14,12 @@ pub mod teach;
 pub mod tower;
 
 mod average;
+mod beginning;
+mod optim_state;
 mod parallel;
 mod progress;
 mod run;
+mod sharing;
 mod task;
 
 pub use config::{ConfigFileError, TrainFile};
