@@ -5,6 +5,7 @@
 use half::bf16;
 use refvlm_collective::{Collective, Place, RankError, Traffic, even_cuts, in_pairs, tcp, threads};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 /// Numbers whose sum depends on the order of summation.
 fn number(rank: usize, index: usize) -> f32 {
@@ -123,20 +124,22 @@ fn processes_over_tcp_agree_to_the_bit() {
     }
 }
 
-/// `mpirun` starts this one: `mpirun -n 4 TEST --exact under_mpirun --ignored`.
+/// A rank in a process of its own, for the tests below: `TEST --exact one_process --ignored`.
 #[test]
-#[ignore = "for mpirun"]
-fn under_mpirun() {
+#[ignore = "a rank of other tests"]
+fn one_process() {
     let ranks = refvlm_collective::join(Box::new(|_| ())).unwrap();
-    assert!(ranks.size() > 1, "start it with mpirun");
+    assert!(ranks.size() > 1, "start it as one of several");
     everything(&*ranks);
 }
 
+const ONE_PROCESS: [&str; 3] = ["--exact", "one_process", "--ignored"];
+
 #[test]
 fn mpirun_starts_ranks_that_agree_to_the_bit() {
-    let mut mpirun = std::process::Command::new("mpirun");
+    let mut mpirun = Command::new("mpirun");
     mpirun.args(["--allow-run-as-root", "--oversubscribe", "-n", "4"]);
-    mpirun.arg(std::env::current_exe().unwrap()).args(["--exact", "under_mpirun", "--ignored"]);
+    mpirun.arg(std::env::current_exe().unwrap()).args(ONE_PROCESS);
     match mpirun.env("MASTER_PORT", free_port().to_string()).output() {
         Err(error) => eprintln!("skipped: mpirun: {error}"),
         Ok(output) => {
@@ -144,6 +147,60 @@ fn mpirun_starts_ranks_that_agree_to_the_bit() {
             let text = String::from_utf8_lossy(&output.stdout);
             assert_eq!(text.matches("1 passed").count(), 4, "{text}");
         }
+    }
+}
+
+/// Two network namespaces with a cable between them, removed in the end.
+struct Hosts([String; 2]);
+
+impl Hosts {
+    /// None where this process may not make namespaces.
+    fn new() -> Option<Self> {
+        let id = std::process::id();
+        let hosts = Self([format!("refvlm-a-{id}"), format!("refvlm-b-{id}")]);
+        let ends = [format!("ra{id}"), format!("rb{id}")];
+        let ip = |args: &[&str]| {
+            let status = Command::new("ip").args(args).stderr(Stdio::null()).status();
+            status.is_ok_and(|status| status.success()).then_some(())
+        };
+        let [a, b] = &hosts.0;
+        ip(&["netns", "add", a])?;
+        ip(&["netns", "add", b])?;
+        ip(&["link", "add", &ends[0], "netns", a, "type", "veth", "peer", &ends[1], "netns", b])?;
+        for (host, end, address) in [(a, &ends[0], "10.99.0.1/24"), (b, &ends[1], "10.99.0.2/24")] {
+            ip(&["-n", host, "address", "add", address, "dev", end])?;
+            ip(&["-n", host, "link", "set", end, "up"])?;
+            ip(&["-n", host, "link", "set", "lo", "up"])?;
+        }
+        Some(hosts)
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for host in &self.0 {
+            let _ = Command::new("ip").args(["netns", "del", host]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+#[test]
+fn ranks_of_two_hosts_agree_to_the_bit() {
+    let Some(hosts) = Hosts::new() else {
+        return eprintln!("skipped: no network namespaces can be made here");
+    };
+    // Ranks 0 and 1 on one host, 2 and 3 on the other.
+    let start = |rank: usize| {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &hosts.0[rank / 2]]);
+        command.arg(std::env::current_exe().unwrap()).args(ONE_PROCESS);
+        command.env("RANK", rank.to_string()).env("WORLD_SIZE", "4");
+        command.env("MASTER_ADDR", "10.99.0.1").stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let ranks: Vec<_> = (0..4).map(start).collect();
+    for rank in ranks {
+        let output = rank.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
 

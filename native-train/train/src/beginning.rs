@@ -11,9 +11,10 @@ use super::sharing::Sharing;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use refvlm_collective::Collective;
+use std::mem::take;
 use std::path::{Path, PathBuf};
 
-/// Files of a checkpoint as bytes.
+/// Files of a checkpoint as bytes; each is given out once.
 pub(crate) struct Beginning {
     /// Where they lie, or would.
     path: PathBuf,
@@ -69,18 +70,18 @@ impl Beginning {
     ///
     /// # Errors
     /// When they are damaged or of a module with other parts.
-    pub(crate) fn module<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
-        with_record(module, self.model.clone(), &self.path.join(MODEL))
+    pub(crate) fn module<M: Module>(&mut self, module: M) -> Result<M, CheckpointError> {
+        with_record(module, take(&mut self.model), &self.path.join(MODEL))
     }
 
     /// The average of the weights; the weights where none was kept.
     ///
     /// # Errors
     /// As [`Beginning::module`].
-    pub(crate) fn average<M: Module>(&self, module: &M) -> Result<M, CheckpointError> {
+    pub(crate) fn average<M: Module>(&mut self, module: &M) -> Result<M, CheckpointError> {
         match self.average.is_empty() {
             true => Ok(module.valid()),
-            false => with_record(module.valid(), self.average.clone(), &self.path.join(AVERAGE)),
+            false => with_record(module.valid(), take(&mut self.average), &self.path.join(AVERAGE)),
         }
     }
 
@@ -89,14 +90,13 @@ impl Beginning {
     /// # Errors
     /// When the state is damaged.
     pub(crate) fn optim(
-        &self,
+        &mut self,
         optim: ModuleOptimizer,
         sharing: &Sharing,
     ) -> Result<ModuleOptimizer, CheckpointError> {
-        let failed = || self.path.join(OPTIM);
-        let own =
-            piece(self.optim.clone(), |id| sharing.owns(id.into())).map_err(content(&failed()))?;
-        optim.from_bytes(own).map_err(content(&failed()))
+        let path = self.path.join(OPTIM);
+        let own = piece(take(&mut self.optim), |id| sharing.owns(id.into()));
+        optim.from_bytes(own.map_err(content(&path))?).map_err(content(&path))
     }
 
     /// Where the run stood.

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod losses;
 pub mod optim;
+pub mod plan;
 pub mod source;
 pub mod stage;
 pub mod teach;

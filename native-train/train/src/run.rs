@@ -82,7 +82,7 @@ pub fn run<T: Task>(
     let journal = Journal::new(dir, ranks);
     let mut optim = config.optim.init().map_err(RunError::Optim)?;
     materialise(&module);
-    let beginning = Beginning::find(ranks, dir, &module, &optim)?;
+    let mut beginning = Beginning::find(ranks, dir, &module, &optim)?;
     module = beginning.module(module)?;
     let sharing = Sharing::new(ranks, config.threads.max(1), &module)?;
     optim = beginning.optim(optim, &sharing)?;

@@ -6,7 +6,7 @@
 //! weights; then all get the new weights (ZeRO, stage 1). That sends as many bytes as summing the
 //! gradients everywhere.
 
-mod values;
+pub(crate) mod values;
 
 use super::optim::scale_gradients;
 use super::parallel::{Learned, Logged};
@@ -18,6 +18,9 @@ use burn::tensor::Tensor;
 use refvlm_collective::{Collective, RankError, in_pairs};
 use std::collections::HashMap;
 use std::ops::Range;
+
+/// Loss, wish to stop, pictures, tokens.
+pub(crate) const HEAD: usize = 4;
 
 /// The parameters of a module among the ranks of a run.
 pub(crate) struct Sharing<'a> {
@@ -119,9 +122,8 @@ impl<'a> Sharing<'a> {
         stop: bool,
     ) -> Result<(GradientsParams, Step), RankError> {
         let Learned { gradients, totals, logged } = learned;
-        // What every rank adds to: loss, wish to stop, pictures, tokens; then for each parameter
-        // whether it has a gradient, and then the square of its norm.
-        const HEAD: usize = 4;
+        // What every rank adds to: the head, then for each parameter whether it has a gradient, and
+        // then the square of its norm.
         let count = self.trained.len();
         let mut known = vec![0f32; HEAD + 2 * count];
         let seen = |i: usize| logged.iter().map(|logged| logged.seen[i] as f32).sum();
@@ -186,7 +188,7 @@ impl<'a> Sharing<'a> {
 }
 
 /// Which of `size` ranks owns each thing: the largest first, each to the rank that has least.
-fn owners(lengths: &[usize], size: usize) -> Vec<usize> {
+pub(crate) fn owners(lengths: &[usize], size: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&index| std::cmp::Reverse(lengths[index]));
     let (mut owners, mut loads) = (vec![0; lengths.len()], vec![0; size]);

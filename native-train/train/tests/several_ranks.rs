@@ -11,6 +11,7 @@ use refvlm_collective::threads::threads;
 use refvlm_collective::{Collective, Traffic};
 use refvlm_model::layers::Linear;
 use refvlm_train::config::LoopConfig;
+use refvlm_train::plan::{Setting, Sizes, Wire};
 use refvlm_train::source::scenes::SceneSource;
 use refvlm_train::stage::FullTask;
 use refvlm_train::{Losses, Part, RunError, Task, run};
@@ -236,6 +237,43 @@ fn several_ranks_equal_one_device_on_the_full_batch() {
             assert!(off < 1e-5, "{size} ranks: off by {off}");
             println!("muon {muon}, {size} ranks: off by {off:.1e}, sent {sent:?}");
         }
+    }
+}
+
+/// What rank 0 sends in ten steps more, beside what the planner says of a step.
+#[test]
+fn a_step_sends_what_the_planner_says() {
+    let device = Device::flex().autodiff();
+    let task = Regression { inputs: 16 };
+    let shapes = [5 * 16, 16, 16, 1, 5, 1, 5, 1];
+    let sizes = Sizes {
+        trained: shapes.to_vec(),
+        frozen: 0,
+        language_trained: 0,
+        language_frozen: 0,
+        layer: 0,
+        layers: 0,
+        hidden: 0,
+        inner: 0,
+        heads: 0,
+        queries: 0,
+        keys: 0,
+        vocabulary: 0,
+        tokens: 0,
+        sequences: 0,
+    };
+    for size in [2, 4] {
+        let sent = |steps| {
+            let mut config = LoopConfig { steps, log_every: 100, ..tiny().file.train.run };
+            (config.threads, config.average) = (4, None);
+            let folder = Folder::new("sent");
+            let what = (&task, &config, &device);
+            train(what, &folder, size, None, |rank| Layers::new(rank, &device)).1[0]
+        };
+        let (ten, twenty) = (sent(10), sent(20));
+        let step = Wire::of_rank(&sizes, Setting::ALL[0], size, 0);
+        assert_eq!(twenty.messages - ten.messages, 10 * step.messages);
+        assert_eq!(twenty.bytes - ten.bytes, 10 * step.bytes);
     }
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// Most values of each rank that go over the wire together: 4 MB, so that what is received needs
 /// little memory beside the values themselves.
-const BUCKET: usize = 1 << 20;
+pub(crate) const BUCKET: usize = 1 << 20;
 
 impl Sharing<'_> {
     /// The sums over all ranks of the gradients of this rank's own parameters; zeros where no rank
