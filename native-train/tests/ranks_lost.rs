@@ -36,7 +36,9 @@ impl Training {
         };
         for (stage, steps) in [("sight", 4), ("train", 8)] {
             set(&mut table, &[stage, "pictures"], 2);
-            for (key, value) in [("steps", steps), ("threads", 2), ("checkpoint_every", 2)] {
+            let settings =
+                [("steps", steps), ("threads", 2), ("checkpoint_every", 2), ("log_every", 1)];
+            for (key, value) in settings {
                 set(&mut table, &[stage, "loop", key], value);
             }
         }
@@ -80,9 +82,24 @@ impl Training {
     }
 }
 
-/// Loses one of two ranks; returns how long the other went on, and whether it was done before.
-fn lose(training: &Training, run: &Path, signal: &str, wait: Duration, lost: usize) -> Duration {
+/// Lines of both stages' logs so far.
+fn lines(run: &Path) -> usize {
+    let count = |stage: &str| std::fs::read_to_string(run.join(stage).join("train.log"));
+    ["sight", "full"].map(|stage| count(stage).map_or(0, |text| text.lines().count())).iter().sum()
+}
+
+/// Loses one of two ranks some time after the log has some lines; returns how long the other went
+/// on, or nothing where the run was over before.
+fn lose(
+    training: &Training,
+    run: &Path,
+    (signal, lost): (&str, usize),
+    (line, wait): (usize, Duration),
+) -> Option<Duration> {
     let mut ranks = training.start(run, 2);
+    while lines(run) < line && ranks[lost].try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     std::thread::sleep(wait);
     let id = ranks[lost].id().to_string();
     let _ = Command::new("kill").args([signal, &id]).status();
@@ -98,36 +115,41 @@ fn lose(training: &Training, run: &Path, signal: &str, wait: Duration, lost: usi
     let took = started.elapsed();
     let mut lost_child = ranks.pop().unwrap();
     let _ = lost_child.kill();
-    let was_lost = !lost_child.wait().unwrap().success();
+    if lost_child.wait().unwrap().success() {
+        return None;
+    }
     let mut said = String::new();
     other.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    if was_lost && !status.success() {
-        let named = said.contains(&format!("error: rank {lost} (127.0.0.1, process {id}) has "));
-        // Before they have met, there is nobody to name.
-        assert!(named || said.contains("error: rank "), "{said}");
+    if !status.success() {
+        let name = format!("error: rank {lost} (127.0.0.1, process {id}) has ");
+        assert!(said.contains(&name), "{said}");
     }
-    took
+    Some(took)
 }
 
 #[test]
 fn a_lost_rank_ends_the_other_and_the_run_goes_on_to_the_same_weights() {
     let training = Training::new();
-    let started = Instant::now();
     let unbroken = training.finish(&training.folder.0.join("unbroken"), 1);
-    let whole = started.elapsed();
     let trials: u64 = std::env::var("REFVLM_LOSSES").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     let mut random = u64::from(std::process::id());
-    for trial in 0..trials {
+    let mut below = |limit: u64| {
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let share = (random >> 40) as f64 / f64::from(1 << 24);
-        let wait = Duration::from_millis(1500) + whole.mul_f64(share);
-        let (signal, lost) =
-            (if trial % 4 == 1 { "-STOP" } else { "-KILL" }, (random >> 20) as usize % 2);
+        (random >> 33) % limit
+    };
+    for trial in 0..trials {
+        // A log of both stages has fourteen lines, scores included.
+        let moment = (1 + below(10) as usize, Duration::from_millis(below(400)));
+        let how = (if trial % 4 == 1 { "-STOP" } else { "-KILL" }, below(2) as usize);
         let run = training.folder.0.join(format!("run-{trial}"));
-        let took = lose(&training, &run, signal, wait, lost);
-        println!("{trial}: {signal} rank {lost} after {wait:.1?}: the other ended in {took:.1?}");
-        assert!(took < LIMIT, "{took:?}");
+        match lose(&training, &run, how, moment) {
+            Some(took) => {
+                println!("{trial}: {how:?} after line {moment:?}: the other ended in {took:.1?}");
+                assert!(took < LIMIT, "{took:?}");
+            }
+            None => println!("{trial}: the run was over before"),
+        }
         // Half of them go on with another number of ranks.
         let weights = training.finish(&run, 1 + trial as usize % 2);
         assert!(weights == unbroken, "trial {trial}: other weights than of an unbroken run");
