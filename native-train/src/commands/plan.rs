@@ -101,7 +101,8 @@ impl Plan {
         say!(
             "\nAssumed: {:.0} % of the peak ({:.1} TFLOP/s in f32, {:.1} in bf16), {:.0} GB/s from \
              device to device, {:.0} us a message, nothing sent while computing. Not counted: \
-             towers and decoders in time and activations.",
+             towers and decoders in time and activations. The trainer sends through the hosts' \
+             memory by TCP or MPI so far, not from device to device.",
             UTILISATION * 100.0,
             devices.f32_per_s / 1e12,
             devices.bf16_per_s / 1e12,
