@@ -13,6 +13,7 @@ mod import;
 mod infer;
 mod inspect;
 mod meteor;
+mod plan;
 mod pointing;
 pub mod say;
 mod scenes;
@@ -63,6 +64,8 @@ enum Command {
     Data(data::Data),
     /// Train a model from a configuration file.
     Train(train::Train),
+    /// Say what training on some devices needs: memory, bytes between them, time.
+    Plan(plan::Plan),
     /// Score a package on held-out scenes or on records.
     Eval(eval::Eval),
     /// Score the predictions of any model: COCO results, or answers as JSON Lines.
@@ -103,6 +106,7 @@ impl Cli {
             Command::Scenes(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Train(command) => command.run(),
+            Command::Plan(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Score(command) => command.run(),
             Command::Compare(command) => command.run(),

@@ -5,6 +5,9 @@ use super::import::local;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::ValueEnum;
+#[cfg(feature = "cuda")]
+use refvlm_collective::Place;
+use refvlm_collective::{RankError, join};
 use refvlm_data::{Collection, Photo, RecordSet};
 use refvlm_model::package::by_name::{load_by_name, visit_named};
 use refvlm_model::refvlm::RefVlm;
@@ -23,13 +26,16 @@ use refvlm_native::train::tower::FrozenTowers;
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Train a model from a configuration file: first to see and point, then to read
 /// and write. Resumes from
-/// the last checkpoint in the run's folder; Ctrl-C saves one.
+/// the last checkpoint in the run's folder; Ctrl-C saves one. Several processes train together when
+/// they are started by `mpirun` or `srun`, or with RANK, WORLD_SIZE and MASTER_ADDR set.
 #[derive(Debug, clap::Args)]
 pub struct Train {
     /// Configuration file, such as configs/scenes.toml.
@@ -80,24 +86,24 @@ pub struct Train {
 pub enum Compute {
     /// All cores of the processor.
     Cpu,
-    /// The first CUDA GPU; needs a build with `--features cuda`.
+    /// A CUDA GPU, the first or that of this process's local rank; needs a build with
+    /// `--features cuda`.
     Cuda,
 }
 
 impl Compute {
-    /// The device.
+    /// The device of a process.
     ///
     /// # Errors
-    /// When the program was built without the device.
-    pub fn device(self) -> Result<Device, String> {
+    /// When the program was built without the device, or the environment does not say which of
+    /// several processes this is.
+    pub fn device(self) -> Result<Device, Box<dyn std::error::Error>> {
         match self {
             Compute::Cpu => Ok(Device::flex()),
             #[cfg(feature = "cuda")]
-            Compute::Cuda => Ok(Device::cuda(0)),
+            Compute::Cuda => Ok(Device::cuda(Place::from_environment()?.local_rank)),
             #[cfg(not(feature = "cuda"))]
-            Compute::Cuda => {
-                Err("this build has no CUDA; build with `--features cuda`".to_string())
-            }
+            Compute::Cuda => Err("this build has no CUDA; build with `--features cuda`".into()),
         }
     }
 }
@@ -147,6 +153,14 @@ fn initial(
     Ok(model)
 }
 
+/// Ends this process because a rank is lost. Where the rank is waited for, the error comes by that
+/// way first; where a long step is computed, nothing else would say it.
+fn end_without(loss: &RankError) {
+    std::thread::sleep(Duration::from_secs(1));
+    let _ = writeln!(std::io::stderr(), "error: {loss}");
+    std::process::exit(1);
+}
+
 impl Train {
     /// Runs the command.
     pub fn run(self) -> Outcome {
@@ -155,6 +169,7 @@ impl Train {
         let base = package.as_ref().map(|package| &package.config);
         let file = TrainFile::read(&self.config, base)?;
         let device = self.device.device()?.autodiff();
+        let ranks = join(Box::new(end_without))?;
         let world = World::new()?;
         let stop = Arc::new(AtomicBool::new(false));
         let raised = stop.clone();
@@ -170,12 +185,14 @@ impl Train {
         let tokenizer = Tokenizer::from_json(&json)?;
         let file = file.with_words(&tokenizer)?;
         let mut student = Student::fresh(&file.model, file.seed, &device)?;
-        println!("{} parameters", student.model.num_params());
-        for change in keep(&self.run, &file, &json)? {
-            println!("changed since the last start: {change}");
+        if ranks.rank() == 0 {
+            println!("{} parameters", student.model.num_params());
+            for change in keep(&self.run, &file, &json)? {
+                println!("changed since the last start: {change}");
+            }
         }
         if let Some(package) = &package {
-            student.model = initial(student.model, &package, &self.init_new, &self.init_leave)?;
+            student.model = initial(student.model, package, &self.init_new, &self.init_leave)?;
         } else if let Some(pinned) = &file.tower {
             student.model = init_tower(student.model, Path::new(&local(pinned)?))?;
         }
@@ -183,7 +200,7 @@ impl Train {
         let root = self.data.as_deref();
         let records = self.records.iter().map(|path| RecordSet::open(path, root));
         let records = records.collect::<Result<Vec<_>, _>>()?;
-        for (path, set) in self.records.iter().zip(&records) {
+        for (path, set) in self.records.iter().zip(&records).filter(|_| ranks.rank() == 0) {
             println!("{}: {} records", path.display(), set.len());
         }
         // A classifier that is trained on would no longer say what its classes are.
@@ -199,17 +216,17 @@ impl Train {
         let drawn = SceneSource::sight(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), false)?;
         let task = SightTask::new(&file, &tokenizer, &*source)?;
-        let dir = self.run.join("sight");
-        let (student, done) = run(&task, student, &file.sight.run, &dir, &device, &stop)?;
+        let (dir, place) = (self.run.join("sight"), (&device, &*ranks));
+        let (student, done) = run(&task, student, &file.sight.run, &dir, place, &stop)?;
         if !done || self.sight_only {
-            return Ok(());
+            return Ok(ranks.leave()?);
         }
         let (first, pictures) = (file.train.first_seed, file.train.pictures);
         let drawn = SceneSource::full(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), true)?;
         let task = FullTask::new(&file, &tokenizer, &*source)?;
-        run(&task, student, &file.train.run, &self.run.join("full"), &device, &stop)?;
-        Ok(())
+        run(&task, student, &file.train.run, &self.run.join("full"), place, &stop)?;
+        Ok(ranks.leave()?)
     }
 
     /// The photos of `--data`.

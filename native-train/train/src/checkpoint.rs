@@ -1,7 +1,6 @@
 //! Checkpoints: weights, optimiser and position in one folder per step.
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
@@ -55,10 +54,10 @@ pub enum CheckpointError {
     },
 }
 
-const MODEL: &str = "model.bpk";
-const AVERAGE: &str = "average.bpk";
-const OPTIM: &str = "optim.bpk";
-const STATE: &str = "state.json";
+pub(crate) const MODEL: &str = "model.bpk";
+pub(crate) const AVERAGE: &str = "average.bpk";
+pub(crate) const OPTIM: &str = "optim.bpk";
+pub(crate) const STATE: &str = "state.json";
 
 impl Checkpoint {
     /// The newest complete checkpoint of a run.
@@ -70,15 +69,16 @@ impl Checkpoint {
     }
 
     /// Writes a checkpoint and removes all older ones but one. It gets its name only when it is
-    /// complete, so that a run that is killed here loses nothing.
+    /// complete, so that a run that is killed here loses nothing. `optim` is the optimiser's whole
+    /// state.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save<M: Module>(
+    pub(crate) fn save<M: Module>(
         dir: &Path,
         module: &M,
         average: Option<&M>,
-        optim: &ModuleOptimizer,
+        optim: &[u8],
         state: &State,
     ) -> Result<(), CheckpointError> {
         let temporary = dir.join("writing");
@@ -89,11 +89,9 @@ impl Checkpoint {
         for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
             let Some(module) = module else { continue };
             let path = temporary.join(name);
-            let bytes = module.clone().into_record().into_bytes().map_err(content(&path))?;
-            write(&path, &bytes)?;
+            write(&path, &record(module, &path)?)?;
         }
-        let optim = optim.into_bytes().map_err(content(&temporary.join(OPTIM)))?;
-        write(&temporary.join(OPTIM), &optim)?;
+        write(&temporary.join(OPTIM), optim)?;
         let json = serde_json::to_vec_pretty(state).map_err(content(&temporary.join(STATE)))?;
         write(&temporary.join(STATE), &json)?;
         let path = dir.join(format!("step-{:08}", state.step));
@@ -109,21 +107,16 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Puts the checkpoint into a module and an optimiser of the same configuration.
+    /// The bytes of one of its files; empty where an optional one is missing.
     ///
     /// # Errors
-    /// When a file is missing or damaged.
-    pub fn load<M: Module>(
-        &self,
-        module: M,
-        optim: ModuleOptimizer,
-    ) -> Result<(M, ModuleOptimizer, State), CheckpointError> {
-        let module = self.record(MODEL, module)?;
-        let path = self.path.join(OPTIM);
-        let optim = optim.from_bytes(read(&path)?).map_err(content(&path))?;
-        let path = self.path.join(STATE);
-        let state = serde_json::from_slice(&read(&path)?).map_err(content(&path))?;
-        Ok((module, optim, state))
+    /// When the file cannot be read.
+    pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+        let path = self.path.join(name);
+        if name == AVERAGE && !path.exists() {
+            return Ok(Vec::new());
+        }
+        fs::read(&path).map_err(file(&path))
     }
 
     /// A module with the checkpoint's weights, averaged where an average was kept, and nothing
@@ -133,13 +126,8 @@ impl Checkpoint {
     /// When the file is missing or damaged, or of a module with other parts.
     pub fn weights<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
         let averaged = self.path.join(AVERAGE).exists();
-        self.record(if averaged { AVERAGE } else { MODEL }, module)
-    }
-
-    fn record<M: Module>(&self, name: &str, module: M) -> Result<M, CheckpointError> {
-        let path = self.path.join(name);
-        let record = ModuleRecord::from_bytes(read(&path)?).map_err(content(&path))?;
-        module.try_load_record(record).map_err(content(&path))
+        let name = if averaged { AVERAGE } else { MODEL };
+        with_record(module, self.bytes(name)?, &self.path.join(name))
     }
 
     /// Where the run stood.
@@ -147,8 +135,7 @@ impl Checkpoint {
     /// # Errors
     /// When the file is missing or damaged.
     pub fn state(&self) -> Result<State, CheckpointError> {
-        let path = self.path.join(STATE);
-        serde_json::from_slice(&read(&path)?).map_err(content(&path))
+        serde_json::from_slice(&self.bytes(STATE)?).map_err(content(&self.path.join(STATE)))
     }
 }
 
@@ -178,8 +165,19 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     put().map_err(file(path))
 }
 
-fn read(path: &Path) -> Result<Bytes, CheckpointError> {
-    Ok(Bytes::from_bytes_vec(fs::read(path).map_err(file(path))?))
+/// The bytes of a module; `path` is where they will stand.
+pub(crate) fn record<M: Module>(module: &M, path: &Path) -> Result<Bytes, CheckpointError> {
+    module.clone().into_record().into_bytes().map_err(content(path))
+}
+
+/// A module with the parameters that [`record`] gave; `path` is where they stood.
+pub(crate) fn with_record<M: Module>(
+    module: M,
+    bytes: Vec<u8>,
+    path: &Path,
+) -> Result<M, CheckpointError> {
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(content(path))?;
+    module.try_load_record(record).map_err(content(path))
 }
 
 fn file(path: &Path) -> impl Fn(std::io::Error) -> CheckpointError {
@@ -187,7 +185,8 @@ fn file(path: &Path) -> impl Fn(std::io::Error) -> CheckpointError {
     move |source| CheckpointError::File { path: path.clone(), source }
 }
 
-fn content<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> CheckpointError {
+/// What is wrong with the content of a file.
+pub(crate) fn content<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> CheckpointError {
     let path = path.display().to_string();
     move |problem| CheckpointError::Content { path: path.clone(), problem: problem.to_string() }
 }

@@ -105,7 +105,9 @@ pub struct LoopConfig {
     pub score_every: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: usize,
-    /// Threads that a step's batch is split over; 1 on a GPU.
+    /// Equal parts that a step's batch is split into, each computed on a thread of its own; 1 on a
+    /// GPU. Several ranks share the parts out, at least one for each, so what is learned does not
+    /// depend on the number of ranks.
     pub threads: usize,
     /// Steps of data made ahead.
     pub prefetch: usize,

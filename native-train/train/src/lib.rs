@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod losses;
 pub mod optim;
+pub mod plan;
 pub mod resolved;
 pub mod source;
 pub mod stage;
@@ -15,9 +16,12 @@ pub mod teach;
 pub mod tower;
 
 mod average;
+mod beginning;
+mod optim_state;
 mod parallel;
 mod progress;
 mod run;
+mod sharing;
 mod task;
 
 pub use config::{ConfigFileError, TrainFile};

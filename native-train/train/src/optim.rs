@@ -4,6 +4,7 @@
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{AdamWConfig, AdjustLrFn, GradientsParams, ModuleOptimizer, MuonConfig};
 use burn::tensor::Tensor;
+use refvlm_collective::in_pairs;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the optimiser.
@@ -58,75 +59,44 @@ impl OptimConfig {
     }
 }
 
-/// The mean of the gradients that equal parts of a batch gave.
-pub fn mean_gradients<M: Module>(module: &M, mut parts: Vec<GradientsParams>) -> GradientsParams {
-    struct Mean<'a> {
+/// The sum of the gradients that parts of a batch gave, added in pairs. A part that gave none for
+/// a parameter counts as zero.
+pub fn sum_gradients<M: Module>(module: &M, mut parts: Vec<GradientsParams>) -> GradientsParams {
+    struct Sum<'a> {
         parts: &'a mut [GradientsParams],
-        mean: GradientsParams,
+        sum: GradientsParams,
     }
-    impl ModuleVisitor for Mean<'_> {
+    impl ModuleVisitor for Sum<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let n = self.parts.len() as f64;
-            let found = self.parts.iter_mut().filter_map(|part| part.remove::<D>(param.id));
-            if let Some(sum) = found.reduce(|a, b| a + b) {
-                self.mean.register(param.id, sum / n);
+            let found = self.parts.iter_mut().map(|part| part.remove::<D>(param.id)).collect();
+            let add = |a: Option<_>, b: Option<_>| match (a, b) {
+                (Some(a), Some(b)) => Some(a + b),
+                (a, b) => a.or(b),
+            };
+            if let Some(sum) = in_pairs(found, add).flatten() {
+                self.sum.register(param.id, sum);
             }
         }
     }
     if parts.len() == 1 {
         return parts.swap_remove(0);
     }
-    let mut mean = Mean { parts: &mut parts, mean: GradientsParams::new() };
-    module.visit(&mut mean);
-    mean.mean
+    let mut sum = Sum { parts: &mut parts, sum: GradientsParams::new() };
+    module.visit(&mut sum);
+    sum.sum
 }
 
-/// Scales all gradients so that their global norm is at most `limit`. Returns the loss, a `[1]`
-/// without autodiff, and the norm before, both read in one go: it is the only read of a step.
-/// A norm that is not finite is returned as it is and leaves the gradients alone: the caller skips
-/// the step.
-pub fn clip_global_norm<M: Module>(
-    module: &M,
-    grads: &mut GradientsParams,
-    limit: f64,
-    loss: Tensor<1>,
-) -> [f64; 2] {
-    struct Squares<'a> {
-        grads: &'a GradientsParams,
-        total: Option<Tensor<1>>,
-    }
-    impl ModuleVisitor for Squares<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(grad) = self.grads.get::<D>(param.id) {
-                let sum = grad.square().sum();
-                self.total = Some(match self.total.take() {
-                    Some(total) => total + sum,
-                    None => sum,
-                });
-            }
-        }
-    }
-    struct Scale<'a> {
-        grads: &'a mut GradientsParams,
-        factor: f64,
-    }
+/// Multiplies all gradients by a factor.
+pub fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
+    struct Scale<'a>(&'a mut GradientsParams, f64);
     impl ModuleVisitor for Scale<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(grad) = self.grads.remove::<D>(param.id) {
-                self.grads.register(param.id, grad * self.factor);
+            if let Some(gradient) = self.0.remove::<D>(param.id) {
+                self.0.register(param.id, gradient * self.1);
             }
         }
     }
-    let mut squares = Squares { grads, total: None };
-    module.visit(&mut squares);
-    let squares = squares.total.unwrap_or_else(|| Tensor::zeros([1], &loss.device()));
-    let read = Tensor::cat(vec![loss, squares], 0).into_data();
-    let mut read = read.iter::<f32>().map(f64::from);
-    let (loss, norm) = (read.next().unwrap_or(f64::NAN), read.next().unwrap_or(f64::NAN).sqrt());
-    if norm.is_finite() && norm > limit {
-        module.visit(&mut Scale { grads, factor: limit / norm });
-    }
-    [loss, norm]
+    module.visit(&mut Scale(gradients, factor));
 }
 
 #[cfg(test)]
@@ -169,36 +139,17 @@ mod tests {
         weight.iter::<f32>().chain(bias.iter::<f32>()).collect()
     }
 
-    fn loss(value: f32) -> Tensor<1> {
-        Tensor::from_floats([value], &Device::flex())
-    }
-
     #[test]
-    fn gradients_are_clipped_by_their_norm_over_all_parameters() {
-        let module = module();
-        // The norm of (2, 2, 1) is 3.
-        let mut grads = gradients(&module, [2.0, 2.0]);
-        assert_eq!(clip_global_norm(&module, &mut grads, 4.0, loss(0.5)), [0.5, 3.0]);
-        assert_eq!(values(&module, &grads), [2.0, 2.0, 1.0]);
-        assert_eq!(clip_global_norm(&module, &mut grads, 1.5, loss(0.5)), [0.5, 3.0]);
-        assert_eq!(values(&module, &grads), [1.0, 1.0, 0.5]);
-
-        let mut grads = gradients(&module, [f32::NAN, 2.0]);
-        let [_, norm] = clip_global_norm(&module, &mut grads, 1.0, loss(0.5));
-        assert!(norm.is_nan());
-        assert_eq!(values(&module, &grads)[1..], [2.0, 1.0]);
-        let [loss, norm] = clip_global_norm(&module, &mut GradientsParams::new(), 1.0, loss(2.0));
-        assert_eq!([loss, norm], [2.0, 0.0]);
-    }
-
-    #[test]
-    fn gradients_of_parts_are_averaged_and_a_missing_one_counts_as_zero() {
+    fn gradients_of_parts_are_added_and_a_missing_one_counts_as_zero() {
         let module = module();
         let parts = vec![gradients(&module, [1.0, 2.0]), gradients(&module, [5.0, -4.0])];
-        assert_eq!(values(&module, &mean_gradients(&module, parts)), [3.0, -1.0, 1.0]);
+        assert_eq!(values(&module, &sum_gradients(&module, parts)), [6.0, -2.0, 2.0]);
         let mut partial = gradients(&module, [5.0, -4.0]);
         partial.remove::<2>(module.weight.id).unwrap();
         let parts = vec![gradients(&module, [1.0, 2.0]), partial];
-        assert_eq!(values(&module, &mean_gradients(&module, parts)), [0.5, 1.0, 1.0]);
+        let mut sum = sum_gradients(&module, parts);
+        assert_eq!(values(&module, &sum), [1.0, 2.0, 2.0]);
+        scale_gradients(&module, &mut sum, 0.5);
+        assert_eq!(values(&module, &sum), [0.5, 1.0, 1.0]);
     }
 }

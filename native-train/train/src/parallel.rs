@@ -1,6 +1,6 @@
-//! A step's batch, split over threads.
+//! The parts of a step's batch that one rank computes, each on a thread.
 
-use super::optim::mean_gradients;
+use super::optim::sum_gradients;
 use super::task::Task;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -28,17 +28,17 @@ pub(crate) struct Logged {
 
 /// What one step taught.
 pub(crate) struct Learned {
-    /// The mean of the parts' gradients.
+    /// The sum of the parts' gradients.
     pub gradients: GradientsParams,
-    /// The mean of the parts' losses, `[1]`, on the device and without autodiff.
-    pub total: Tensor<1>,
+    /// The parts' losses, `[parts]`, on the device and without autodiff.
+    pub totals: Tensor<1>,
     /// Each part's share of the log.
     pub logged: Vec<Logged>,
 }
 
-/// Gradients and losses of one step: each part of the batch on a thread of its own, their
-/// gradients averaged in order of the parts. A single part stays on the caller's thread. Nothing
-/// is read to the host.
+/// Gradients and losses of some parts of a step's batch, each on a thread of its own; the gradients
+/// are added in order of the parts. A single part stays on the caller's thread. Nothing is read to
+/// the host.
 ///
 /// One thread cannot fill the cores: most operations of a small model are too short to be worth
 /// splitting, so the batch is split instead.
@@ -77,13 +77,12 @@ pub(crate) fn learn<T: Task>(
                 .collect::<Result<_, String>>()
         })?
     };
-    let n = learned.len() as f64;
     let (mut gradients, mut totals, mut logged) = (Vec::new(), Vec::new(), Vec::new());
     for (grads, total, log) in learned {
         gradients.push(grads);
         totals.push(total);
         logged.push(log);
     }
-    let total = Tensor::cat(totals, 0).sum() / n;
-    Ok(Learned { gradients: mean_gradients(module, gradients), total, logged })
+    let totals = Tensor::cat(totals, 0);
+    Ok(Learned { gradients: sum_gradients(module, gradients), totals, logged })
 }

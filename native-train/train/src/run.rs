@@ -1,15 +1,19 @@
 //! The training loop: prefetched batches, clipped steps, progress with losses and time left,
-//! held-out scores, checkpoints that resume at the exact step, and Ctrl-C that saves.
+//! held-out scores, checkpoints that resume at the exact step, and Ctrl-C that saves; on one rank or
+//! several, which together do what one would do.
 
 use super::average::follow;
-use super::checkpoint::{Checkpoint, CheckpointError, State};
+use super::beginning::Beginning;
+use super::checkpoint::{Checkpoint, CheckpointError, content};
 use super::config::LoopConfig;
-use super::optim::clip_global_norm;
-use super::parallel::{Learned, learn, materialise};
-use super::progress::{LogError, Window, say};
-use super::task::{Part, Task};
+use super::optim_state::whole;
+use super::parallel::{learn, materialise};
+use super::progress::{Journal, LogError, Window};
+use super::sharing::Sharing;
+use super::task::Task;
 use burn::module::Module;
 use burn::tensor::Device;
+use refvlm_collective::{Collective, RankError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -44,47 +48,58 @@ pub enum RunError {
     /// The log cannot be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Another rank is lost.
+    #[error(transparent)]
+    Rank(#[from] RankError),
+    /// A step's batch has too few parts.
+    #[error("{ranks} ranks cannot share {parts} parts of a batch; raise loop.threads to {ranks}")]
+    Parts {
+        /// Parts of a batch.
+        parts: usize,
+        /// Ranks of the run.
+        ranks: usize,
+    },
 }
 
 /// Steps in a row without a finite gradient after which a run gives up.
 const MOST_SKIPPED: usize = 20;
 
-/// Trains `module` in `dir`, from the last checkpoint there if there is one. Returns the module,
-/// with the average of its weights where one is kept, and whether it reached its last step; it does
-/// not when `stop` was raised.
+/// Trains `module` in `dir` together with the other ranks, from the last checkpoint there if there is
+/// one. Returns the module, with the average of its weights where one is kept, and whether it
+/// reached its last step; it does not when `stop` was raised on any rank. Only rank 0 touches `dir`.
 ///
 /// # Errors
-/// When data, loss, optimiser or files fail. Checkpoints written before stay good.
+/// When data, loss, optimiser or files fail, or a rank is lost. Checkpoints written before stay
+/// good.
 pub fn run<T: Task>(
     task: &T,
     mut module: T::Module,
     config: &LoopConfig,
     dir: &Path,
-    device: &Device,
+    (device, ranks): (&Device, &dyn Collective),
     stop: &AtomicBool,
 ) -> Result<(T::Module, bool), RunError> {
+    let journal = Journal::new(dir, ranks);
     let mut optim = config.optim.init().map_err(RunError::Optim)?;
-    let mut state = State::default();
-    let checkpoint = Checkpoint::latest(dir)?;
-    if let Some(checkpoint) = &checkpoint {
-        (module, optim, state) = checkpoint.load(module, optim)?;
-        say(dir, &format!("resumed at step {}", state.step))?;
-    }
     materialise(&module);
-    let mut average = config.average.map(|_| module.valid());
-    if let Some(checkpoint) = &checkpoint {
-        average = average.map(|average| checkpoint.weights(average)).transpose()?;
+    let mut beginning = Beginning::find(ranks, dir, &module, &optim)?;
+    module = beginning.module(module)?;
+    let sharing = Sharing::new(ranks, config.threads.max(1), &module)?;
+    optim = beginning.optim(optim, &sharing)?;
+    let mut average = config.average.map(|_| beginning.average(&module)).transpose()?;
+    let mut state = beginning.state()?;
+    if beginning.resumes() {
+        journal.say(&format!("resumed at step {}", state.step))?;
     }
+    drop(beginning);
     let first = state.step;
     let started = Instant::now();
     let mut window = Window::default();
     let mut skipped = 0;
     let module = std::thread::scope(|scope| {
         let (send, receive) = sync_channel(config.prefetch.max(1));
-        let parts = config.threads.max(1);
-        let items = move |step| {
-            (0..parts).map(|index| task.item(step, Part { index, of: parts })).collect()
-        };
+        let parts: Vec<_> = sharing.parts().collect();
+        let items = move |step| parts.iter().map(|&part| task.item(step, part)).collect();
         scope.spawn(move || {
             for step in first..config.steps {
                 let made: Result<Vec<_>, String> = items(step);
@@ -96,13 +111,15 @@ pub fn run<T: Task>(
         for step in first..config.steps {
             let at = |problem| RunError::Step { step, problem };
             let Ok(items) = receive.recv() else { break };
+            let began = Instant::now();
             let learned = learn(task, &module, items.map_err(at)?, device).map_err(at)?;
-            let Learned { mut gradients, total, logged } = learned;
-            let limit = config.optim.clip_norm;
-            let [total, norm] = clip_global_norm(&module, &mut gradients, limit, total);
-            if norm.is_finite() && total.is_finite() {
+            let busy = began.elapsed();
+            let asked = stop.load(Ordering::Relaxed);
+            let clip_norm = config.optim.clip_norm;
+            let (gradients, shared) = sharing.step(&module, learned, clip_norm, asked)?;
+            if shared.norm.is_finite() && shared.total.is_finite() {
                 let lr = config.optim.lr_at(step, config.steps);
-                module = optim.step(lr, module, gradients);
+                module = sharing.spread(optim.step(lr, module, gradients))?;
                 average = average.zip(config.average).map(|(average, decay)| {
                     state.averaged += 1;
                     follow(average, &module, decay, state.averaged)
@@ -115,31 +132,34 @@ pub fn run<T: Task>(
                 }
             }
             state.step = step + 1;
-            for logged in &logged {
-                state.pictures += logged.seen[0];
-                state.tokens += logged.seen[1];
-            }
-            window.add(total, norm, logged);
+            state.pictures += shared.seen[0];
+            state.tokens += shared.seen[1];
+            let stopping = shared.stopping;
+            window.add(shared, busy);
             let last = state.step == config.steps;
             if state.step % config.log_every.max(1) == 0 || last {
                 let left = config.steps - state.step;
                 let pace = started.elapsed().as_secs_f64() / (state.step - first) as f64;
-                let means = std::mem::take(&mut window);
-                say(dir, &means.line(state.step, config.steps, pace * left as f64))?;
+                let means = std::mem::take(&mut window).of_all(ranks)?;
+                journal.say(&means.line(state.step, config.steps, pace * left as f64))?;
             }
-            let stopping = stop.load(Ordering::Relaxed);
             if state.step % config.checkpoint_every.max(1) == 0 || last || stopping {
                 state.seconds += started.elapsed().as_secs_f64() - state.seconds_of_run;
                 state.seconds_of_run = started.elapsed().as_secs_f64();
-                Checkpoint::save(dir, &module, average.as_ref(), &optim, &state)?;
+                let pieces = ranks.gather(optim.into_bytes().map_err(content(dir))?.to_vec(), 0)?;
+                if journal.writes() {
+                    let optim = whole(pieces).map_err(content(dir))?;
+                    Checkpoint::save(dir, &module, average.as_ref(), &optim, &state)?;
+                }
             }
-            if state.step % config.score_every.max(1) == 0 || last {
+            if journal.writes() && (state.step % config.score_every.max(1) == 0 || last) {
                 let scored = average.as_ref().unwrap_or(&module);
                 let scores = task.score(scored, &device.clone().inner()).map_err(at)?;
-                say(dir, &format!("step {} held-out: {scores}", state.step))?;
+                journal.say(&format!("step {} held-out: {scores}", state.step))?;
             }
             if stopping {
-                say(dir, &format!("stopped at step {}; the same command resumes", state.step))?;
+                journal
+                    .say(&format!("stopped at step {}; the same command resumes", state.step))?;
                 break;
             }
         }

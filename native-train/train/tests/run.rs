@@ -6,6 +6,7 @@ mod support;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use refvlm_collective::alone;
 use refvlm_train::source::scenes::SceneSource;
 use refvlm_train::source::{Drawn, Source};
 use refvlm_train::stage::{FullTask, SightTask, Student};
@@ -53,14 +54,14 @@ fn a_stopped_run_goes_on_to_the_same_weights() {
 
     let unbroken = Folder::new("unbroken");
     let (expected, done) =
-        run(&task, tiny.student(1), config, &unbroken.0, &tiny.device, &stop).unwrap();
+        run(&task, tiny.student(1), config, &unbroken.0, (&tiny.device, &alone()), &stop).unwrap();
     assert!(done);
 
     let broken = Folder::new("broken");
     // Each step has two parts, so the fifth belongs to step 3.
     let halted = Interrupted { task: &task, stop: &stop, at: 5, parts: AtomicUsize::new(0) };
     let (half, done) =
-        run(&halted, tiny.student(1), config, &broken.0, &tiny.device, &stop).unwrap();
+        run(&halted, tiny.student(1), config, &broken.0, (&tiny.device, &alone()), &stop).unwrap();
     assert!(!done);
     assert!(log(&broken).last().unwrap().starts_with("stopped at step 3"));
     assert_ne!(bits(&half), bits(&expected));
@@ -68,7 +69,7 @@ fn a_stopped_run_goes_on_to_the_same_weights() {
     stop.store(false, Ordering::Relaxed);
     // Other weights, so that nothing but the checkpoint can lead to the same end.
     let (resumed, done) =
-        run(&task, tiny.student(2), config, &broken.0, &tiny.device, &stop).unwrap();
+        run(&task, tiny.student(2), config, &broken.0, (&tiny.device, &alone()), &stop).unwrap();
     assert!(done);
     assert!(bits(&resumed) == bits(&expected), "resumed weights differ from unbroken ones");
     let score = |folder: &Folder| log(folder).last().unwrap().clone();
@@ -86,7 +87,8 @@ fn one_seed_gives_one_run() {
     let once = |seed: u64, name: &str| {
         let (folder, stop) = (Folder::new(name), AtomicBool::new(false));
         let student = tiny.student(seed);
-        let (student, _) = run(&task, student, config, &folder.0, &tiny.device, &stop).unwrap();
+        let (student, _) =
+            run(&task, student, config, &folder.0, (&tiny.device, &alone()), &stop).unwrap();
         (log(&folder), bits(&student))
     };
     let first = once(7, "seed-a");

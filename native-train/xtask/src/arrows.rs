@@ -18,7 +18,14 @@ use crate::tools::{Fallible, Outcome, Workspace, capture};
 
 /// The crates, lowest row first: one may use those of earlier rows.
 const CRATES: &[&[&str]] = &[
-    &["refvlm-record", "refvlm-shaders", "refvlm-checkpoint", "refvlm-helpers", "xtask"],
+    &[
+        "refvlm-record",
+        "refvlm-shaders",
+        "refvlm-checkpoint",
+        "refvlm-collective",
+        "refvlm-helpers",
+        "xtask",
+    ],
     &["refvlm-protocol", "refvlm-scenes", "refvlm-metrics"],
     // Before the model: neither the page nor its messages may know a tensor.
     &["refvlm-page", "refvlm-scene-hash"],

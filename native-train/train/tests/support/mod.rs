@@ -1,5 +1,7 @@
 //! A model of a few thousand parameters beside its table of words, and its configuration.
 
+mod tiny;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 pub use refvlm_helpers::Folder;
@@ -19,10 +21,7 @@ pub struct Tiny {
 
 impl Tiny {
     pub fn new() -> Self {
-        let mut table: toml::Table =
-            toml::from_str(include_str!("../../../../configs/scenes.toml")).unwrap();
-        replace(&mut table, toml::from_str(include_str!("../tiny.toml")).unwrap());
-        let file: TrainFile = table.try_into().unwrap();
+        let file: TrainFile = tiny::table().try_into().unwrap();
         file.model.check().unwrap();
         let tokenizer = include_bytes!("../../../../configs/scenes-tokenizer.json");
         let tokenizer = Tokenizer::from_json(tokenizer).unwrap();
@@ -35,16 +34,6 @@ impl Tiny {
         static DRAWING: Mutex<()> = Mutex::new(());
         let _alone: MutexGuard<'_, ()> = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
         Student::fresh(&self.file.model, seed, &self.device).unwrap()
-    }
-}
-
-/// Puts the values of one table over those of another, table by table.
-fn replace(table: &mut toml::Table, by: toml::Table) {
-    for (key, value) in by {
-        match (table.get_mut(&key), value) {
-            (Some(toml::Value::Table(inner)), toml::Value::Table(by)) => replace(inner, by),
-            (_, value) => drop(table.insert(key, value)),
-        }
     }
 }
 

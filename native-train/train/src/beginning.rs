@@ -1,0 +1,112 @@
+//! What a run begins with, the same on all ranks: rank 0 reads the newest checkpoint of the run's
+//! folder, or takes its own new weights, and gives it to the others. So no other rank needs the
+//! folder, and ids of parameters, by which owners and the optimiser's state are found, agree.
+
+use super::checkpoint::{
+    AVERAGE, Checkpoint, CheckpointError, MODEL, OPTIM, STATE, State, content, record, with_record,
+};
+use super::optim_state::piece;
+use super::run::RunError;
+use super::sharing::Sharing;
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use refvlm_collective::Collective;
+use std::mem::take;
+use std::path::{Path, PathBuf};
+
+/// Files of a checkpoint as bytes; each is given out once.
+pub(crate) struct Beginning {
+    /// Where they lie, or would.
+    path: PathBuf,
+    model: Vec<u8>,
+    /// Empty where no average was kept.
+    average: Vec<u8>,
+    optim: Vec<u8>,
+    /// Empty where nothing was learned yet.
+    state: Vec<u8>,
+}
+
+impl Beginning {
+    /// What rank 0 finds in `dir`, else what it has.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read, or a rank is lost.
+    pub(crate) fn find<M: Module>(
+        ranks: &dyn Collective,
+        dir: &Path,
+        module: &M,
+        optim: &ModuleOptimizer,
+    ) -> Result<Self, RunError> {
+        let mut files = [const { Vec::new() }; 4];
+        if ranks.rank() == 0 {
+            files = match Checkpoint::latest(dir)? {
+                Some(checkpoint) => {
+                    let read = |name| checkpoint.bytes(name);
+                    [read(MODEL)?, read(AVERAGE)?, read(OPTIM)?, read(STATE)?]
+                }
+                None => {
+                    let optim = optim.into_bytes().map_err(content(dir))?;
+                    [record(module, dir)?.to_vec(), Vec::new(), optim.to_vec(), Vec::new()]
+                }
+            };
+        }
+        let [model, average, optim, state] = files;
+        let share = |bytes| ranks.broadcast(bytes, 0);
+        Ok(Self {
+            path: dir.into(),
+            model: share(model)?,
+            average: share(average)?,
+            optim: share(optim)?,
+            state: share(state)?,
+        })
+    }
+
+    /// Whether something was learned before.
+    pub(crate) fn resumes(&self) -> bool {
+        !self.state.is_empty()
+    }
+
+    /// The module with the weights.
+    ///
+    /// # Errors
+    /// When they are damaged or of a module with other parts.
+    pub(crate) fn module<M: Module>(&mut self, module: M) -> Result<M, CheckpointError> {
+        with_record(module, take(&mut self.model), &self.path.join(MODEL))
+    }
+
+    /// The average of the weights; the weights where none was kept.
+    ///
+    /// # Errors
+    /// As [`Beginning::module`].
+    pub(crate) fn average<M: Module>(&mut self, module: &M) -> Result<M, CheckpointError> {
+        match self.average.is_empty() {
+            true => Ok(module.valid()),
+            false => with_record(module.valid(), take(&mut self.average), &self.path.join(AVERAGE)),
+        }
+    }
+
+    /// The optimiser with the state of what this rank owns.
+    ///
+    /// # Errors
+    /// When the state is damaged.
+    pub(crate) fn optim(
+        &mut self,
+        optim: ModuleOptimizer,
+        sharing: &Sharing,
+    ) -> Result<ModuleOptimizer, CheckpointError> {
+        let path = self.path.join(OPTIM);
+        let own = piece(take(&mut self.optim), |id| sharing.owns(id.into()));
+        optim.from_bytes(own.map_err(content(&path))?).map_err(content(&path))
+    }
+
+    /// Where the run stood.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn state(&self) -> Result<State, CheckpointError> {
+        match self.resumes() {
+            true => serde_json::from_slice(&self.state).map_err(content(&self.path.join(STATE))),
+            false => Ok(State::default()),
+        }
+    }
+}
