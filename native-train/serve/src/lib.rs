@@ -1,8 +1,8 @@
 //! An HTTP server around one model.
 //!
-//! [`Server`] listens and hands requests to [`routes`]; these read them ([`chat`], [`label_studio`],
-//! [`cvat`]), and [`app`] takes their questions to a worker by way of the [`queue`]. Nothing but a
-//! [`worker`] knows a session, so a slow client never holds up the model.
+//! [`Server`] listens and hands requests to `routes`; these read them (`chat`, `label_studio`,
+//! `cvat`), and `app` takes their questions to a worker by way of the `queue`. Only a `worker` knows
+//! a session, so a slow client never holds up the model.
 
 mod app;
 mod chat;
