@@ -17,21 +17,14 @@ use crate::connected::Connected;
 use crate::error::RankError;
 use crate::link::Link;
 use crate::place::{Place, longest_wait};
-use peer::{Peer, Peers};
-use std::sync::{Arc, Mutex, PoisonError};
+use peer::{Fate, Peer, Peers};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a rank may give no sign of life. The others end within a second more.
-pub const SILENCE: Duration = Duration::from_secs(6);
-
-/// What is done when a rank is lost; another thread does it.
-pub type Lost = Box<dyn Fn(&RankError) + Send + Sync>;
+pub use peer::{Lost, SILENCE};
 
 /// How often a waiting rank looks whether another is lost; messages wake it at once.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// How long the others have to read that a rank is lost.
-const TELLING: Duration = Duration::from_millis(200);
 
 /// Joins the other ranks and waits until all are there, at most a minute. `lost` is called once,
 /// from another thread, when a rank is lost.
@@ -40,7 +33,7 @@ const TELLING: Duration = Duration::from_millis(200);
 /// When the other ranks do not come, or come with another number of ranks or another version.
 pub fn join(place: &Place, lost: Lost) -> Result<impl Collective + Send + use<>, RankError> {
     let met = meet::meet(place)?;
-    let fate = Arc::new(Fate { loss: Mutex::new(None), lost });
+    let fate = Arc::new(Fate::new(lost));
     let opened: std::io::Result<Vec<_>> =
         met.into_iter().map(|met| met.map(Peer::new).transpose()).collect();
     let opened = opened.map_err(|problem| {
@@ -52,37 +45,6 @@ pub fn join(place: &Place, lost: Lost) -> Result<impl Collective + Send + use<>,
         peer.watch(incoming, &peers, &fate);
     }
     Ok(Connected::new(Tcp { rank: place.rank, peers, fate, wait: longest_wait() }))
-}
-
-/// What is known of the end of this run, shared by all connections of this rank.
-struct Fate {
-    loss: Mutex<Option<RankError>>,
-    lost: Lost,
-}
-
-impl Fate {
-    fn loss(&self) -> Option<RankError> {
-        self.loss.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes a loss and returns it, or the one that is known: whatever is lost later is lost
-    /// because of the first. Tells the other ranks, then whoever wants to know here.
-    fn lose(&self, loss: RankError, peers: &[Option<Arc<Peer>>]) -> RankError {
-        // Held while others are told, so that this process does not end before.
-        let mut known = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*known {
-            return known.clone();
-        }
-        for peer in peers.iter().flatten().filter(|peer| Some(peer.rank) != loss.culprit()) {
-            peer.tell(&loss);
-        }
-        // A connection that is closed with something unread takes what was sent on it along.
-        std::thread::sleep(TELLING);
-        *known = Some(loss.clone());
-        drop(known);
-        (self.lost)(&loss);
-        loss
-    }
 }
 
 struct Tcp {

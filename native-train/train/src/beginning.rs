@@ -5,8 +5,8 @@
 use super::checkpoint::{
     AVERAGE, Checkpoint, CheckpointError, MODEL, OPTIM, STATE, State, content, record, with_record,
 };
+use super::error::RunError;
 use super::optim_state::piece;
-use super::run::RunError;
 use super::sharing::Sharing;
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;

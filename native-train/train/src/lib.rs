@@ -17,6 +17,7 @@ pub mod tower;
 
 mod average;
 mod beginning;
+mod error;
 mod optim_state;
 mod parallel;
 mod progress;
@@ -25,7 +26,8 @@ mod sharing;
 mod task;
 
 pub use config::{ConfigFileError, TrainFile};
+pub use error::RunError;
 pub use losses::Losses;
 pub use progress::LogError;
-pub use run::{RunError, run};
+pub use run::run;
 pub use task::{Part, Task};

@@ -36,6 +36,20 @@ pub(crate) struct Learned {
     pub logged: Vec<Logged>,
 }
 
+/// What all ranks know of a step when they have shared it.
+pub(crate) struct Step {
+    /// The mean loss.
+    pub total: f64,
+    /// The norm of all gradients before they were clipped.
+    pub norm: f64,
+    /// Pictures and tokens of all ranks.
+    pub seen: [usize; 2],
+    /// This rank's share of the log.
+    pub logged: Vec<Logged>,
+    /// Whether any rank was asked to stop.
+    pub stopping: bool,
+}
+
 /// Gradients and losses of some parts of a step's batch, each on a thread of its own; the gradients
 /// are added in order of the parts. A single part stays on the caller's thread. Nothing is read to
 /// the host.

@@ -1,6 +1,6 @@
 //! What a run tells of itself: lines on the terminal and in its log.
 
-use super::sharing::Step;
+use super::parallel::Step;
 use burn::tensor::Tensor;
 use refvlm_collective::{Collective, RankError};
 use serde::{Deserialize, Serialize};

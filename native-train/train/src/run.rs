@@ -4,62 +4,21 @@
 
 use super::average::follow;
 use super::beginning::Beginning;
-use super::checkpoint::{Checkpoint, CheckpointError, content};
+use super::checkpoint::{Checkpoint, content};
 use super::config::LoopConfig;
+use super::error::RunError;
 use super::optim_state::whole;
 use super::parallel::{learn, materialise};
-use super::progress::{Journal, LogError, Window};
+use super::progress::{Journal, Window};
 use super::sharing::Sharing;
 use super::task::Task;
 use burn::module::Module;
 use burn::tensor::Device;
-use refvlm_collective::{Collective, RankError};
+use refvlm_collective::Collective;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
-use thiserror::Error;
-
-/// Why a run ended early.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// A checkpoint cannot be read or written.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// A step's data or loss cannot be computed.
-    #[error("step {step}: {problem}")]
-    Step {
-        /// The step's number.
-        step: usize,
-        /// What is wrong, in words.
-        problem: String,
-    },
-    /// The optimiser's settings are wrong.
-    #[error("train.optim: {0}")]
-    Optim(String),
-    /// Too many steps in a row had no finite gradient.
-    #[error("step {step}: {skipped} steps in a row gave no finite gradient; lower train.optim.lr")]
-    Diverged {
-        /// Last step.
-        step: usize,
-        /// Steps skipped in a row.
-        skipped: usize,
-    },
-    /// The log cannot be written.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// Another rank is lost.
-    #[error(transparent)]
-    Rank(#[from] RankError),
-    /// A step's batch has too few parts.
-    #[error("{ranks} ranks cannot share {parts} parts of a batch; raise loop.threads to {ranks}")]
-    Parts {
-        /// Parts of a batch.
-        parts: usize,
-        /// Ranks of the run.
-        ranks: usize,
-    },
-}
 
 /// Steps in a row without a finite gradient after which a run gives up.
 const MOST_SKIPPED: usize = 20;

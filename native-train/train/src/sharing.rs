@@ -8,9 +8,9 @@
 
 pub(crate) mod values;
 
+use super::error::RunError;
 use super::optim::scale_gradients;
-use super::parallel::{Learned, Logged};
-use super::run::RunError;
+use super::parallel::{Learned, Step};
 use super::task::Part;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -40,20 +40,6 @@ struct Trained {
     owner: usize,
     /// Its values among those of all, sorted by owner.
     values: Range<usize>,
-}
-
-/// What all ranks know of a step when they have shared it.
-pub(crate) struct Step {
-    /// The mean loss.
-    pub total: f64,
-    /// The norm of all gradients before they were clipped.
-    pub norm: f64,
-    /// Pictures and tokens of all ranks.
-    pub seen: [usize; 2],
-    /// This rank's share of the log.
-    pub logged: Vec<Logged>,
-    /// Whether any rank was asked to stop.
-    pub stopping: bool,
 }
 
 impl<'a> Sharing<'a> {

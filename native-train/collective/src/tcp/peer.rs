@@ -1,8 +1,7 @@
-//! One connection to another rank.
+//! Connections to other ranks, and what is known of their loss.
 
 use super::meet::Met;
 use super::wire::{self, Kind};
-use super::{Fate, SILENCE};
 use crate::error::RankError;
 use std::io::Result;
 use std::net::{Shutdown, TcpStream};
@@ -13,6 +12,15 @@ use std::time::{Duration, Instant};
 
 /// How often a rank says that it lives.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// How long a rank may give no sign of life. The others end within a second more.
+pub const SILENCE: Duration = Duration::from_secs(6);
+
+/// How long the others have to read that a rank is lost.
+const TELLING: Duration = Duration::from_millis(200);
+
+/// What is done when a rank is lost; another thread does it.
+pub type Lost = Box<dyn Fn(&RankError) + Send + Sync>;
 
 pub(super) struct Peer {
     pub(super) rank: usize,
@@ -152,5 +160,40 @@ impl Peer {
                 fate.lose(RankError::Silent { rank, name, seconds }, peers);
             }
         }
+    }
+}
+
+/// What is known of the end of this run, shared by all connections of this rank.
+pub(super) struct Fate {
+    loss: Mutex<Option<RankError>>,
+    lost: Lost,
+}
+
+impl Fate {
+    pub(super) fn new(lost: Lost) -> Self {
+        Self { loss: Mutex::new(None), lost }
+    }
+
+    pub(super) fn loss(&self) -> Option<RankError> {
+        self.loss.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes a loss and returns it, or the one that is known: whatever is lost later is lost
+    /// because of the first. Tells the other ranks, then whoever wants to know here.
+    pub(super) fn lose(&self, loss: RankError, peers: &[Option<Arc<Peer>>]) -> RankError {
+        // Held while others are told, so that this process does not end before.
+        let mut known = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            return known.clone();
+        }
+        for peer in peers.iter().flatten().filter(|peer| Some(peer.rank) != loss.culprit()) {
+            peer.tell(&loss);
+        }
+        // A connection that is closed with something unread takes what was sent on it along.
+        std::thread::sleep(TELLING);
+        *known = Some(loss.clone());
+        drop(known);
+        (self.lost)(&loss);
+        loss
     }
 }
