@@ -8,8 +8,9 @@ use clap::{Args, ValueEnum};
 use refvlm_model::package::{Description, MANIFEST_FILE};
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::huggingface::Stored;
+use refvlm_native::mean::mean_of;
 use refvlm_native::output::{Staging, check_folder};
-use refvlm_native::package::{pack, write};
+use refvlm_native::package::{Package, pack, write};
 use refvlm_native::train::TrainFile;
 use refvlm_native::train::checkpoint::Checkpoint;
 use refvlm_native::train::resolved::{CONFIG_FILE, TOKENIZER_FILE};
@@ -29,6 +30,9 @@ pub struct Export {
     /// Another vocabulary than `tokenizer.json` in the run's folder.
     #[arg(long)]
     tokenizer: Option<PathBuf>,
+    /// Write the mean of the run's weights and those of this package, from which the run began.
+    #[arg(long, value_name = "PACKAGE")]
+    mean: Option<PathBuf>,
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = Form::Q8)]
     quantisation: Form,
@@ -88,7 +92,16 @@ impl Export {
         let checkpoint = Checkpoint::latest(&dir)?
             .ok_or_else(|| format!("{}: no checkpoint; train first", dir.display()))?;
         let state = checkpoint.state()?;
-        let student = checkpoint.weights(Student::new(&file.model, &device)?)?;
+        let mut student = checkpoint.weights(Student::new(&file.model, &device)?)?;
+        if let Some(folder) = &self.mean {
+            let package = Package::read(folder, &device)?;
+            let (model, alone) = mean_of(student.model, &package.model)
+                .map_err(|e| format!("--mean {}: {e}", folder.display()))?;
+            student.model = model;
+            for name in alone {
+                say!("of the run alone: {name}");
+            }
+        }
         if self.layout == Layout::Huggingface {
             let stored = Stored::of(file.model, student.model, Some(tokenizer));
             let staging = Staging::begin(&self.out)?;

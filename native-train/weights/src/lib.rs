@@ -5,6 +5,7 @@ pub mod fetch;
 pub mod huggingface;
 pub mod import;
 pub mod inspect;
+pub mod mean;
 pub mod package;
 pub mod photo;
 pub mod presets;
