@@ -74,7 +74,7 @@ impl Training {
     }
 
     fn weights(&self, run: &Path) -> Tensors {
-        let file = TrainFile::read(&self.folder.0.join("tiny.toml")).unwrap();
+        let file = TrainFile::read(&self.folder.0.join("tiny.toml"), None).unwrap();
         let student = Student::new(&file.model, &Device::flex()).unwrap();
         let checkpoint = Checkpoint::latest(&run.join("full")).unwrap().unwrap();
         assert_eq!(checkpoint.state().unwrap().step, 8);

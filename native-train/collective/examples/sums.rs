@@ -1,4 +1,4 @@
-//! How long a sum over ranks takes: `cargo run --release -p refvlm-collective --example bench` with
+//! How long a sum over ranks takes: `cargo run --release -p refvlm-collective --example sums` with
 //! two threads, or started twice with RANK, WORLD_SIZE and MASTER_ADDR, or by `mpirun`.
 
 #![allow(clippy::unwrap_used, reason = "a measurement fails by panicking")]
