@@ -254,7 +254,8 @@ impl RefVlm {
         renaming: Option<&Renaming>,
     ) -> Sight {
         let (mut sight, whole) = self.sight_of(pyramid, sam, renaming);
-        let told = self.word_seen.as_ref().and(sight.class_features.clone()).zip(whole);
+        let told = self.word_seen.as_ref().filter(|_| !self.class_words.is_empty());
+        let told = told.and(sight.class_features.clone()).zip(whole);
         sight.words = told.and_then(|(features, whole)| {
             let [pictures, cells, width] = features.dims();
             let of_cells = features.reshape([pictures * cells, width]);

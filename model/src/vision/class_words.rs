@@ -129,6 +129,11 @@ impl ClassWords {
         maps.reshape([count, SHOWN, side, side])
     }
 
+    /// Whether no token belongs to any class.
+    pub fn is_empty(&self) -> bool {
+        self.words == 0
+    }
+
     /// Tokens of the vocabulary.
     pub fn vocabulary(&self) -> usize {
         self.places.len()

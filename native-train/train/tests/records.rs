@@ -30,9 +30,7 @@ fn records(tiny: &Tiny, folder: &Path, count: u64) {
         let mut record = dialogues(&scene, &mut rng, &tiny.file.dialogues).record;
         record.image.path = format!("pictures/{seed}.png");
         let (width, height, rgb) = (scene.width, scene.height, scene.rgb.clone());
-        writer
-            .add(&record, &Picture { width, height, rgb, ..Picture::filled(1, 1, [0; 3]) })
-            .unwrap();
+        writer.add(&record, &Picture { width, height, rgb }).unwrap();
     }
     writer.finish().unwrap();
 }

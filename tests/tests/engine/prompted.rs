@@ -19,9 +19,18 @@ use refvlm_tests::{pocket_tokenizer, preset};
 
 const SIDE: u32 = 64;
 
+/// The preset with tokens for its classes: each token names some class, so that all of a text is told
+/// what is seen.
+fn config() -> ModelConfig {
+    let mut config = preset("pocket");
+    let tokens = (0..1000).map(|class| vec![class, class + 1000, class + 2000]).collect();
+    config.class_words = Some(ClassTokens::Tokens(tokens));
+    config
+}
+
 fn model(device: &Device) -> (ModelConfig, RefVlm) {
     device.seed(11);
-    let config = preset("pocket");
+    let config = config();
     let model = RefVlm::new(&config, device).unwrap();
     (config, model)
 }
@@ -170,12 +179,7 @@ fn every_part_of_the_decoder_learns() {
 #[test]
 fn the_engine_decodes_what_training_learns() {
     let device = Device::flex();
-    let mut config = preset("pocket");
-    // Each token names some class, so that all of the text is told what is seen.
-    let tokens = (0..1000).map(|class| vec![class, class + 1000, class + 2000]).collect();
-    config.class_words = Some(ClassTokens::Tokens(tokens));
-    config.prompted_decoder.as_mut().unwrap().concepts = true;
-    let model = RefVlm::new(&config, &device).unwrap();
+    let (config, model) = model(&device);
     let tokenizer = pocket_tokenizer();
     let mut session =
         Session::new(config.clone(), model.clone(), tokenizer.clone(), device.clone(), || 0.0)
