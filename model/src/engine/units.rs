@@ -23,10 +23,10 @@ pub(super) struct Asked {
     pub concept: Vec<i64>,
 }
 
-/// What decoders, their concepts and an adapter ask for beside the reference states.
+/// What decoders and an adapter ask for beside the reference states.
 #[derive(Default)]
 pub(super) struct Context {
-    /// What each token means.
+    /// What each token of the answer means.
     pub marks: Vec<Mark>,
     /// The states that predicted the tokens: that of the question's end, then those of the
     /// answer's stretches, `[1, tokens, hidden]` each.
