@@ -39,7 +39,7 @@ pub struct Serve {
     /// Folder of the built site, to be served at /.
     #[arg(long, value_name = "FOLDER")]
     site: Option<PathBuf>,
-    /// An origin whose pages may ask from a browser, such as https://example.org; * lets all. May be
+    /// An origin whose pages may ask from a browser, such as `https://example.org`; * lets all. May be
     /// given several times.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
