@@ -4,10 +4,10 @@
 
 use crate::error::DataError;
 use refvlm_files::picture::{Picture, decode_picture};
-use refvlm_files::records::{self, MAX_LINE_BYTES, check_picture, depths_from, load_picture};
-use refvlm_record::{Record, json};
+use refvlm_files::records::{self, LinePlace, check_picture, depths_from, load_picture};
+use refvlm_record::Record;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Longest member of a shard that is read.
@@ -185,32 +185,12 @@ fn member(file: &Path, entry: &Entry, name: &str) -> Result<Option<Vec<u8>>, Dat
 
 /// The lines of a file that are not blank.
 fn lines(path: &Path, file: u32) -> Result<Vec<Entry>, DataError> {
-    // Opened once as records are: what is no JSON Lines file is told in its words.
-    records::Records::open(path)?;
-    let failed = |source| DataError::Read { path: path.into(), source };
-    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
-    let begun = reader.fill_buf().map_err(failed)?;
-    let mark = json::plain(begun).map_or(0, |text| begun.len() - text.len());
-    reader.consume(mark);
-    let (mut entries, mut line, mut start, mut number) = (Vec::new(), Vec::new(), mark as u64, 0);
-    loop {
-        line.clear();
-        let read = (&mut reader).take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut line);
-        let length = read.map_err(failed)? as u64;
-        if length == 0 {
-            return Ok(entries);
-        }
-        number += 1;
-        if length > MAX_LINE_BYTES {
-            let (path, line) = (path.into(), number as usize);
-            return Err(records::DataError::LongLine { path, line }.into());
-        }
-        if !line.trim_ascii().is_empty() {
-            let json = Span { start, length };
-            entries.push(Entry { file, number, json, members: Vec::new() });
-        }
-        start += length;
-    }
+    let places = records::Records::open(path)?.places()?;
+    let entry = |LinePlace { line, start, length }| {
+        let json = Span { start, length };
+        Entry { file, number: line as u32, json, members: Vec::new() }
+    };
+    Ok(places.into_iter().map(entry).collect())
 }
 
 /// The samples of a shard: members that have the same name up to its first dot and lie side by side.

@@ -156,7 +156,20 @@ pub struct Records {
     path: PathBuf,
     reader: BufReader<File>,
     line: usize,
+    /// First byte behind what was read.
+    offset: u64,
     ended: bool,
+}
+
+/// Where a line lies in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinePlace {
+    /// Its number, from one.
+    pub line: usize,
+    /// Its first byte.
+    pub start: u64,
+    /// Its bytes, the end of the line included.
+    pub length: u64,
 }
 
 /// The record file that a person names: the file itself, or the folder that holds
@@ -179,7 +192,20 @@ impl Records {
         }
         let mark = json::plain(start).map_or(0, |text| start.len() - text.len());
         reader.consume(mark);
-        Ok(Self { path: path.into(), reader, line: 0, ended: false })
+        Ok(Self { path: path.into(), reader, line: 0, offset: mark as u64, ended: false })
+    }
+
+    /// Where the lines that are not blank lie, without reading what they say.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a line is too long.
+    pub fn places(mut self) -> Result<Vec<LinePlace>, DataError> {
+        let mut places = Vec::new();
+        while let Some(bytes) = self.next_filled() {
+            let length = bytes?.len() as u64;
+            places.push(LinePlace { line: self.line, start: self.offset - length, length });
+        }
+        Ok(places)
     }
 
     /// The next line's bytes; none at the end, an error beyond the bound.
@@ -190,12 +216,29 @@ impl Records {
             return Ok(None);
         }
         self.line += 1;
+        self.offset += bytes.len() as u64;
         if bytes.len() as u64 > MAX_LINE_BYTES && bytes.last() != Some(&b'\n') {
-            self.reader.skip_until(b'\n')?;
+            self.offset += self.reader.skip_until(b'\n')? as u64;
             let (path, line) = (self.path.clone(), self.line);
             return Ok(Some(Err(DataError::LongLine { path, line })));
         }
         Ok(Some(Ok(bytes)))
+    }
+
+    /// The next line that is not blank.
+    fn next_filled(&mut self) -> Option<Result<Vec<u8>, DataError>> {
+        while !self.ended {
+            match self.next_line() {
+                Ok(Some(Ok(bytes))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(Some(line)) => return Some(line),
+                Ok(None) => self.ended = true,
+                Err(source) => {
+                    self.ended = true;
+                    return Some(Err(DataError::Read { path: self.path.clone(), source }));
+                }
+            }
+        }
+        None
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Record, DataError> {
@@ -214,21 +257,8 @@ impl Iterator for Records {
     type Item = Result<(usize, Record), DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.ended {
-            match self.next_line() {
-                Ok(Some(Ok(bytes))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(Some(Ok(bytes))) => {
-                    return Some(self.parse(&bytes).map(|record| (self.line, record)));
-                }
-                Ok(Some(Err(error))) => return Some(Err(error)),
-                Ok(None) => self.ended = true,
-                Err(source) => {
-                    self.ended = true;
-                    return Some(Err(DataError::Read { path: self.path.clone(), source }));
-                }
-            }
-        }
-        None
+        let bytes = self.next_filled()?;
+        Some(bytes.and_then(|bytes| Ok((self.line, self.parse(&bytes)?))))
     }
 }
 

@@ -9,13 +9,14 @@ use clap::ValueEnum;
 use refvlm_collective::Place;
 use refvlm_collective::{RankError, join};
 use refvlm_data::{Collection, Photo, RecordSet};
-use refvlm_model::package::by_name::{load_by_name, visit_named};
+use refvlm_model::package::TOKENIZER_FILE;
+use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
-use refvlm_native::package::Package;
+use refvlm_native::package::{Package, values_of};
 use refvlm_native::train::config::PhotoConfig;
-use refvlm_native::train::resolved::{TOKENIZER_FILE, keep};
+use refvlm_native::train::resolved::keep;
 use refvlm_native::train::source::Source;
 use refvlm_native::train::source::mix::MixSource;
 use refvlm_native::train::source::photos::PhotoSource;
@@ -25,7 +26,6 @@ use refvlm_native::train::stage::{FullTask, SightTask, Student};
 use refvlm_native::train::tower::FrozenTowers;
 use refvlm_native::train::{TrainFile, run};
 use refvlm_scenes::World;
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,10 +117,7 @@ fn initial(
     new: &[String],
     leave: &[String],
 ) -> Result<RefVlm, String> {
-    let mut values = HashMap::new();
-    visit_named(&package.model, &mut |name, data| {
-        values.insert(name.to_string(), data.convert::<f32>());
-    });
+    let mut values = values_of(&package.model);
     let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
     let begins =
         |name: &str, starts: &[String]| starts.iter().any(|start| name.starts_with(start.as_str()));

@@ -3,13 +3,12 @@
 
 use super::config::{ConfigFileError, TrainFile};
 use refvlm_files::files::write_atomic;
+use refvlm_model::package::TOKENIZER_FILE;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The configuration's file.
 pub const CONFIG_FILE: &str = "config.toml";
-/// The vocabulary's file.
-pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// Why a run cannot be started or resumed in a folder.
 #[derive(Debug, Error)]

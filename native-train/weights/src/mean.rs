@@ -4,8 +4,9 @@
 //! mean then keeps what each of both learned, and loses some of what the end of a run with a high
 //! rate cost ("model soups", [arXiv 2203.05482](https://arxiv.org/abs/2203.05482)).
 
+use crate::package::values_of;
 use burn::tensor::TensorData;
-use refvlm_model::package::by_name::{load_by_name, visit_named};
+use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
 use std::collections::HashMap;
 use thiserror::Error;
@@ -36,14 +37,7 @@ pub enum MeanError {
 /// # Errors
 /// When the models do not fit together.
 pub fn mean_of(model: RefVlm, other: &RefVlm) -> Result<(RefVlm, Vec<String>), MeanError> {
-    let read = |model: &RefVlm| {
-        let mut values: HashMap<String, TensorData> = HashMap::new();
-        visit_named(model, &mut |name, data| {
-            values.insert(name.to_string(), data.convert::<f32>());
-        });
-        values
-    };
-    let (own, mut others) = (read(&model), read(other));
+    let (own, mut others) = (values_of(&model), values_of(other));
     let mut alone = Vec::new();
     let mut means = HashMap::new();
     for (name, data) in own {

@@ -1,6 +1,6 @@
 //! Packages on disk and the two inside the program.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use refvlm_files::files::write_atomic;
 use refvlm_model::engine::{EngineError, Session};
 use refvlm_model::opening::{Opened, Opening, OpeningError};
@@ -9,6 +9,7 @@ use refvlm_model::package::{
     Description, MANIFEST_FILE, PackageError, Quantisation, TOKENIZER_FILE, Writer,
 };
 use refvlm_model::refvlm::RefVlm;
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -217,4 +218,13 @@ pub fn write(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), LoadError> {
         write_atomic(&path, bytes).map_err(failed(&path))?;
     }
     Ok(())
+}
+
+/// All parameters of a model by name, in f32; what is packed is unpacked.
+pub fn values_of(model: &RefVlm) -> HashMap<String, TensorData> {
+    let mut values = HashMap::new();
+    visit_named(model, &mut |name, data| {
+        values.insert(name.to_string(), data.convert::<f32>());
+    });
+    values
 }
