@@ -137,7 +137,7 @@ async fn answers(device: &Device) -> Vec<(String, Vec<f32>)> {
                     numbers.push(confidence);
                     match shape {
                         Shape::Box { bbox } => numbers.extend(bbox),
-                        Shape::Mask { mask, bbox } => {
+                        Shape::Mask { mask, bbox, .. } => {
                             numbers.extend(bbox);
                             numbers.push(mask.to_mask().unwrap().area() as f32);
                         }

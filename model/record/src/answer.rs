@@ -1,6 +1,6 @@
 //! An answer as it grows from events.
 
-use crate::event::{Event, Finish, Shape, Stage, Timings};
+use crate::event::{Event, Finish, Proposal, Shape, Stage, Timings};
 use crate::reading::Reading;
 use crate::{Mask, Unit};
 use std::sync::Arc;
@@ -24,6 +24,32 @@ impl Found {
             _ => None,
         };
         Self { confidence, shape, mask }
+    }
+
+    /// What else may be meant, the most confident first.
+    pub fn others(&self) -> &[Proposal] {
+        match &self.shape {
+            Shape::Mask { others, .. } => others,
+            _ => &[],
+        }
+    }
+
+    /// The first of the others as the target, which goes behind them: who goes on comes round.
+    /// Without others it stays as it is.
+    pub fn next(&self) -> Self {
+        match &self.shape {
+            Shape::Mask { mask, bbox, others } => match others.split_first() {
+                Some((next, rest)) => {
+                    let before =
+                        Proposal { confidence: self.confidence, mask: mask.clone(), bbox: *bbox };
+                    let others = rest.iter().cloned().chain([before]).collect();
+                    let (mask, bbox) = (next.mask.clone(), next.bbox);
+                    Self::new(next.confidence, Shape::Mask { mask, bbox, others })
+                }
+                None => self.clone(),
+            },
+            _ => self.clone(),
+        }
     }
 
     /// `[x, y, w, h]`, px; none for depth.
@@ -184,6 +210,24 @@ mod tests {
         assert_eq!(answer.triplets[0].found.len(), 2);
         assert_eq!(answer.triplets[0].found[1].bbox(), Some([0.0, 0.0, 1.0, 1.0]));
         assert!(answer.is_whole());
+    }
+
+    #[test]
+    fn who_goes_through_the_proposals_comes_round() {
+        let wide = |columns: usize| Mask {
+            width: 4,
+            height: 1,
+            pixels: (0..4).map(|i| u8::from(i < columns)).collect(),
+        };
+        let others = vec![Proposal::new(0.4, &wide(2)), Proposal::new(0.3, &wide(1))];
+        let first = Found::new(0.6, Shape::mask(&wide(3)).with_others(others));
+        let second = first.next();
+        assert_eq!((second.confidence, second.bbox()), (0.4, Some([0.0, 0.0, 2.0, 1.0])));
+        assert_eq!(second.mask.as_deref(), Some(&wide(2)));
+        assert_eq!(second.others()[1], Proposal::new(0.6, &wide(3)));
+        assert_eq!(second.next().next(), first);
+        let alone = Found::new(0.5, Shape::mask(&wide(1)));
+        assert_eq!(alone.next(), alone);
     }
 
     #[test]

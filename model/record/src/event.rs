@@ -3,7 +3,7 @@
 //!
 //! All coordinates are px of the original picture.
 
-use crate::{Rle, Unit};
+use crate::{Mask, Rle, Unit};
 use serde::{Deserialize, Serialize};
 
 /// One step of an answer.
@@ -107,6 +107,10 @@ pub enum Shape {
         /// The tight rectangle of the mask, `[x, y, w, h]`; zero when the mask is empty.
         #[serde(rename = "box")]
         bbox: [f32; 4],
+        /// What else may be meant, the most confident first: a click on a sleeve may mean the
+        /// sleeve, the shirt or the person.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<Proposal>,
     },
     /// A person's box and joints.
     Keypoint {
@@ -127,6 +131,45 @@ pub enum Shape {
         /// Metres, row-major.
         metres: Vec<f32>,
     },
+}
+
+impl Shape {
+    /// A mask without proposals beside it; its rectangle is that of its pixels.
+    pub fn mask(mask: &Mask) -> Self {
+        Shape::Mask { bbox: tight(mask), mask: mask.to_rle(), others: Vec::new() }
+    }
+
+    /// A mask with what else may be meant; other shapes stay as they are.
+    pub fn with_others(self, proposals: Vec<Proposal>) -> Self {
+        match self {
+            Shape::Mask { mask, bbox, .. } => Shape::Mask { mask, bbox, others: proposals },
+            other => other,
+        }
+    }
+}
+
+/// A mask that may be meant instead of the one that is the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What the decoder expects of it, 0..1.
+    pub confidence: f32,
+    /// Run lengths, of the picture's size.
+    pub mask: Rle,
+    /// The tight rectangle of the mask, `[x, y, w, h]`.
+    #[serde(rename = "box")]
+    pub bbox: [f32; 4],
+}
+
+impl Proposal {
+    /// A proposal with the rectangle of its pixels.
+    pub fn new(confidence: f32, mask: &Mask) -> Self {
+        Self { confidence, bbox: tight(mask), mask: mask.to_rle() }
+    }
+}
+
+/// The rectangle of a mask's pixels; zero when it has none.
+fn tight(mask: &Mask) -> [f32; 4] {
+    mask.bounds().unwrap_or_default().map(|v| v as f32)
 }
 
 /// Seconds and counts of one answer.

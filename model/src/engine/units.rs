@@ -3,8 +3,8 @@
 use super::closer::Closer;
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
-use crate::decoding::{AdapterGroup, Pointed, PromptMaps, QueryLayout, Told};
-use crate::event::Shape;
+use crate::decoding::{AdapterGroup, Pointed, PromptMaps, Proposals, QueryLayout, Told};
+use crate::event::{Proposal, Shape};
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
 use crate::triplet::parser::{Mark, group};
@@ -142,7 +142,7 @@ impl Session {
         let layout = QueryLayout::new(vec![vec![1]]);
         let pointed = Pointed { prompts, of_reference: &[vec![0]] };
         match &mut found.1 {
-            Shape::Mask { mask, bbox } => {
+            Shape::Mask { mask, bbox, .. } => {
                 let told = Told { pointed: Some(pointed), concepts: None };
                 let out = decoder.forward(&maps, state, &layout, &told);
                 found.0 = confidences(out.confidence, 1).await?.first().copied().unwrap_or(found.0);
@@ -176,6 +176,8 @@ impl Session {
     }
 }
 
+/// Proposals that agree more than this show the same.
+const SAME_IOU: f32 = 0.9;
 /// Share of the picture's side by which a joint may lie outside and still count as on its edge.
 const JOINT_MARGIN: f32 = 0.02;
 
@@ -244,14 +246,13 @@ async fn decode(
         Unit::Mask => {
             let out = decoders.mask.as_ref().ok_or(absent)?;
             let out = out.forward(&maps, states, layout, told);
+            if let Some(proposals) = out.proposals {
+                return proposed(frame, proposals, config.mask_threshold).await;
+            }
             let kept = count.min(out.logits.dims()[1]);
             let masks = masks(frame, out.logits.narrow(1, 0, kept), config.mask_threshold).await?;
             let confidence = confidences(out.confidence, count).await?;
-            let shape = |mask: Mask| {
-                let bbox = mask.bounds().unwrap_or_default().map(|v| v as f32);
-                Shape::Mask { mask: mask.to_rle(), bbox }
-            };
-            Ok(confidence.into_iter().zip(masks.into_iter().map(shape)).collect())
+            Ok(confidence.into_iter().zip(masks.iter().map(Shape::mask)).collect())
         }
         Unit::Keypoint => {
             let pointed_states = states.clone();
@@ -329,6 +330,47 @@ async fn masks(
     Ok(masks.collect::<Result<_, _>>()?)
 }
 
+/// The answer of each reference, and what else may be meant where several proposals were asked for.
+async fn proposed(
+    frame: &Frame,
+    proposals: Proposals,
+    threshold: Option<f32>,
+) -> Result<Vec<(f32, Shape)>, EngineError> {
+    let [count, several, h, w] = proposals.logits.dims();
+    let single = host(proposals.single).await?;
+    // A box or a painted region means one thing, and most answers are of such.
+    let asked = if single.iter().all(|&single| single > 0.0) { 1 } else { several };
+    let logits = proposals.logits.narrow(1, 0, asked).reshape([1, count * asked, h, w]);
+    let masks = masks(frame, logits, threshold).await?;
+    let confidence = host(activation::sigmoid(proposals.confidence.narrow(1, 0, asked))).await?;
+    let of_reference = masks.chunks_exact(asked).zip(confidence.chunks_exact(asked));
+    let shapes = of_reference.zip(single).map(|((masks, confidence), single)| {
+        let asked = if single > 0.0 { 1 } else { asked };
+        chosen(&masks[..asked], &confidence[..asked])
+    });
+    Ok(shapes.collect())
+}
+
+/// The most confident of several masks with the others behind it, without those that show the same
+/// again and those of no pixel.
+fn chosen(masks: &[Mask], confidence: &[f32]) -> (f32, Shape) {
+    let mut order: Vec<usize> = (0..masks.len()).collect();
+    order.sort_by(|&a, &b| confidence[b].total_cmp(&confidence[a]));
+    let Some((&first, rest)) = order.split_first() else {
+        return (0.0, Shape::mask(&Mask::zeros(1, 1)));
+    };
+    let mut shown = vec![first];
+    for &at in rest {
+        let repeats = shown.iter().any(|&k| masks[k].iou(&masks[at]) > SAME_IOU);
+        if masks[at].area() > 0 && !repeats {
+            shown.push(at);
+        }
+    }
+    let others = shown[1..].iter().map(|&at| Proposal::new(confidence[at], &masks[at]));
+    let shape = Shape::mask(&masks[first]).with_others(others.collect());
+    (confidence[first], shape)
+}
+
 async fn confidences(logits: Option<Tensor<2>>, count: usize) -> Result<Vec<f32>, EngineError> {
     match logits {
         Some(logits) => host(activation::sigmoid(logits)).await,
@@ -404,9 +446,24 @@ mod tests {
     }
 
     #[test]
+    fn the_most_confident_proposal_is_the_answer_and_the_others_stand_beside_it() {
+        let wide = |columns: usize| {
+            let pixels = (0..200).map(|i| u8::from(i % 20 < columns)).collect();
+            Mask { width: 20, height: 10, pixels }
+        };
+        let masks = [wide(4), wide(10), wide(0), wide(11)];
+        let (confidence, shape) = chosen(&masks, &[0.3, 0.9, 0.8, 0.7]);
+        let Shape::Mask { mask, bbox, others } = shape else { panic!("another shape") };
+        assert_eq!((confidence, bbox), (0.9, [0.0, 0.0, 10.0, 10.0]));
+        assert_eq!(mask.to_mask().unwrap(), wide(10));
+        // That of 11 columns shows the same, that of none shows nothing.
+        assert_eq!(others, [Proposal::new(0.3, &wide(4))]);
+    }
+
+    #[test]
     fn what_is_empty_outside_or_no_number_is_said_to_be_so() {
         let frame = Frame::new(40, 20, 64).unwrap();
-        let empty = Shape::Mask { mask: Mask::zeros(40, 20).to_rle(), bbox: [0.0; 4] };
+        let empty = Shape::mask(&Mask::zeros(40, 20));
         assert_eq!(checked(&frame, Unit::Mask, (0.78, empty)).unwrap().0, 0.0);
         let seen = Shape::Box { bbox: [1.0, 2.0, 3.0, 4.0] };
         assert_eq!(checked(&frame, Unit::Box, (0.78, seen)).unwrap().0, 0.78);

@@ -111,7 +111,7 @@ fn of_photo(photo: &Photo, rng: &mut ChaCha8Rng) -> Vec<(Question, Record)> {
         let triplet = AnswerPart::Triplet { concept: (*noun).into(), unit, targets: all };
         let answer = vec![triplet, AnswerPart::Text(".".into())];
         let question = vec![QuestionPart::Text(format!("Detect all {}.", plural(noun)))];
-        let turn = Turn { task: Task::Detection, question, answer };
+        let turn = Turn { task: Task::GroundingDetection, question, answer };
         records.push(is(Question::Detect, turn, targets));
         records.push(is(Question::Presence, presence(noun, "yes"), Vec::new()));
         // A noun that is not there, another one for each that is.

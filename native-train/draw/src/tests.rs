@@ -52,7 +52,7 @@ fn triplet(triplet: usize, concept: &str, unit: Unit, shapes: Vec<Shape>) -> Vec
 
 fn mask_shape(mask: &Mask) -> Shape {
     let bbox = mask.bounds().unwrap_or_default().map(|v| v as f32);
-    Shape::Mask { mask: mask.to_rle(), bbox }
+    Shape::Mask { mask: mask.to_rle(), bbox, others: Vec::new() }
 }
 
 const JOINTS: [[f32; 2]; 17] = [

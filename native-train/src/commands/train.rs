@@ -57,8 +57,9 @@ pub struct Train {
     /// as `visual_decoder.mask`. May be given several times.
     #[arg(long, value_name = "START", requires = "init")]
     init_new: Vec<String>,
-    /// What the package of `--init` has and the configuration has not: parameters whose names begin
-    /// so are left out, as `visual_decoder.boxes`. May be given several times.
+    /// What is not taken from the package of `--init`, because the configuration has it not or of
+    /// another size: parameters whose names begin so are left out, as `visual_decoder.boxes`. May be
+    /// given several times.
     #[arg(long, value_name = "START", requires = "init")]
     init_leave: Vec<String>,
     /// Photos to learn from, where the configuration asks for some: a folder in COCO format
@@ -109,18 +110,19 @@ impl Compute {
 }
 
 /// The model with the weights of a package. What is packed is unpacked. Parameters whose names
-/// begin with one of `new` may be missing and keep what the seed drew; those that begin with one of
-/// `leave` may be too many.
+/// begin with one of `leave` are left out; those that begin with one of `new` may be missing and keep
+/// what the seed drew.
 fn initial(
     model: RefVlm,
     package: &Package,
     new: &[String],
     leave: &[String],
 ) -> Result<RefVlm, String> {
-    let mut values = values_of(&package.model);
-    let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
     let begins =
         |name: &str, starts: &[String]| starts.iter().any(|start| name.starts_with(start.as_str()));
+    let mut values = values_of(&package.model);
+    values.retain(|name, _| !begins(name, leave));
+    let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
     let (drawn, missing): (Vec<_>, Vec<_>) =
         report.missing.into_iter().partition(|name| begins(name, new));
     if let Some(name) = missing.first() {
@@ -133,7 +135,6 @@ fn initial(
     for name in drawn {
         println!("new: {name}");
     }
-    values.retain(|name, _| !begins(name, leave));
     if let Some(name) = values.keys().min() {
         return Err(format!(
             "--init: the configuration has no {name}, of {} parameters of the package; use the \
@@ -143,7 +144,9 @@ fn initial(
     }
     if let Some(wrong) = report.mismatched.first() {
         return Err(format!(
-            "--init: {} is {:?} in the package, {:?} in the configuration",
+            "--init: {0} is {1:?} in the package, {2:?} in the configuration; use the configuration \
+             that it was trained with, or leave it out by --init-leave {0} and draw it anew by \
+             --init-new {0}",
             wrong.name, wrong.found, wrong.expected
         ));
     }

@@ -72,6 +72,10 @@ pub struct PhotoConfig {
     pub share: f64,
     /// Views of each photo: as it is, and random parts of it.
     pub views: u64,
+    /// Share of the pictures of photos into which masked things of two other photos are pasted. Such
+    /// pictures do not come again, so the towers see each of them anew.
+    #[serde(default)]
+    pub pasted: f64,
     /// How many scenes there are; they come again, so that frozen towers see each once.
     pub scenes: u64,
     /// Most things of a photo that are pointed at without words.
@@ -294,7 +298,10 @@ impl TrainFile {
                            since references can only be aligned with targets in order";
             return Err(failed(problem.into()));
         }
-        let shares = file.photos.iter().flat_map(|p| [("share", p.share), ("renamed", p.renamed)]);
+        let shares = file
+            .photos
+            .iter()
+            .flat_map(|p| [("share", p.share), ("renamed", p.renamed), ("pasted", p.pasted)]);
         for (key, share) in shares {
             if !(0.0..=1.0).contains(&share) {
                 return Err(failed(format!("photos.{key} is {share}; a share is 0 to 1")));

@@ -67,21 +67,23 @@ impl FrozenTowers {
     }
 
     /// The maps of a picture of this size. `id` says which picture it is: equal ids must mean
-    /// equal pixels. `pixels` is asked for the picture's bytes (RGB, row-major) only when its maps
+    /// equal pixels; one without is not kept. `pixels` is asked for the picture's bytes (RGB, row-major) only when its maps
     /// are not there yet.
     ///
     /// # Errors
     /// When the picture cannot be read or its size is out of bounds.
     pub fn look(
         &self,
-        id: &str,
+        id: Option<&str>,
         [width, height]: [u32; 2],
         pixels: impl FnOnce() -> Result<Vec<u8>, String>,
     ) -> Result<(Frame, Look), String> {
         let size = self.config.visual_encoder.image_size() as u32;
         let frame = Frame::new(width, height, size).map_err(|e| e.to_string())?;
-        let name = Sha256::digest(format!("{} {size} {width}x{height} {id}", self.weights));
-        let path = self.folder.as_ref().map(|folder| folder.join(format!("{}.f16", hex(&name))));
+        let path = self.folder.as_ref().zip(id).map(|(folder, id)| {
+            let name = Sha256::digest(format!("{} {size} {width}x{height} {id}", self.weights));
+            folder.join(format!("{}.f16", hex(&name)))
+        });
         if let Some(maps) = path.as_deref().and_then(|path| self.read(path)) {
             return Ok((frame, Look::Maps(maps)));
         }

@@ -39,6 +39,11 @@ pub struct PromptedConfig {
     /// Further 3x3 mixings of each level, finest first; empty for none.
     #[serde(default)]
     pub mixers: Vec<usize>,
+    /// Heads of the attention of each level's cells among each other, finest first; 0 for none, empty
+    /// for none at all. What belongs to a thing is told by the whole of it, which convolutions see
+    /// only in part.
+    #[serde(default)]
+    pub attention: Vec<usize>,
 }
 
 impl PromptedConfig {
@@ -58,10 +63,16 @@ impl PromptedConfig {
             return Err(DecoderConfigError::Zero(field));
         }
         let index = self.encoder_input_index.len();
-        let mixers = if self.mixers.is_empty() { index } else { self.mixers.len() };
-        for dim in [self.encoder_input_dim.len(), self.channels.len(), mixers] {
+        let of_levels = |counts: &[usize]| if counts.is_empty() { index } else { counts.len() };
+        let (mixers, attention) = (of_levels(&self.mixers), of_levels(&self.attention));
+        for dim in [self.encoder_input_dim.len(), self.channels.len(), mixers, attention] {
             if dim != index {
                 return Err(DecoderConfigError::Levels { index, dim });
+            }
+        }
+        for (&value, &of) in self.channels.iter().zip(&self.attention) {
+            if of > 0 && !value.is_multiple_of(of) {
+                return Err(DecoderConfigError::NotMultiple { field: "channels", value, of });
             }
         }
         for &value in &self.channels {

@@ -2,7 +2,7 @@
 
 use super::config::{PromptedConfig, STROKE_KINDS};
 use super::place::{self, Extent};
-use crate::layers::{GroupNorm, Linear, Pointwise, conv, resize_bilinear};
+use crate::layers::{DetrAttention, GroupNorm, Linear, Pointwise, conv, resize_bilinear};
 use crate::vision::SHOWN;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -29,6 +29,8 @@ pub struct Level {
     pub mix: Conv2d,
     /// Norm behind it.
     pub norm: GroupNorm,
+    /// Cells that attend to each other, added to what they are given.
+    pub attention: Option<Attention>,
     /// Further mixings, each added to what it is given.
     pub mixers: Vec<Mixer>,
 }
@@ -42,6 +44,26 @@ pub struct Mixer {
     pub norm: GroupNorm,
 }
 
+/// Attention of the cells of a level among each other.
+#[derive(Debug, Module)]
+pub struct Attention {
+    /// Norm before it.
+    pub norm: GroupNorm,
+    /// Where the cells lie is known from what they hold.
+    pub cells: DetrAttention,
+}
+
+impl Attention {
+    /// # Shapes
+    /// `[references, channels, h, w]`, unchanged
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [count, channels, h, w] = x.dims();
+        let cells = self.norm.forward(x).reshape([count, channels, h * w]).swap_dims(1, 2);
+        let told = self.cells.forward(cells.clone(), cells.clone(), cells, None);
+        told.swap_dims(1, 2).reshape([count, channels, h, w])
+    }
+}
+
 impl Level {
     /// Level `i` of a decoder, finest first.
     pub(super) fn new(config: &PromptedConfig, i: usize, device: &Device) -> Self {
@@ -51,6 +73,7 @@ impl Level {
         let mix = || conv([channels, channels], 3, false, device);
         let norm = || GroupNorm::new(groups, channels, device);
         let below = config.channels.get(i + 1);
+        let heads = config.attention.get(i).copied().unwrap_or(0);
         let further = config.mixers.get(i).copied().unwrap_or(0);
         Self {
             lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
@@ -63,6 +86,10 @@ impl Level {
             state: Linear::new(config.quries_input_dim, 2 * channels, true, device),
             mix: mix(),
             norm: norm(),
+            attention: (heads > 0).then(|| Attention {
+                norm: norm(),
+                cells: DetrAttention::new(channels, channels, heads, device),
+            }),
             mixers: (0..further).map(|_| Mixer { conv: mix(), norm: norm() }).collect(),
         }
     }
@@ -107,6 +134,10 @@ impl Level {
         }
         let x = self.mix.forward(activation::relu(x));
         let x = activation::relu(self.norm.forward(x));
+        let x = match &self.attention {
+            Some(attention) => x.clone() + attention.forward(x),
+            None => x,
+        };
         self.mixers.iter().fold(x, |x, mixer| {
             x.clone() + activation::relu(mixer.norm.forward(mixer.conv.forward(x)))
         })

@@ -90,9 +90,7 @@ fn shape(target: &Target, unit: Unit, [width, height]: [u32; 2]) -> Option<Shape
     Some(match unit {
         Unit::Box => Shape::Box { bbox: target.bbox? },
         Unit::Mask => {
-            let mask = target.mask.clone()?;
-            let bounds = mask.to_mask().ok()?.bounds().unwrap_or_default();
-            Shape::Mask { mask, bbox: bounds.map(|v| v as f32) }
+            Shape::mask(&target.mask.as_ref()?.to_mask().ok()?)
         }
         Unit::Keypoint => {
             let joints = target.keypoints.as_ref()?;

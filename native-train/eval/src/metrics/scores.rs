@@ -5,7 +5,7 @@ use super::{
     Answer, Counts, DepthScore, MATCH_IOU, MISSING_DEPTH, Overlap, Person, box_iou, counted_number,
     depth_score, exact_match, holds, match_greedily, normalised, oks, pck, union, word_counts,
 };
-use refvlm_model::event::Shape;
+use refvlm_model::event::{Proposal, Shape};
 use refvlm_record::{AnswerPart, Mask, Rle, Target, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub struct KindScores {
     pub mask_samples: u64,
     /// Sum of their IoU, all masks of a sample united.
     pub mask_iou: f64,
+    /// The same with the best of each answer's proposals in place of the answer.
+    pub mask_best_iou: f64,
     /// Sum of their pixels, all masks of a sample united.
     pub mask_overlap: Overlap,
     /// Labelled joints.
@@ -181,9 +183,10 @@ impl KindScores {
         if wanted.is_empty() {
             return counts.f1().map(|f1| f1 as f32);
         }
-        let overlap = Overlap::of(&union(found, size), &union(wanted, size));
+        let overlap = Overlap::of(&union(found, size), &union(wanted.clone(), size));
         self.mask_samples += 1;
         self.mask_iou += f64::from(overlap.iou());
+        self.mask_best_iou += f64::from(best_iou(&union(wanted, size), answer, overlap.iou()));
         self.mask_overlap.add(overlap);
         Some(overlap.iou())
     }
@@ -245,6 +248,7 @@ impl KindScores {
         self.masks.add(other.masks);
         self.mask_samples += other.mask_samples;
         self.mask_iou += other.mask_iou;
+        self.mask_best_iou += other.mask_best_iou;
         self.mask_overlap.add(other.mask_overlap);
         self.joints += other.joints;
         self.joints_right += other.joints_right;
@@ -262,6 +266,17 @@ impl KindScores {
 fn shapes(answer: &Answer) -> impl Iterator<Item = (&str, &Shape)> {
     let triplets = answer.triplets.iter();
     triplets.flat_map(|t| t.shapes.iter().map(|(_, shape)| (t.concept.as_str(), shape)))
+}
+
+/// The IoU of the best proposal of an answer that is one mask; `answered` where it has no other.
+fn best_iou(wanted: &Mask, answer: &Answer, answered: f32) -> f32 {
+    let mut found = shapes(answer).map(|(_, shape)| shape);
+    let (Some(Shape::Mask { others, .. }), None) = (found.next(), found.next()) else {
+        return answered;
+    };
+    let size = [wanted.width, wanted.height];
+    let iou = |proposal: &Proposal| Overlap::of(&union([&proposal.mask], size), wanted).iou();
+    others.iter().map(iou).fold(answered, f32::max)
 }
 
 /// By what was asked for: a triplet whose shapes are missing still has its unit.

@@ -18,10 +18,14 @@ pub struct Summary {
     pub interactive_miou: Option<f64>,
     /// The same per kind of prompt.
     pub interactive_miou_by_prompt: BTreeMap<String, f64>,
+    /// The same per kind of prompt with the best of several proposals, where there are several.
+    pub interactive_best_by_prompt: BTreeMap<String, f64>,
     /// Boxes from a prompt (`prompt_box`): share of first boxes with IoU of at least 0.5.
     pub prompt_box_accuracy: Option<f64>,
     /// Referring expressions (`refer_box`): share of first boxes with IoU of at least 0.5.
     pub rec_accuracy: Option<f64>,
+    /// The same questions: micro F1 of all boxes at IoU 0.5 by name, as several things may be meant.
+    pub rec_f1: Option<f64>,
     /// Referring expressions (`refer_mask`): cumulative intersection over cumulative union.
     pub res_ciou: Option<f64>,
     /// The same: mean IoU per sample.
@@ -105,8 +109,10 @@ impl Summary {
             parse_rate: ratio(all.parsed, all.samples),
             interactive_miou: miou(&interactive),
             interactive_miou_by_prompt: by_prompt(scores, "prompt_mask", miou),
+            interactive_best_by_prompt: by_prompt(scores, "prompt_mask", best_miou),
             prompt_box_accuracy: first_box(&of(&["prompt_box"])),
             rec_accuracy: first_box(&of(&["refer_box"])),
+            rec_f1: of(&["refer_box"]).boxes.f1(),
             res_ciou: ratio(refer_mask.mask_overlap.intersection, refer_mask.mask_overlap.union),
             res_giou: miou(&refer_mask),
             detection_f1: detection.f1(),
@@ -143,9 +149,12 @@ impl Summary {
         share("Interactive segmentation, mIoU".into(), self.interactive_miou);
         for (prompt, value) in &self.interactive_miou_by_prompt {
             share(format!("… from a {prompt}"), Some(*value));
+            let best = self.interactive_best_by_prompt.get(prompt);
+            share(format!("… from a {prompt}, the best proposal"), best.copied());
         }
         share("Box from a prompt, accuracy".into(), self.prompt_box_accuracy);
         share("Referring expressions, box accuracy".into(), self.rec_accuracy);
+        share("Referring expressions, F1 of all boxes".into(), self.rec_f1);
         share("Referring expressions, mask cIoU".into(), self.res_ciou);
         share("Referring expressions, mask gIoU".into(), self.res_giou);
         share("Detection, F1".into(), self.detection_f1);
@@ -222,6 +231,12 @@ fn vqa(scores: &Scores) -> BTreeMap<String, f64> {
 
 fn miou(sum: &KindScores) -> Option<f64> {
     (sum.mask_samples > 0).then(|| sum.mask_iou / sum.mask_samples as f64)
+}
+
+/// None where no answer has a better proposal than the one that was chosen.
+fn best_miou(sum: &KindScores) -> Option<f64> {
+    let best = sum.mask_best_iou / sum.mask_samples.max(1) as f64;
+    (sum.mask_best_iou > sum.mask_iou).then_some(best)
 }
 
 fn first_box(sum: &KindScores) -> Option<f64> {

@@ -145,7 +145,8 @@ mod tests {
     fn boxes_are_corners_and_masks_are_text() {
         let mut mask = Mask::zeros(4, 3);
         mask.pixels[5] = 1;
-        let shape = Shape::Mask { mask: mask.to_rle(), bbox: [1.0, 1.0, 1.0, 1.0] };
+        let (mask, bbox) = (mask.to_rle(), [1.0, 1.0, 1.0, 1.0]);
+        let shape = Shape::Mask { mask, bbox, others: Vec::new() };
         let found = target(&Found::new(0.5, shape));
         assert_eq!(found["box"], json!([1.0, 1.0, 2.0, 2.0]));
         assert_eq!(found["mask"], json!({ "size": [3, 4], "counts": "417" }));

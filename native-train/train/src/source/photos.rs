@@ -4,11 +4,13 @@ use super::{Drawn, Source};
 use crate::config::{PhotoConfig, TrainFile};
 use crate::task::Part;
 use crate::tower::FrozenTowers;
+use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use refvlm_data::{
-    DialogueOptions, Kind, Photo, Split, View, dialogues, exercises, pointing, renamed, split,
+    DialogueOptions, Kind, Photo, Split, View, dialogues, exercises, paste, pointing, renamed,
+    split,
 };
 use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
@@ -17,6 +19,8 @@ use std::collections::BTreeMap;
 
 /// Pictures of the held-out loss that the log follows.
 const HELD_OUT: u64 = 48;
+/// Photos whose things may be pasted into another one.
+const DONORS: usize = 2;
 /// Draws of a photo until one offers something to ask about.
 const TRIES: u64 = 8;
 
@@ -117,7 +121,16 @@ impl<'a> PhotoSource<'a> {
         };
         let longest = self.file.model.visual_encoder.image_size() as u32;
         let view = View::numbered(number, photo).scaled_to(longest);
-        let seen = view.photo(photo);
+        let place = |problem: String| format!("{}: {problem}", photo.path.display());
+        let pasted =
+            side == Split::Train && self.config.pasted > 0.0 && rng.random_bool(self.config.pasted);
+        let (seen, pasted) = match pasted {
+            true => {
+                let (seen, picture) = self.pasted(photo, &view, &mut rng)?;
+                (seen, Some(picture))
+            }
+            false => (view.photo(photo), None),
+        };
         let Some(record) = pointing(&seen, self.config.pointed, &mut rng) else { return Ok(None) };
         let renaming = (self.dialogues && rng.random_bool(self.config.renamed))
             .then(|| renamed(&seen, &mut rng));
@@ -131,12 +144,15 @@ impl<'a> PhotoSource<'a> {
         }
         // What is seen, not only its number: how views are drawn may change.
         let id = format!("{} {} {view:?}", photo.source.name, photo.stem());
-        let place = |problem: String| format!("{}: {problem}", photo.path.display());
-        let pixels = || {
-            let picture = photo.load().map_err(|e| e.to_string())?;
-            Ok(view.picture(photo, &picture).into_raw())
+        let id = pasted.is_none().then_some(id.as_str());
+        let pixels = || match pasted {
+            Some(picture) => Ok(picture.into_raw()),
+            None => {
+                let picture = photo.load().map_err(|e| e.to_string())?;
+                Ok(view.picture(photo, &picture).into_raw())
+            }
         };
-        let looked = self.towers.look(&id, [seen.width, seen.height], pixels);
+        let looked = self.towers.look(id, [seen.width, seen.height], pixels);
         let (frame, look) = looked.map_err(place)?;
         let setup = self.file.setup(self.tokenizer);
         let example = |record: &Record| {
@@ -163,6 +179,25 @@ impl<'a> PhotoSource<'a> {
             words.append(Example { renamed: made.renamed, ..example(&made.record)? });
         }
         Ok(Some((words, example(&record)?)))
+    }
+}
+
+impl PhotoSource<'_> {
+    /// A view of a photo with things of other photos in it.
+    fn pasted(
+        &self,
+        photo: &Photo,
+        view: &View,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(Photo, RgbImage), String> {
+        let load =
+            |photo: &Photo| photo.load().map_err(|e| format!("{}: {e}", photo.path.display()));
+        let (base, picture) = view.apply(photo, &load(photo)?);
+        let donors: Vec<&Photo> = (0..DONORS).filter_map(|_| self.train.draw(rng)).collect();
+        let loaded: Vec<RgbImage> =
+            donors.iter().map(|donor| load(donor)).collect::<Result<_, _>>()?;
+        let donors: Vec<_> = donors.into_iter().zip(&loaded).collect();
+        Ok(paste((&base, &picture), &donors, rng))
     }
 }
 

@@ -164,7 +164,7 @@ impl<'a> RecordSource<'a> {
         if let Some(towers) = self.towers {
             // The hash of a picture would cost its reading: its place says which one it is.
             let id = format!("record {} {}", set.place(index), record.image.path);
-            let (frame, look) = towers.look(&id, size, || Ok(read()?.rgb)).map_err(place)?;
+            let (frame, look) = towers.look(Some(&id), size, || Ok(read()?.rgb)).map_err(place)?;
             return setup.example_of(record, frame, look).map_err(|e| place(e.to_string()));
         }
         let picture = read()?;

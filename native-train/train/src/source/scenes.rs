@@ -100,7 +100,8 @@ impl<'a> SceneSource<'a> {
         if let Some(frozen) = self.frozen {
             let id = format!("scene {split:?} {}", scene.seed);
             let pixels = || Ok(scene.rgb.clone());
-            let (frame, look) = frozen.towers.look(&id, [scene.width, scene.height], pixels)?;
+            let (frame, look) =
+                frozen.towers.look(Some(&id), [scene.width, scene.height], pixels)?;
             let example = setup.example_of(record, frame, look);
             return example.map_err(|e| failed(e.to_string()));
         }

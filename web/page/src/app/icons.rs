@@ -36,6 +36,7 @@ pub enum Icon {
     Auto,
     Words,
     Mask,
+    Extents,
     Skeleton,
     Depth,
     Chevron,
@@ -107,6 +108,9 @@ impl Icon {
             Icon::Words => r#"<path d="M4 6h12M4 10h12M4 14h7"/>"#,
             Icon::Mask => {
                 r#"<path d="M4 12c-1-4 2-8 6.5-8S17 8 16 11.5 13 16 10 15.5 4.8 15 4 12z" fill="currentColor" fill-opacity=".25"/>"#
+            }
+            Icon::Extents => {
+                r#"<circle cx="10" cy="10" r="1.6" fill="currentColor"/><circle cx="10" cy="10" r="4.2"/><circle cx="10" cy="10" r="7" stroke-dasharray="2.6 2"/>"#
             }
             Icon::Skeleton => {
                 r#"<circle cx="10" cy="4.5" r="1.8"/><path d="M10 6.5V12M5.5 9h9M10 12l-3 5M10 12l3 5"/>"#

@@ -220,6 +220,18 @@ impl Talk {
         })
     }
 
+    /// Shows the next of what may be meant by a target of a turn.
+    pub fn another(self, id: u32, triplet: usize, index: usize) {
+        self.turns.update(|turns| {
+            let turn = turns.iter_mut().find(|turn| turn.id == id);
+            let triplet = turn.and_then(|turn| turn.answer.said.triplets.get_mut(triplet));
+            if let Some(found) = triplet.and_then(|triplet| triplet.found.get_mut(index)) {
+                *found = found.next();
+            }
+        });
+        self.shown_turn.set(Some(id));
+    }
+
     /// Whether a question of the person is being answered, or waits for a model.
     pub fn busy(self) -> bool {
         self.running.with(Option::is_some) || self.waiting.with(Option::is_some)

@@ -222,9 +222,8 @@ fn Results(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
         let numbered = turn.answer.said.triplets.iter().enumerate();
         numbered
             .flat_map(|(number, triplet)| {
-                triplet.found.iter().enumerate().map(move |(index, found)| {
-                    (number, index, triplet.concept.clone(), triplet.unit, found.clone())
-                })
+                (0..triplet.found.len())
+                    .map(move |index| (number, index, triplet.concept.clone(), triplet.unit))
             })
             .collect()
     };
@@ -233,7 +232,12 @@ fn Results(id: u32, turn: Memo<Option<Turn>>) -> impl IntoView {
             <For
                 each=rows
                 key=|(number, index, ..)| (*number, *index)
-                children=move |(number, index, concept, unit, found)| {
+                children=move |(number, index, concept, unit)| {
+                    // Which of its proposals a target is may change, and the row stays.
+                    let found = Memo::new(move |_| turn.with(|turn| {
+                        let triplet = turn.as_ref()?.answer.said.triplets.get(number)?;
+                        triplet.found.get(index).cloned()
+                    }));
                     view! { <Row store=store turn=id number=number index=index concept=concept unit=unit found=found/> }
                 }
             />
@@ -249,28 +253,36 @@ fn Row(
     index: usize,
     concept: String,
     unit: Unit,
-    found: Found,
+    found: Memo<Option<Found>>,
 ) -> impl IntoView {
     let truth = store.canvas.picture.with_untracked(|p| p.as_ref().and_then(|p| p.truth.clone()));
-    let agreement = truth.and_then(|truth| truth.agreement(&found)).map(|agreement| {
-        view! { <span class="truth" title="Against the truth of the scene">{agreement.label()}</span> }
-    });
+    let agreement = move || {
+        let agreement = found.with(|found| truth.as_ref()?.agreement(found.as_ref()?))?;
+        Some(view! { <span class="truth" title="Against the truth of the scene">{agreement.label()}</span> })
+    };
     let lit = move || {
         store.talk.shown_turn.get() == Some(turn)
             && matches!(store.talk.focus.get(), Some(Focus::Result { triplet, index: i })
                 if triplet == number && i.is_none_or(|i| i == index))
     };
-    let detail = match &found.shape {
-        Shape::Depth { metres, .. } => crate::canvas::palette::depth_picture(metres)
+    let detail = found.with_untracked(|found| match found.as_ref().map(|found| &found.shape) {
+        Some(Shape::Depth { metres, .. }) => crate::canvas::palette::depth_picture(metres)
             .map(|(_, [near, far])| format!("{near:.1}\u{2013}{far:.1} m")),
         _ => None,
-    };
-    let confidence = found.confidence;
-    let unsure = move || confidence < store.talk.least.get();
-    let sure = percent(found.confidence);
-    let width = format!("{:.0}", found.confidence.clamp(0.0, 1.0) * 100.0);
+    });
+    let several = found.with_untracked(|found| found.as_ref().map_or(0, |f| f.others().len())) + 1;
+    let others = (several > 1).then(|| {
+        let name = format!("Show the next of the {several} things that may be meant");
+        let press = move || store.talk.another(turn, number, index);
+        view! { <IconButton icon=Icon::Extents name=name press=press/> }
+    });
+    let confidence =
+        Memo::new(move |_| found.with(|found| found.as_ref().map_or(0.0, |f| f.confidence)));
+    let unsure = move || confidence.get() < store.talk.least.get();
+    let sure = move || percent(confidence.get());
+    let width = move || format!("{:.0}", confidence.get().clamp(0.0, 1.0) * 100.0);
     view! {
-        <li>
+        <li class="row">
             <button type="button" class=format!("result {}", result_class(number)) class:lit=lit class:unsure=unsure
                 on:pointerenter=move |_| point(store, turn, number, Some(index))
                 on:pointerleave=move |_| store.talk.focus.set(None)
@@ -291,6 +303,7 @@ fn Row(
                     {sure}
                 </span>
             </button>
+            {others}
         </li>
     }
 }

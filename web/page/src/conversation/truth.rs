@@ -152,7 +152,7 @@ mod tests {
         let hit = found(Shape::Box { bbox: [2.0, 0.0, 2.0, 2.0] });
         assert_eq!(truth.agreement(&hit), Some(Agreement::Iou(0.5)));
         let mask = truth.objects[0].mask.as_ref().unwrap().to_rle();
-        let exact = found(Shape::Mask { mask, bbox: [0.0, 0.0, 2.0, 2.0] });
+        let exact = found(Shape::Mask { mask, bbox: [0.0, 0.0, 2.0, 2.0], others: Vec::new() });
         assert_eq!(truth.agreement(&exact), Some(Agreement::Iou(1.0)));
         let body = found(Shape::Keypoint { bbox: [0.0, 0.0, 2.0, 2.0], keypoints: vec![] });
         assert_eq!(truth.agreement(&body), None, "there is no person");

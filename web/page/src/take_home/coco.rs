@@ -199,6 +199,7 @@ mod tests {
                 Shape::Mask {
                     mask: Rle { size: [2, 2], counts: Counts::Runs(vec![1, 2, 1]) },
                     bbox: [0.0, 0.0, 2.0, 2.0],
+                    others: Vec::new(),
                 },
             ),
             ("man", Unit::Keypoint, Shape::Keypoint { bbox: [0.0; 4], keypoints: rows }),

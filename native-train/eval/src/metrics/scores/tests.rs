@@ -32,8 +32,12 @@ fn said(text: &str) -> Answer {
 fn masks_count_per_prompt_kind_and_silence_counts_zero() {
     let targets = [Target { mask: Some(mask([1, 1, 0, 0, 1, 1, 0, 0])), ..Target::default() }];
     let truth = [part("dog", Unit::Mask, &[0])];
-    let half = Shape::Mask { mask: mask([1, 1, 0, 0, 0, 0, 0, 0]), bbox: [0.0, 0.0, 2.0, 1.0] };
+    let pixels = |pixels| mask(pixels).to_mask().unwrap();
+    let half = Shape::mask(&pixels([1, 1, 0, 0, 0, 0, 0, 0]));
     let mut scores = Scores::default();
+    // Another proposal is three quarters right.
+    let other = Proposal::new(0.1, &pixels([1, 1, 0, 0, 1, 0, 0, 0]));
+    let half = half.with_others(vec![other]);
     let point = found("dog", Unit::Mask, vec![half.clone()]);
     assert_eq!(scores.add("prompt_mask.point", &truth, &targets, SIZE, &point), 0.5);
     assert_eq!(scores.add("prompt_mask.box", &truth, &targets, SIZE, &said("dog")), 0.0);
@@ -43,6 +47,8 @@ fn masks_count_per_prompt_kind_and_silence_counts_zero() {
     assert_eq!(summary.interactive_miou, Some(0.25));
     assert_eq!(summary.interactive_miou_by_prompt["point"], 0.5);
     assert_eq!(summary.interactive_miou_by_prompt["box"], 0.0);
+    assert_eq!(summary.interactive_best_by_prompt["point"], 0.75);
+    assert_eq!(summary.interactive_best_by_prompt.get("box"), None, "it has no other");
     // Intersections 2 + 0, unions 4 + 4.
     assert_eq!((summary.res_ciou, summary.res_giou), (Some(0.25), Some(0.25)));
     assert_eq!(summary.parse_rate, Some(0.75));
@@ -70,6 +76,7 @@ fn boxes_by_accuracy_and_f1() {
     assert_eq!(score, 0.8);
     let summary = Summary::of(&scores);
     assert_eq!(summary.rec_accuracy, Some(1.0 / 3.0));
+    assert_eq!(summary.rec_f1, Some(2.0 / 5.0), "two boxes, one right, for three things");
     // Two right, one superfluous, none missed.
     assert_eq!(summary.detection_f1, Some(4.0 / 5.0));
 }
