@@ -29,6 +29,8 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use place::Extent;
 
+/// What is told of the form of a proposal: its size and its sharpness.
+const FORMS: usize = 2;
 /// Score of a prompt that a reference may not mean.
 const NOT_ASKED: f32 = -1e4;
 
@@ -79,7 +81,10 @@ pub struct PromptedDecoder {
     pub out: Conv2d,
     /// Finest level to a map for each joint, 3x3.
     pub joints: Option<Conv2d>,
-    /// What a proposal covers, and the coarsest level, to the logit of its expected IoU.
+    /// What a proposal covers, the coarsest level, its size and its sharpness to a hidden layer.
+    pub judged: Option<Linear>,
+    /// The hidden layer, or what a proposal covers and the coarsest level, to the logit of its
+    /// expected IoU.
     pub quality: Linear,
     #[module(skip)]
     proposals: usize,
@@ -91,7 +96,8 @@ impl PromptedDecoder {
     pub fn new(config: &PromptedConfig, device: &Device) -> Result<Self, DecoderConfigError> {
         config.validate()?;
         let (width, inside) = (config.quries_input_dim, &config.channels);
-        let (finest, coarsest) = (inside[0], inside[inside.len() - 1]);
+        let finest = inside[0];
+        let told = finest + inside[inside.len() - 1];
         Ok(Self {
             query: Linear::new(width, width, false, device),
             key: Linear::new(width, width, false, device),
@@ -99,7 +105,14 @@ impl PromptedDecoder {
             levels: (0..inside.len()).map(|i| Level::new(config, i, device)).collect(),
             out: conv([finest, config.proposals], 3, true, device),
             joints: (config.joints > 0).then(|| conv([finest, config.joints], 3, true, device)),
-            quality: Linear::new(finest + coarsest, 1, true, device),
+            judged: (config.quality_width > 0)
+                .then(|| Linear::new(told + FORMS, config.quality_width, true, device)),
+            quality: Linear::new(
+                if config.quality_width > 0 { config.quality_width } else { told },
+                1,
+                true,
+                device,
+            ),
             proposals: config.proposals,
         })
     }
@@ -257,14 +270,35 @@ impl PromptedDecoder {
     /// `logits` `[references, proposals, h, w]` -> `[references, proposals]`
     fn confidence(&self, x: Tensor<4>, coarse: Tensor<4>, logits: Tensor<4>) -> Tensor<2> {
         let [count, channels, h, w] = x.dims();
+        let form = self.judged.as_ref().map(|_| form(logits.clone()));
         let inside = activation::sigmoid(logits).reshape([count, self.proposals, h * w]);
         let area = inside.clone().sum_dim(2) + 1.0;
         let covered = inside.matmul(x.reshape([count, channels, h * w]).swap_dims(1, 2)) / area;
         let [_, wide, ..] = coarse.dims();
         let coarse = coarse.flatten::<3>(2, 3).mean_dim(2).reshape([count, 1, wide]);
         let coarse = coarse.expand([count, self.proposals, wide]);
-        self.quality.forward(Tensor::cat(vec![covered, coarse], 2)).squeeze_dim(2)
+        let mut told = vec![covered, coarse];
+        told.extend(form);
+        let told = Tensor::cat(told, 2);
+        let told = match &self.judged {
+            Some(judged) => activation::relu(judged.forward(told)),
+            None => told,
+        };
+        self.quality.forward(told).squeeze_dim(2)
     }
+}
+
+/// Logarithm of the share of the square that each proposal covers, and how much of it stays when
+/// the border is drawn more strictly; no gradient flows through either.
+///
+/// # Shapes
+/// `[references, proposals, h, w] -> [references, proposals, FORMS]`
+fn form(logits: Tensor<4>) -> Tensor<3> {
+    let [count, proposals, h, w] = logits.dims();
+    let logits = logits.detach().reshape([count, proposals, h * w]);
+    let cells = |above: f64| logits.clone().greater_elem(above).float().sum_dim(2) + 1.0;
+    let share = (cells(0.0) / (h * w) as f64).log() / 4.0;
+    Tensor::cat(vec![share, cells(1.0) / cells(-1.0)], 2)
 }
 
 /// Where the way from coarse to fine has led.

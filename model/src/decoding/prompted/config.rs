@@ -44,6 +44,10 @@ pub struct PromptedConfig {
     /// only in part.
     #[serde(default)]
     pub attention: Vec<usize>,
+    /// Width of the hidden layer that judges proposals, which is told their size and how sharp they
+    /// are, too; 0 judges by one linear map of what they cover.
+    #[serde(default)]
+    pub quality_width: usize,
 }
 
 impl PromptedConfig {

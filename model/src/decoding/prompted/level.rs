@@ -8,6 +8,10 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, activation};
 
+/// Deviation of the initial weights behind the attention: a level that has learned without it goes
+/// on as it was.
+const QUIET: f64 = 1e-3;
+
 /// One level of the way from coarse to fine.
 #[derive(Debug, Module)]
 pub struct Level {
@@ -86,9 +90,10 @@ impl Level {
             state: Linear::new(config.quries_input_dim, 2 * channels, true, device),
             mix: mix(),
             norm: norm(),
-            attention: (heads > 0).then(|| Attention {
-                norm: norm(),
-                cells: DetrAttention::new(channels, channels, heads, device),
+            attention: (heads > 0).then(|| {
+                let mut cells = DetrAttention::new(channels, channels, heads, device);
+                cells.out_proj = Linear::normal(channels, channels, QUIET, device);
+                Attention { norm: norm(), cells }
             }),
             mixers: (0..further).map(|_| Mixer { conv: mix(), norm: norm() }).collect(),
         }
