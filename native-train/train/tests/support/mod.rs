@@ -1,5 +1,7 @@
 //! A model of a few thousand parameters beside its table of words, and its configuration.
 
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
 mod tiny;
 
 use burn::module::{Module, ModuleVisitor, Param};
