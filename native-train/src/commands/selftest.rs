@@ -81,13 +81,14 @@ impl Selftest {
         let mut wrong = 0;
         let mut show = |rows: Vec<Row>| -> std::io::Result<()> {
             for row in rows {
-                let backward = row.backward.map_or("-".into(), |x| format!("{x:.1e}"));
+                let short = |x: f64| if x == 0.0 { "0".into() } else { format!("{x:.1e}") };
+                let backward = row.backward.map_or("-".into(), short);
                 let verdict = if row.is_fine() { "" } else { "  DIFFERS" };
                 wrong += usize::from(!row.is_fine());
                 super::say::line(format_args!(
                     "{:<34} {:>10} {backward:>10} {:>8}{verdict}",
                     row.name,
-                    format!("{:.1e}", row.forward),
+                    short(row.forward),
                     format!("{:.0e}", row.limit)
                 ))?;
             }

@@ -19,7 +19,8 @@ const LIMIT: f64 = 1e-4;
 pub struct Row {
     /// What was computed.
     pub name: String,
-    /// The largest difference of the results, as a share of the largest number.
+    /// The largest difference of the results, as a share of the largest number: of what answers
+    /// compute, and of what training computes, which on the CPU are other loops.
     pub forward: f64,
     /// The same of the gradients, where there are some.
     pub backward: Option<f64>,
@@ -48,7 +49,7 @@ pub fn operations(
         let expected = expected.unwrap_or_default();
         let forward = [
             difference(&expected.plain, &found.plain),
-            difference(&expected.learning, &found.learning),
+            difference(&expected.plain, &found.learning),
         ];
         Row {
             name: (*name).into(),
@@ -163,7 +164,7 @@ mod tests {
         let device = Device::flex();
         let rows = operations(&device, &device, |compute| compute());
         for row in &rows {
-            assert!(row.is_fine() && row.forward == 0.0 && row.backward == Some(0.0), "{row:?}");
+            assert!(row.is_fine() && row.backward == Some(0.0), "{row:?}");
         }
         assert!(rows.len() > 40, "{}", rows.len());
     }
