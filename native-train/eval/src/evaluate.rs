@@ -12,7 +12,7 @@ use refvlm_record::{AnswerPart, Prompt, QuestionPart, Record, Task, Turn};
 use refvlm_scenes::dialog::{Kind, dialogue_of};
 use refvlm_scenes::{SceneOptions, Stream, World, scene_rng};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A question whose answer is known.
 #[derive(Debug, Clone)]
@@ -75,6 +75,18 @@ pub struct SampleScore {
     pub scores: BTreeMap<String, f32>,
 }
 
+/// Which answers are kept with their pictures.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Keep<'a> {
+    /// None.
+    #[default]
+    Nothing,
+    /// The worst, or the first few.
+    Worst,
+    /// Those to samples with these titles; see [`Sample::title`].
+    These(&'a BTreeSet<String>),
+}
+
 /// How questions are asked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manner<'a> {
@@ -82,8 +94,8 @@ pub struct Manner<'a> {
     pub answers: Option<&'a AnswerFile>,
     /// What is found with less confidence counts as not found.
     pub least_confidence: f32,
-    /// Whether answers are kept with their pictures, for a page.
-    pub keep: bool,
+    /// Which answers are kept with their pictures, for a page.
+    pub keep: Keep<'a>,
     /// Whether all objects are kept, for curves and COCO files.
     pub keep_objects: bool,
 }
@@ -169,7 +181,7 @@ fn is_triplet(part: &AnswerPart) -> bool {
 }
 
 /// The text of a turn's question, with its prompts in the order of their mentions.
-fn asked(record: &Record, turn: &Turn) -> (String, Vec<Prompt>) {
+pub fn asked(record: &Record, turn: &Turn) -> (String, Vec<Prompt>) {
     let mut prompts: Vec<Prompt> = Vec::new();
     let mut text = String::new();
     for part in &turn.question {
@@ -184,9 +196,27 @@ fn asked(record: &Record, turn: &Turn) -> (String, Vec<Prompt>) {
     (text, prompts)
 }
 
+/// The samples of a record: one for each turn whose task is `wanted`.
+pub fn turns_of(mut record: Record, wanted: impl Fn(Task) -> bool) -> Vec<Sample> {
+    let turns = std::mem::take(&mut record.turns).into_iter().enumerate();
+    let sample = |(index, turn)| {
+        let id = match index {
+            0 => record.id.clone(),
+            _ => format!("{}#{}", record.id, index + 1),
+        };
+        let record = Record { turns: vec![turn], ..record.clone() };
+        let kind = match record.source.strip_prefix("refvlm-scenes:") {
+            Some(kind) => kind.to_string(),
+            None => kind_of(&record),
+        };
+        Sample { id, kind, record }
+    };
+    turns.filter(|(_, turn)| wanted(turn.task)).map(sample).collect()
+}
+
 impl Sample {
     /// What tells it from all others.
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         format!("{} · {}", self.id, self.kind)
     }
 
@@ -275,7 +305,12 @@ impl Outcome {
         if manner.keep_objects {
             self.objects.add(&title, record, turn, &answer);
         }
-        if manner.keep {
+        let keeps = match manner.keep {
+            Keep::Nothing => false,
+            Keep::Worst => true,
+            Keep::These(titles) => titles.contains(&title),
+        };
+        if keeps {
             self.keep(score, || Answered {
                 kind: sample.kind.clone(),
                 title,

@@ -10,7 +10,7 @@ use clap::Args;
 use groups::{Groups, Load, line_count, tasks_of};
 use refvlm_native::answers::AnswerFile;
 use refvlm_native::coco::KINDS;
-use refvlm_native::evaluate::{self, Manner, TABLE_KINDS};
+use refvlm_native::evaluate::{self, Keep, Manner, TABLE_KINDS};
 use refvlm_native::files::sha256;
 use refvlm_native::metrics::Summary;
 use refvlm_native::objects::Objects;
@@ -107,7 +107,7 @@ impl Eval {
         let manner = Manner {
             answers: answers.as_ref(),
             least_confidence: self.min_confidence,
-            keep: self.html.is_some(),
+            keep: if self.html.is_some() { Keep::Worst } else { Keep::Nothing },
             keep_objects: self.html.is_some() || self.coco.is_some(),
         };
         let started = Instant::now();

@@ -18,6 +18,7 @@ mod pointing;
 pub mod say;
 mod scenes;
 mod score;
+mod selftest;
 mod serve;
 mod show;
 mod tokenizer;
@@ -72,6 +73,8 @@ enum Command {
     Score(score::Score),
     /// Compare two models by what `score --json` wrote of each.
     Compare(compare::Compare),
+    /// Check whether a device computes what the CPU computes.
+    Selftest(selftest::Selftest),
     /// Measure how fast this machine answers.
     Bench(bench::Bench),
     /// Export a run as a package.
@@ -110,6 +113,7 @@ impl Cli {
             Command::Eval(command) => command.run(),
             Command::Score(command) => command.run(),
             Command::Compare(command) => command.run(),
+            Command::Selftest(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Import(command) => command.run(),

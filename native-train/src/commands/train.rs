@@ -15,7 +15,10 @@ use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
 use refvlm_native::package::{Package, values_of};
+use refvlm_native::train::ahead::ahead;
 use refvlm_native::train::config::PhotoConfig;
+use refvlm_native::train::judge::{Examiner, Questions};
+use refvlm_native::train::lock::RunLock;
 use refvlm_native::train::resolved::keep;
 use refvlm_native::train::source::Source;
 use refvlm_native::train::source::mix::MixSource;
@@ -185,8 +188,13 @@ impl Train {
         let tokenizer = Tokenizer::from_json(&json)?;
         let file = file.with_words(&tokenizer)?;
         let mut student = Student::fresh(&file.model, file.seed, &device)?;
+        // Held as long as the run goes on.
+        let mut lock = None;
         if ranks.rank() == 0 {
+            lock = Some(RunLock::take(&self.run)?);
             println!("{} parameters", student.model.num_params());
+            let stages = [("sight", &file.sight.run), ("full", &file.train.run)];
+            ahead(&self.run, &stages)?.iter().for_each(|line| println!("{line}"));
             for change in keep(&self.run, &file, &json)? {
                 println!("changed since the last start: {change}");
             }
@@ -215,7 +223,8 @@ impl Train {
         let (first, pictures) = (file.sight.first_seed, file.sight.pictures);
         let drawn = SceneSource::sight(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), false)?;
-        let task = SightTask::new(&file, &tokenizer, &*source)?;
+        let page = Examiner::new(&self.run, &file, &tokenizer, Questions::default());
+        let task = SightTask::new(&file, &tokenizer, &*source)?.with_judge(&page);
         let (dir, place) = (self.run.join("sight"), (&device, &*ranks));
         let (student, done) = run(&task, student, &file.sight.run, &dir, place, &stop)?;
         if !done || self.sight_only {
@@ -224,8 +233,17 @@ impl Train {
         let (first, pictures) = (file.train.first_seed, file.train.pictures);
         let drawn = SceneSource::full(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), true)?;
-        let task = FullTask::new(&file, &tokenizer, &*source)?;
-        run(&task, student, &file.train.run, &self.run.join("full"), place, &stop)?;
+        let photos = sources.photos.as_ref().map_or(&[][..], |photos| &photos.photos);
+        let questions = Questions::new(&file, &world, &sources.records, photos);
+        let judge = Examiner::new(&self.run, &file, &tokenizer, questions);
+        let task = FullTask::new(&file, &tokenizer, &*source)?.with_judge(&judge);
+        let dir = self.run.join("full");
+        let (_, done) = run(&task, student, &file.train.run, &dir, place, &stop)?;
+        if done && ranks.rank() == 0 {
+            let shown = self.run.display();
+            println!("next: refvlm export --run {shown} --out {shown}-package");
+        }
+        drop(lock);
         Ok(ranks.leave()?)
     }
 

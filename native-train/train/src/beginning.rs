@@ -24,6 +24,8 @@ pub(crate) struct Beginning {
     optim: Vec<u8>,
     /// Empty where nothing was learned yet.
     state: Vec<u8>,
+    /// What is to be told of damaged checkpoints.
+    faults: Vec<String>,
 }
 
 impl Beginning {
@@ -38,9 +40,16 @@ impl Beginning {
         optim: &ModuleOptimizer,
     ) -> Result<Self, RunError> {
         let mut files = [const { Vec::new() }; 4];
+        let mut faults = Vec::new();
         if ranks.rank() == 0 {
             files = match Checkpoint::latest(dir)? {
                 Some(checkpoint) => {
+                    let aside = checkpoint.set_aside()?;
+                    let told = checkpoint.damaged().iter().zip(&aside);
+                    faults.extend(told.map(|(damaged, to)| {
+                        let to = to.display();
+                        format!("damaged checkpoint: {damaged}; the one before is taken, and it lies in {to}")
+                    }));
                     let read = |name| checkpoint.bytes(name);
                     [read(MODEL)?, read(AVERAGE)?, read(OPTIM)?, read(STATE)?]
                 }
@@ -58,7 +67,13 @@ impl Beginning {
             average: share(average)?,
             optim: share(optim)?,
             state: share(state)?,
+            faults,
         })
+    }
+
+    /// What is to be told of damaged checkpoints, on rank 0.
+    pub(crate) fn faults(&self) -> &[String] {
+        &self.faults
     }
 
     /// Whether something was learned before.

@@ -1,18 +1,34 @@
-//! Checkpoints: weights, optimiser and position in one folder per step.
+//! Checkpoints: weights, optimiser and position in one folder per step, with the hash of each file.
+//!
+//! A folder gets its name when it is complete, so whatever ends a run leaves whole checkpoints. What
+//! is damaged later is found by its hashes, named, and the checkpoint before it is taken.
+
+mod best;
+mod whole;
+
+pub use best::Best;
+pub(crate) use whole::{AVERAGE, MODEL, OPTIM, STATE};
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
+use refvlm_files::files::sha256;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+use whole::FILES;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Steps done; also the position in the data, which follows from the step.
     pub step: usize,
+    /// Steps that the stage was to have; 0 where an older version wrote the checkpoint.
+    #[serde(default)]
+    pub steps: usize,
     /// Pictures seen.
     pub pictures: usize,
     /// Tokens read.
@@ -27,10 +43,21 @@ pub struct State {
     pub seconds_of_run: f64,
 }
 
-/// A folder with a complete checkpoint.
+/// A folder with a whole checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
+    damaged: Vec<Damaged>,
+}
+
+/// A folder that has the name of a checkpoint and is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{path}: {problem}", path = path.display())]
+pub struct Damaged {
+    /// The folder.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
 }
 
 /// Why a checkpoint cannot be written or read.
@@ -44,7 +71,7 @@ pub enum CheckpointError {
         /// The underlying I/O error.
         source: std::io::Error,
     },
-    /// A file's content is damaged or belongs to another run.
+    /// A file's content belongs to another run.
     #[error("{path}: {problem}; remove the folder to resume from an earlier checkpoint")]
     Content {
         /// The file's path.
@@ -52,56 +79,152 @@ pub enum CheckpointError {
         /// What is wrong with the content.
         problem: String,
     },
+    /// There are checkpoints, all damaged.
+    #[error("no checkpoint is whole ({damaged}); remove them to begin anew")]
+    NoneWhole {
+        /// The newest of them, with what is wrong.
+        damaged: Damaged,
+    },
+    /// No checkpoint was kept for its score.
+    #[error("{path}: no checkpoint was kept for its score; set loop.keep_best, or take the newest")]
+    NoBest {
+        /// The folder of the stage.
+        path: String,
+    },
 }
 
-pub(crate) const MODEL: &str = "model.bpk";
-pub(crate) const AVERAGE: &str = "average.bpk";
-pub(crate) const OPTIM: &str = "optim.bpk";
-pub(crate) const STATE: &str = "state.json";
+impl CheckpointError {
+    /// Whether nothing is wrong but that there is no room on the disk.
+    pub fn is_full(&self) -> bool {
+        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+        matches!(self, Self::File { source, .. } if full.contains(&source.kind()))
+    }
+}
 
 impl Checkpoint {
-    /// The newest complete checkpoint of a run.
+    /// The newest whole checkpoint of a stage; what is newer and not whole is in
+    /// [`Checkpoint::damaged`].
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the folder cannot be read, or it has checkpoints and none is whole.
     pub fn latest(dir: &Path) -> Result<Option<Self>, CheckpointError> {
-        Ok(steps(dir)?.pop().map(|(_, path)| Self { path }))
+        let mut damaged = Vec::new();
+        for (step, path) in steps(dir)?.into_iter().rev() {
+            match whole::problem(&path, step) {
+                None => return Ok(Some(Self { path, damaged })),
+                Some(problem) => damaged.push(Damaged { path, problem }),
+            }
+        }
+        match damaged.into_iter().next() {
+            None => Ok(None),
+            Some(damaged) => Err(CheckpointError::NoneWhole { damaged }),
+        }
     }
 
-    /// Writes a checkpoint and removes all older ones but one. It gets its name only when it is
-    /// complete, so that a run that is killed here loses nothing. `optim` is the optimiser's whole
-    /// state.
+    /// The checkpoint with the best score, where `loop.keep_best` names one.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When there is none, or it is not whole.
+    pub fn best(dir: &Path) -> Result<Self, CheckpointError> {
+        let best = Best::read(dir);
+        let best =
+            best.ok_or_else(|| CheckpointError::NoBest { path: dir.display().to_string() })?;
+        let path = folder(dir, best.step);
+        match whole::problem(&path, best.step) {
+            None => Ok(Self { path, damaged: Vec::new() }),
+            Some(problem) => Err(CheckpointError::NoneWhole { damaged: Damaged { path, problem } }),
+        }
+    }
+
+    /// Newer checkpoints that are not whole, newest first.
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// Takes damaged newer checkpoints out of the way: no later one is to be removed for them.
+    /// Returns where they lie now.
+    ///
+    /// # Errors
+    /// When one cannot be renamed.
+    pub(crate) fn set_aside(&self) -> Result<Vec<PathBuf>, CheckpointError> {
+        let aside = |damaged: &Damaged| {
+            let path = &damaged.path;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let to = path.with_file_name(format!("damaged-{name}"));
+            if to.exists() {
+                fs::remove_dir_all(&to).map_err(file(&to))?;
+            }
+            fs::rename(path, &to).map_err(file(path))?;
+            Ok(to)
+        };
+        self.damaged.iter().map(aside).collect()
+    }
+
+    /// Writes a checkpoint and removes all older ones but the newest `keep` and the best. It gets
+    /// its name only when it is complete, so that a run that is killed here loses nothing. `optim` is
+    /// the optimiser's whole state.
+    ///
+    /// # Errors
+    /// When a file cannot be written; what was written of it is removed then.
     pub(crate) fn save<M: Module>(
         dir: &Path,
         module: &M,
         average: Option<&M>,
         optim: &[u8],
-        state: &State,
+        (state, keep): (&State, usize),
     ) -> Result<(), CheckpointError> {
         let temporary = dir.join("writing");
-        if temporary.exists() {
-            fs::remove_dir_all(&temporary).map_err(file(&temporary))?;
+        let written = Self::write(&temporary, module, average, optim, state);
+        if let Err(error) = written {
+            // The first error is the one to report.
+            let _ = fs::remove_dir_all(&temporary);
+            return Err(error);
         }
-        fs::create_dir_all(&temporary).map_err(file(&temporary))?;
-        for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
-            let Some(module) = module else { continue };
-            let path = temporary.join(name);
-            write(&path, &record(module, &path)?)?;
-        }
-        write(&temporary.join(OPTIM), optim)?;
-        let json = serde_json::to_vec_pretty(state).map_err(content(&temporary.join(STATE)))?;
-        write(&temporary.join(STATE), &json)?;
-        let path = dir.join(format!("step-{:08}", state.step));
+        let path = folder(dir, state.step);
         if path.exists() {
             fs::remove_dir_all(&path).map_err(file(&path))?;
         }
         fs::rename(&temporary, &path).map_err(file(&path))?;
+        settle(dir);
+        Self::prune(dir, keep)
+    }
+
+    fn write<M: Module>(
+        temporary: &Path,
+        module: &M,
+        average: Option<&M>,
+        optim: &[u8],
+        state: &State,
+    ) -> Result<(), CheckpointError> {
+        if temporary.exists() {
+            fs::remove_dir_all(temporary).map_err(file(temporary))?;
+        }
+        fs::create_dir_all(temporary).map_err(file(temporary))?;
+        let mut hashes = BTreeMap::new();
+        let mut put = |name: &str, bytes: &[u8]| {
+            let path = temporary.join(name);
+            hashes.insert(name.to_string(), sha256(bytes).map_err(file(&path))?);
+            write(&path, bytes)
+        };
+        for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
+            let Some(module) = module else { continue };
+            put(name, &record(module, &temporary.join(name))?)?;
+        }
+        put(OPTIM, optim)?;
+        let text = serde_json::to_vec_pretty(state).map_err(content(&temporary.join(STATE)))?;
+        put(STATE, &text)?;
+        let path = temporary.join(FILES);
+        write(&path, &serde_json::to_vec_pretty(&hashes).map_err(content(&path))?)?;
+        settle(temporary);
+        Ok(())
+    }
+
+    /// Removes all checkpoints but the newest `keep`, at least one, and the best.
+    pub(crate) fn prune(dir: &Path, keep: usize) -> Result<(), CheckpointError> {
+        let best = Best::read(dir).map(|best| best.step);
         let mut old = steps(dir)?;
-        old.truncate(old.len().saturating_sub(2));
-        for (_, path) in old {
+        old.truncate(old.len().saturating_sub(keep.max(1)));
+        for (_, path) in old.into_iter().filter(|(step, _)| Some(*step) != best) {
             fs::remove_dir_all(&path).map_err(file(&path))?;
         }
         Ok(())
@@ -139,7 +262,12 @@ impl Checkpoint {
     }
 }
 
-/// Complete checkpoints, oldest first.
+/// The folder of a step's checkpoint.
+fn folder(dir: &Path, step: usize) -> PathBuf {
+    dir.join(format!("step-{step:08}"))
+}
+
+/// Folders with the name of a checkpoint, oldest first.
 fn steps(dir: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
     if !dir.exists() {
         return Ok(Vec::new());
@@ -163,6 +291,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
         file.sync_all()
     };
     put().map_err(file(path))
+}
+
+/// Waits until the names in a folder are on the disk, where the system can: some cannot open folders.
+fn settle(dir: &Path) {
+    let _ = fs::File::open(dir).and_then(|dir| dir.sync_all());
 }
 
 /// The bytes of a module; `path` is where they will stand.

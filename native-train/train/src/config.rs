@@ -37,6 +37,9 @@ pub struct TrainFile {
     /// How records are drawn, where some are given.
     #[serde(default)]
     pub records: RecordConfig,
+    /// What is asked about held-out pictures while the whole model learns.
+    #[serde(default)]
+    pub scores: ScoreConfig,
     /// Training of towers, prompt encoder and decoders without the language model.
     pub sight: SightConfig,
     /// Training of the whole model.
@@ -97,6 +100,29 @@ pub struct PhotoConfig {
     pub dialogues: refvlm_data::DialogueOptions,
 }
 
+/// Questions about held-out pictures, always the same, whose answers are scored with the held-out
+/// loss: of records where some are given, else of photos, else of scenes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreConfig {
+    /// Pictures; none are asked about where it is 0.
+    pub pictures: usize,
+    /// Most questions about each.
+    pub questions: usize,
+    /// Pictures that the run's page shows, each with one answer.
+    pub shown: usize,
+}
+
+impl Default for ScoreConfig {
+    fn default() -> Self {
+        Self { pictures: 12, questions: 5, shown: 6 }
+    }
+}
+
+fn two() -> usize {
+    2
+}
+
 /// What every run of the loop needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +145,13 @@ pub struct LoopConfig {
     /// are the average's, and exports take it. None is kept when absent.
     #[serde(default)]
     pub average: Option<f64>,
+    /// How many of the newest checkpoints are kept, at least one.
+    #[serde(default = "two")]
+    pub keep: usize,
+    /// The held-out score whose best checkpoint is kept beside them, such as `loss` or
+    /// `prompt_mask.box`; every step that is scored has a checkpoint then.
+    #[serde(default)]
+    pub keep_best: Option<String>,
     /// The optimiser.
     pub optim: OptimConfig,
 }

@@ -1,7 +1,6 @@
 //! Why a run ends early.
 
 use super::checkpoint::CheckpointError;
-use super::progress::LogError;
 use refvlm_collective::RankError;
 use thiserror::Error;
 
@@ -30,9 +29,19 @@ pub enum RunError {
         /// Steps skipped in a row.
         skipped: usize,
     },
-    /// The log cannot be written.
-    #[error(transparent)]
-    Log(#[from] LogError),
+    /// There is no room for the last checkpoint.
+    #[error(
+        "no room for the checkpoint of step {step} ({source}): {kept}; free some space and give the \
+         same command to go on from there"
+    )]
+    Full {
+        /// What could not be written.
+        source: CheckpointError,
+        /// The step that is not kept.
+        step: usize,
+        /// What is kept, in words.
+        kept: String,
+    },
     /// Another rank is lost.
     #[error(transparent)]
     Rank(#[from] RankError),

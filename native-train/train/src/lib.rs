@@ -4,12 +4,19 @@
 //! examples, and truth where there is more to know than examples say; [`teach`] are the teachers
 //! that are asked only where there is truth.
 
+pub mod ahead;
 pub mod checkpoint;
 pub mod config;
+pub mod journal;
+pub mod judge;
+pub mod lock;
 pub mod losses;
+pub mod memory;
 pub mod optim;
 pub mod plan;
 pub mod resolved;
+pub mod score;
+pub mod selftest;
 pub mod source;
 pub mod stage;
 pub mod teach;
@@ -18,6 +25,7 @@ pub mod tower;
 mod average;
 mod beginning;
 mod error;
+mod keeping;
 mod optim_state;
 mod parallel;
 mod progress;
@@ -28,6 +36,6 @@ mod task;
 pub use config::{ConfigFileError, TrainFile};
 pub use error::RunError;
 pub use losses::Losses;
-pub use progress::LogError;
 pub use run::run;
+pub use score::Score;
 pub use task::{Part, Task};

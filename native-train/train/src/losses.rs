@@ -1,5 +1,6 @@
 //! The loss of a step, by parts.
 
+use super::score::Score;
 use burn::tensor::Tensor;
 use refvlm_model::learning::losses::UnitLoss;
 use refvlm_record::Unit;
@@ -41,10 +42,11 @@ impl Losses {
         self.total = self.total.clone() + loss.total * weight;
     }
 
-    /// The parts as a line of a log.
-    pub fn line(self) -> String {
-        let parts = self.parts.into_iter();
-        let parts = parts.map(|(name, value)| format!("{name} {:.3}", value.into_scalar::<f32>()));
-        parts.collect::<Vec<_>>().join(" ")
+    /// The loss and its parts as scores.
+    pub fn scores(self) -> Vec<Score> {
+        let score = |(name, value): (String, Tensor<1>)| {
+            Score::of_loss(name, f64::from(value.into_scalar::<f32>()))
+        };
+        [("loss".to_string(), self.total)].into_iter().chain(self.parts).map(score).collect()
     }
 }

@@ -6,11 +6,13 @@
 //! [`RESERVED`].
 
 pub mod devices;
+mod expected;
 mod memory;
 mod time;
 
 pub use devices::{Devices, DevicesError};
-pub use memory::{Memory, Precision, RESERVED, Setting, Sharding};
+pub use expected::Expected;
+pub use memory::{Memory, Precision, RESERVED, Setting, Sharding, of_tokens};
 pub use time::{LATENCY_S, Time, UTILISATION, Wire};
 
 use burn::tensor::Device;

@@ -1,23 +1,11 @@
-//! What a run tells of itself: lines on the terminal and in its log.
+//! What was learned between two lines of the log.
 
+use super::memory;
 use super::parallel::Step;
 use burn::tensor::Tensor;
 use refvlm_collective::{Collective, RankError};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use thiserror::Error;
-
-/// The log of a run cannot be written.
-#[derive(Debug, Error)]
-#[error("{path}: {source}; check free space and permissions")]
-pub struct LogError {
-    /// The file.
-    path: String,
-    /// The underlying I/O error.
-    source: std::io::Error,
-}
+use std::time::Duration;
 
 /// What was learned since the last line of the log. Parts are summed on the device and read with the
 /// line, since each read makes a GPU wait.
@@ -29,7 +17,7 @@ pub(crate) struct Window {
     parts: Vec<(String, Tensor<1>, usize)>,
     seen: [usize; 2],
     busy: Duration,
-    started: Option<Instant>,
+    took: Duration,
 }
 
 /// The sums of a window on the host.
@@ -47,13 +35,14 @@ pub(crate) struct Sums {
 }
 
 impl Window {
-    /// Adds a step: what all ranks know of it, and how long this one computed.
-    pub(crate) fn add(&mut self, step: Step, busy: Duration) {
-        self.started.get_or_insert_with(Instant::now);
+    /// Adds a step: what all ranks know of it, how long this one computed, and how long the step
+    /// took with its data and its update.
+    pub(crate) fn add(&mut self, step: Step, busy: Duration, took: Duration) {
         self.steps += 1;
         self.total += step.total;
         self.norm += step.norm;
         self.busy += busy;
+        self.took += took;
         for logged in step.logged {
             for i in 0..2 {
                 self.seen[i] += logged.seen[i];
@@ -84,9 +73,7 @@ impl Window {
     }
 
     fn sums(self) -> Sums {
-        let elapsed = self.started.map_or(1.0, |s| s.elapsed().as_secs_f64().max(1e-9));
-        // The clock starts after the first step of the window, so one step is not in it.
-        let share = (self.steps.saturating_sub(1)).max(1) as f64 / self.steps.max(1) as f64;
+        let took = self.took.as_secs_f64().max(1e-9);
         let values: Vec<_> = self.parts.iter().map(|part| part.1.clone()).collect();
         let values: Vec<f32> = match values.is_empty() {
             true => Vec::new(),
@@ -98,7 +85,7 @@ impl Window {
             total: self.total,
             norm: self.norm,
             parts: parts.map(|((name, _, n), sum)| (name, sum, n)).collect(),
-            rates: self.seen.map(|seen| seen as f64 * share / elapsed),
+            rates: self.seen.map(|seen| seen as f64 / took),
             busy_s: vec![self.busy.as_secs_f64()],
         }
     }
@@ -118,12 +105,33 @@ impl Sums {
         self
     }
 
+    fn parts(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.parts.iter().map(|(name, sum, n)| (name.as_str(), f64::from(sum / (*n).max(1) as f32)))
+    }
+
+    /// The means by name, as `losses.csv` has them: the loss, its parts without their weights, the
+    /// norm of the gradients, the learning rate `lr` and what the machine did.
+    pub(crate) fn values(&self, lr: f64) -> Vec<(String, f64)> {
+        let count = self.steps.max(1) as f64;
+        let parts = self.parts().map(|(name, value)| (name.to_string(), value));
+        let mut values = vec![("loss".to_string(), self.total / count)];
+        values.extend(parts);
+        let memory = memory::peak().map(|bytes| ("peak_memory_bytes", bytes as f64));
+        let others = [
+            ("norm", self.norm / count),
+            ("lr", lr),
+            ("pictures_per_s", self.rates[0]),
+            ("tokens_per_s", self.rates[1]),
+        ];
+        values.extend(others.into_iter().chain(memory).map(|(name, x)| (name.to_string(), x)));
+        values
+    }
+
     /// The means as a line of the log. `left_s` are the seconds that the run still needs. Where
     /// there are several ranks, the seconds that each computes in a step show which is slow.
-    pub(crate) fn line(self, step: usize, steps: usize, left_s: f64) -> String {
+    pub(crate) fn line(&self, step: usize, steps: usize, left_s: f64) -> String {
         let count = self.steps.max(1) as f64;
-        let mean = |part: &(String, f32, usize)| part.1 / part.2.max(1) as f32;
-        let parts = self.parts.iter().map(|part| format!("{} {:.3}", part.0, mean(part)));
+        let parts = self.parts().map(|(name, value)| format!("{name} {value:.3}"));
         let busy = match self.busy_s.as_slice() {
             [] | [_] => String::new(),
             ranks => {
@@ -131,8 +139,10 @@ impl Sums {
                 format!(", ranks busy {} s/step", each.collect::<Vec<_>>().join(" "))
             }
         };
+        let memory =
+            memory::peak().map_or(String::new(), |bytes| format!(", {}", memory::of(bytes)));
         format!(
-            "step {step}/{steps} loss {:.4} norm {:.2} | {} | {:.1} pictures/s {:.0} tokens/s{busy}, {} left",
+            "step {step}/{steps} loss {:.4} norm {:.2} | {} | {:.1} pictures/s {:.0} tokens/s{busy}{memory}, {} left",
             self.total / count,
             self.norm / count,
             parts.collect::<Vec<_>>().join(" "),
@@ -144,7 +154,7 @@ impl Sums {
 }
 
 /// `1h02m`, `3m20s`, `45s`.
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let s = seconds.max(0.0) as u64;
     match s {
         3600.. => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
@@ -153,34 +163,22 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// The log of a run: rank 0 writes it.
-pub(crate) struct Journal {
-    path: Option<PathBuf>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parallel::Logged;
 
-impl Journal {
-    /// The log in the folder of a run.
-    pub(crate) fn new(dir: &Path, ranks: &dyn Collective) -> Self {
-        Self { path: (ranks.rank() == 0).then(|| dir.join("train.log")) }
-    }
-
-    /// Whether this rank writes what a run leaves behind.
-    pub(crate) fn writes(&self) -> bool {
-        self.path.is_some()
-    }
-
-    /// Prints a line and appends it to the log.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub(crate) fn say(&self, line: &str) -> Result<(), LogError> {
-        let Some(path) = &self.path else { return Ok(()) };
-        eprintln!("{line}");
-        let io = |source| LogError { path: path.display().to_string(), source };
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(io)?;
-        }
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        writeln!(file.map_err(io)?, "{line}").map_err(io)
+    /// With a line for every step the speed is that of the step, its data and its update.
+    #[test]
+    fn one_step_has_its_speed() {
+        let mut window = Window::default();
+        let logged = vec![Logged { parts: Vec::new(), seen: [4, 100] }];
+        let step = Step { total: 2.0, norm: 1.0, seen: [4, 100], logged, stopping: false };
+        window.add(step, Duration::from_millis(300), Duration::from_millis(500));
+        let sums = window.sums();
+        assert_eq!(sums.rates, [8.0, 200.0]);
+        let line = sums.line(1, 3, 90.0);
+        assert!(line.starts_with("step 1/3 loss 2.0000 norm 1.00 |  | 8.0 pictures/s 200 tok"));
+        assert!(line.ends_with(", 1m30s left"), "{line}");
     }
 }

@@ -4,12 +4,17 @@
 
 use super::average::follow;
 use super::beginning::Beginning;
-use super::checkpoint::{Checkpoint, content};
+use super::checkpoint::content;
 use super::config::LoopConfig;
 use super::error::RunError;
+use super::journal::Journal;
+use super::judge::Standing;
+use super::keeping::Keeping;
+use super::memory;
 use super::optim_state::whole;
 use super::parallel::{learn, materialise};
-use super::progress::{Journal, Window};
+use super::plan::Expected;
+use super::progress::{Window, duration};
 use super::sharing::Sharing;
 use super::task::Task;
 use burn::module::Module;
@@ -23,9 +28,10 @@ use std::time::Instant;
 /// Steps in a row without a finite gradient after which a run gives up.
 const MOST_SKIPPED: usize = 20;
 
-/// Trains `module` in `dir` together with the other ranks, from the last checkpoint there if there is
-/// one. Returns the module, with the average of its weights where one is kept, and whether it
-/// reached its last step; it does not when `stop` was raised on any rank. Only rank 0 touches `dir`.
+/// Trains `module` in `dir` together with the other ranks, from the last whole checkpoint there if
+/// there is one. Returns the module, with the average of its weights where one is kept, and whether
+/// it reached its last step; it does not when `stop` was raised on any rank. Only rank 0 touches
+/// `dir`.
 ///
 /// # Errors
 /// When data, loss, optimiser or files fail, or a rank is lost. Checkpoints written before stay
@@ -42,17 +48,47 @@ pub fn run<T: Task>(
     let mut optim = config.optim.init().map_err(RunError::Optim)?;
     materialise(&module);
     let mut beginning = Beginning::find(ranks, dir, &module, &optim)?;
+    beginning.faults().iter().for_each(|fault| journal.say(fault));
     module = beginning.module(module)?;
     let sharing = Sharing::new(ranks, config.threads.max(1), &module)?;
     optim = beginning.optim(optim, &sharing)?;
     let mut average = config.average.map(|_| beginning.average(&module)).transpose()?;
     let mut state = beginning.state()?;
-    if beginning.resumes() {
-        journal.say(&format!("resumed at step {}", state.step))?;
-    }
+    let resumes = beginning.resumes();
     drop(beginning);
     let first = state.step;
+    state.steps = config.steps;
+    journal.begin(first);
+    if resumes {
+        journal.say(&format!("resumed at step {first}"));
+    }
+    let keeping = Keeping::new(dir, config, &journal, resumes.then_some(first));
     let started = Instant::now();
+    let score = |scored: &T::Module, step: usize, seconds: f64| {
+        if journal.dir().is_none() {
+            return Ok(());
+        }
+        let scores = task.score(scored, &device.clone().inner());
+        let scores = scores.map_err(|problem| RunError::Step { step, problem })?;
+        let judged = task.judge().map(|judge| judge.judge(scored, &device.clone().inner()));
+        let judged = judged.unwrap_or_else(|| Ok(Vec::new())).unwrap_or_else(|problem| {
+            journal.say(&format!("answers could not be scored: {problem}"));
+            Vec::new()
+        });
+        journal.scores(step, seconds, [("held-out", &scores), ("answers", &judged)]);
+        keeping.judge(&[scores, judged].concat(), step).map_err(RunError::from)
+    };
+    if resumes && keeping.is_scored(first) && !journal.has_scores(first) {
+        // It was killed between the checkpoint and the scores.
+        score(average.as_ref().unwrap_or(&module), first, state.seconds)?;
+    }
+    let show = |step: usize, left_s: f64, stopping: bool| {
+        let ends = stopping || step == config.steps;
+        let standing = Standing { step, steps: config.steps, left_s, ends };
+        if let (Some(judge), Some(dir)) = (task.judge(), journal.dir()) {
+            journal.tell(judge.show(dir, standing));
+        }
+    };
     let mut window = Window::default();
     let mut skipped = 0;
     let module = std::thread::scope(|scope| {
@@ -69,15 +105,22 @@ pub fn run<T: Task>(
         });
         for step in first..config.steps {
             let at = |problem| RunError::Step { step, problem };
+            let before = Instant::now();
             let Ok(items) = receive.recv() else { break };
+            let items = items.map_err(at)?;
+            if step == first {
+                let activations = items.iter().map(|item| task.activations(item)).sum();
+                let expected = Expected::new(&module, config, ranks.size(), activations);
+                journal.say(&expected.to_string());
+            }
             let began = Instant::now();
-            let learned = learn(task, &module, items.map_err(at)?, device).map_err(at)?;
+            let learned = learn(task, &module, items, device).map_err(at)?;
             let busy = began.elapsed();
             let asked = stop.load(Ordering::Relaxed);
             let clip_norm = config.optim.clip_norm;
             let (gradients, shared) = sharing.step(&module, learned, clip_norm, asked)?;
+            let lr = config.optim.lr_at(step, config.steps);
             if shared.norm.is_finite() && shared.total.is_finite() {
-                let lr = config.optim.lr_at(step, config.steps);
                 module = sharing.spread(optim.step(lr, module, gradients))?;
                 average = average.zip(config.average).map(|(average, decay)| {
                     state.averaged += 1;
@@ -93,32 +136,39 @@ pub fn run<T: Task>(
             state.step = step + 1;
             state.pictures += shared.seen[0];
             state.tokens += shared.seen[1];
-            let stopping = shared.stopping;
-            window.add(shared, busy);
-            let last = state.step == config.steps;
-            if state.step % config.log_every.max(1) == 0 || last {
-                let left = config.steps - state.step;
-                let pace = started.elapsed().as_secs_f64() / (state.step - first) as f64;
-                let means = std::mem::take(&mut window).of_all(ranks)?;
-                journal.say(&means.line(state.step, config.steps, pace * left as f64))?;
+            let (stopping, total) = (shared.stopping, shared.total);
+            window.add(shared, busy, before.elapsed());
+            if let Some(bytes) = memory::peak().filter(|_| step == first) {
+                journal.say(&format!("memory: {} at most in the first step", memory::of(bytes)));
             }
-            if state.step % config.checkpoint_every.max(1) == 0 || last || stopping {
-                state.seconds += started.elapsed().as_secs_f64() - state.seconds_of_run;
-                state.seconds_of_run = started.elapsed().as_secs_f64();
+            let last = state.step == config.steps;
+            let spent = started.elapsed().as_secs_f64();
+            let seconds = state.seconds + spent - state.seconds_of_run;
+            let left_s = spent / (state.step - first) as f64 * (config.steps - state.step) as f64;
+            if state.step % config.log_every.max(1) == 0 || last {
+                let means = std::mem::take(&mut window).of_all(ranks)?;
+                journal.say(&means.line(state.step, config.steps, left_s));
+                journal.losses(state.step, seconds, &means.values(lr));
+            } else {
+                let left = duration(left_s);
+                journal.show(|| {
+                    format!("step {}/{} loss {total:.4}, {left} left", state.step, config.steps)
+                });
+            }
+            if keeping.is_due(state.step) || stopping {
+                (state.seconds, state.seconds_of_run) = (seconds, spent);
                 let pieces = ranks.gather(optim.into_bytes().map_err(content(dir))?.to_vec(), 0)?;
-                if journal.writes() {
+                if journal.dir().is_some() {
                     let optim = whole(pieces).map_err(content(dir))?;
-                    Checkpoint::save(dir, &module, average.as_ref(), &optim, &state)?;
+                    keeping.save(&module, average.as_ref(), &optim, &state, last || stopping)?;
                 }
             }
-            if journal.writes() && (state.step % config.score_every.max(1) == 0 || last) {
-                let scored = average.as_ref().unwrap_or(&module);
-                let scores = task.score(scored, &device.clone().inner()).map_err(at)?;
-                journal.say(&format!("step {} held-out: {scores}", state.step))?;
+            if keeping.is_scored(state.step) {
+                score(average.as_ref().unwrap_or(&module), state.step, seconds)?;
             }
+            show(state.step, left_s, stopping);
             if stopping {
-                journal
-                    .say(&format!("stopped at step {}; the same command resumes", state.step))?;
+                journal.say(&format!("stopped at step {}; the same command resumes", state.step));
                 break;
             }
         }

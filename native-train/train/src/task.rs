@@ -1,6 +1,8 @@
 //! What the loop asks of whatever is trained with it.
 
+use super::judge::Judge;
 use super::losses::Losses;
+use super::score::Score;
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -46,9 +48,20 @@ pub trait Task: Sync {
         device: &Device,
     ) -> Result<Losses, String>;
 
-    /// Scores on held-out data, as a line for the log. `device` carries no gradients.
+    /// Scores on held-out data. `device` carries no gradients.
     ///
     /// # Errors
     /// When scoring fails.
-    fn score(&self, module: &Self::Module, device: &Device) -> Result<String, String>;
+    fn score(&self, module: &Self::Module, device: &Device) -> Result<Vec<Score>, String>;
+
+    /// Who judges what is learned beside the held-out loss.
+    fn judge(&self) -> Option<&dyn Judge<Self::Module>> {
+        None
+    }
+
+    /// Bytes that the backward pass of a part needs of its forward pass, as far as they can be told
+    /// before.
+    fn activations(&self, _item: &Self::Item) -> u64 {
+        0
+    }
 }

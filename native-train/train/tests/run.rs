@@ -10,7 +10,7 @@ use refvlm_collective::alone;
 use refvlm_train::source::scenes::SceneSource;
 use refvlm_train::source::{Drawn, Source};
 use refvlm_train::stage::{FullTask, SightTask, Student};
-use refvlm_train::{Losses, Part, Task, run};
+use refvlm_train::{Losses, Part, Score, Task, run};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::{Folder, Tiny, bits, log};
 
@@ -37,7 +37,7 @@ impl<T: Task> Task for Interrupted<'_, T> {
         self.task.loss(module, item, device)
     }
 
-    fn score(&self, module: &T::Module, device: &Device) -> Result<String, String> {
+    fn score(&self, module: &T::Module, device: &Device) -> Result<Vec<Score>, String> {
         self.task.score(module, device)
     }
 }
@@ -73,7 +73,7 @@ fn a_stopped_run_goes_on_to_the_same_weights() {
     assert!(done);
     assert!(bits(&resumed) == bits(&expected), "resumed weights differ from unbroken ones");
     let score = |folder: &Folder| log(folder).last().unwrap().clone();
-    assert!(score(&broken).starts_with("step 5 held-out: text "), "{}", score(&broken));
+    assert!(score(&broken).starts_with("step 5 held-out: loss "), "{}", score(&broken));
     assert_eq!(score(&broken), score(&unbroken));
 }
 

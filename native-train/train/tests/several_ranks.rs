@@ -14,7 +14,7 @@ use refvlm_train::config::LoopConfig;
 use refvlm_train::plan::{Setting, Sizes, Wire};
 use refvlm_train::source::scenes::SceneSource;
 use refvlm_train::stage::FullTask;
-use refvlm_train::{Losses, Part, RunError, Task, run};
+use refvlm_train::{Losses, Part, RunError, Score, Task, run};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::{Folder, Tiny, bits, log};
 
@@ -41,7 +41,7 @@ impl<T: Task> Task for Stopping<'_, T> {
         self.task.loss(module, item, device)
     }
 
-    fn score(&self, module: &T::Module, device: &Device) -> Result<String, String> {
+    fn score(&self, module: &T::Module, device: &Device) -> Result<Vec<Score>, String> {
         self.task.score(module, device)
     }
 }
@@ -208,8 +208,8 @@ impl Task for Regression {
         Ok(losses)
     }
 
-    fn score(&self, _module: &Layers, _device: &Device) -> Result<String, String> {
-        Ok(String::new())
+    fn score(&self, _module: &Layers, _device: &Device) -> Result<Vec<Score>, String> {
+        Ok(Vec::new())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::tools::{Fallible, Outcome, WASM, Workspace, present, succeed};
 use crate::{advisories, arrows, files, install, licences, site, size, wasm, wasm_scenes};
 
 /// Turns on what no program here has by default: CUDA, and the kernels that natively nothing needs.
-const DEVICES: [&str; 2] = ["--features", "native-train/cuda,refvlm-tests/wgpu"];
+const DEVICES: [&str; 2] = ["--features", "native-train/cuda,native-train/wgpu,refvlm-tests/wgpu"];
 
 struct Step {
     name: &'static str,

@@ -2,6 +2,7 @@
 //! results of an evaluation and for a look at generated scenes.
 
 mod charts;
+pub mod run;
 
 use crate::evaluate::Answered;
 use crate::metrics::{Answer, AnswerTriplet, Row};

@@ -1,6 +1,6 @@
 //! Records as an evaluation takes them: those of one picture together, turn by turn.
 
-use refvlm_native::evaluate::{Sample, kind_of};
+use refvlm_native::evaluate::{Sample, turns_of};
 use refvlm_native::picture::Picture;
 use refvlm_native::records::{DataError, load_depths, load_picture};
 use refvlm_record::{Record, Task};
@@ -72,24 +72,10 @@ impl Load<'_> {
         };
         let picture = load_picture(self.folder, first)?;
         let mut samples = Vec::new();
+        let wanted = |task| self.tasks.is_empty() || self.tasks.contains(&task);
         for mut record in records {
             load_depths(self.folder, &mut record)?;
-            let turns = std::mem::take(&mut record.turns);
-            for (index, turn) in turns.into_iter().enumerate() {
-                if !self.tasks.is_empty() && !self.tasks.contains(&turn.task) {
-                    continue;
-                }
-                let id = match index {
-                    0 => record.id.clone(),
-                    _ => format!("{}#{}", record.id, index + 1),
-                };
-                let record = Record { turns: vec![turn], ..record.clone() };
-                let kind = match record.source.strip_prefix("refvlm-scenes:") {
-                    Some(kind) => kind.to_string(),
-                    None => kind_of(&record),
-                };
-                samples.push(Sample { id, kind, record });
-            }
+            samples.extend(turns_of(record, wanted));
         }
         Ok((picture, samples))
     }

@@ -132,16 +132,26 @@ impl Memory {
 /// pairs of tokens and their softmax, as the trainer does; in 16 bits it is taken to be fused.
 fn activations(sizes: &Sizes, setting: Setting) -> u64 {
     let tokens = sizes.step_tokens() as u64;
+    kept(sizes, setting, tokens, tokens * sizes.tokens as u64)
+}
+
+/// What the backward pass needs of the language model, as the trainer computes it, for so many
+/// tokens, of which so many `pairs` attend to each other.
+pub fn of_tokens(sizes: &Sizes, tokens: u64, pairs: u64) -> u64 {
+    kept(sizes, Setting::ALL[0], tokens, pairs)
+}
+
+fn kept(sizes: &Sizes, setting: Setting, tokens: u64, pairs: u64) -> u64 {
     let [hidden, inner, queries, keys] =
         [sizes.hidden, sizes.inner, sizes.queries, sizes.keys].map(|n| n as u64);
     // Inputs and outputs of both norms; queries and keys before and after rotation, values, what
     // attention gives; gate, up, activated gate, product.
     let values = 4 * hidden + 3 * queries + 3 * keys + 4 * inner;
     let scores = match setting.precision {
-        Precision::F32 => 2 * sizes.heads as u64 * sizes.tokens as u64,
-        Precision::Bf16 => sizes.heads as u64,
+        Precision::F32 => 2 * sizes.heads as u64 * pairs,
+        Precision::Bf16 => sizes.heads as u64 * tokens,
     };
-    let layer = tokens * (values + scores) * setting.bytes();
+    let layer = (tokens * values + scores) * setting.bytes();
     let layers = sizes.layers as u64;
     let kept = match setting.recompute {
         true => layers * tokens * hidden * setting.bytes() + layer,

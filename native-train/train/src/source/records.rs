@@ -181,9 +181,14 @@ fn at(set: &RecordSet, index: usize, record: &Record, problem: &str) -> String {
 
 /// All records of one picture are on one side.
 fn side_of(record: &Record, held_out: f64) -> Side {
+    if is_held_out(record, held_out) { Side::HeldOut } else { Side::Train }
+}
+
+/// Whether a record is never learned from, where `held_out` is the share of such.
+pub(crate) fn is_held_out(record: &Record, held_out: f64) -> bool {
     let hash = Sha256::digest(format!("{}/{}", record.source, record.image.path));
     let share = f64::from(u16::from_be_bytes([hash[0], hash[1]])) / 65536.0;
-    if share < held_out { Side::HeldOut } else { Side::Train }
+    share < held_out
 }
 
 impl Source for RecordSource<'_> {

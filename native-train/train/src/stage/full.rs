@@ -2,7 +2,10 @@
 
 use super::Student;
 use crate::config::TrainFile;
+use crate::judge::Judge;
 use crate::losses::Losses;
+use crate::plan::{Sizes, Work, of_tokens};
+use crate::score::Score;
 use crate::source::{Drawn, Source};
 use crate::task::{Part, Task};
 use crate::teach::Teachers;
@@ -18,8 +21,10 @@ pub struct FullTask<'a> {
     file: &'a TrainFile,
     source: &'a dyn Source,
     teachers: Teachers,
+    judge: Option<&'a dyn Judge<Student>>,
     /// Ids that stand before every dialogue.
     trunk: Vec<i64>,
+    sizes: Sizes,
 }
 
 impl<'a> FullTask<'a> {
@@ -35,7 +40,13 @@ impl<'a> FullTask<'a> {
         let trunk = file.model.template.encode_prefix(tokenizer, true);
         let trunk = trunk.map_err(|e| e.to_string())?;
         let teachers = Teachers::new(tokenizer, &file.model).map_err(|e| e.to_string())?;
-        Ok(Self { file, source, teachers, trunk })
+        let sizes = Sizes::new(&file.model, &Work::default()).map_err(|e| e.to_string())?;
+        Ok(Self { file, source, teachers, trunk, sizes, judge: None })
+    }
+
+    /// The same with a judge.
+    pub fn with_judge(self, judge: &'a dyn Judge<Student>) -> Self {
+        Self { judge: Some(judge), ..self }
     }
 }
 
@@ -89,7 +100,27 @@ impl Task for FullTask<'_> {
         Ok(losses)
     }
 
-    fn score(&self, student: &Student, device: &Device) -> Result<String, String> {
-        Ok(self.loss(&student.valid(), self.source.held_out()?, device)?.line())
+    fn activations(&self, item: &Drawn) -> u64 {
+        let trunk = (self.trunk.len() - 1 + self.file.model.image_rows()) as u64;
+        let rows = self.file.model.prompt_rows().saturating_sub(1);
+        let (mut tokens, mut pairs) = (0, 0);
+        for example in &item.examples {
+            tokens += trunk;
+            pairs += trunk * trunk;
+            for turn in &example.turns {
+                let length = (turn.ids.len() + turn.prompts.len() * rows) as u64;
+                tokens += length;
+                pairs += length * (trunk + length);
+            }
+        }
+        of_tokens(&self.sizes, tokens, pairs)
+    }
+
+    fn judge(&self) -> Option<&dyn Judge<Student>> {
+        self.judge
+    }
+
+    fn score(&self, student: &Student, device: &Device) -> Result<Vec<Score>, String> {
+        Ok(self.loss(&student.valid(), self.source.held_out()?, device)?.scores())
     }
 }

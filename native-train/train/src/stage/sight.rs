@@ -6,7 +6,9 @@
 
 use super::Student;
 use crate::config::TrainFile;
+use crate::judge::Judge;
 use crate::losses::Losses;
+use crate::score::Score;
 use crate::source::{Drawn, Source};
 use crate::task::{Part, Task};
 use crate::teach::Teachers;
@@ -21,6 +23,7 @@ pub struct SightTask<'a> {
     file: &'a TrainFile,
     source: &'a dyn Source,
     teachers: Teachers,
+    judge: Option<&'a dyn Judge<Student>>,
 }
 
 impl<'a> SightTask<'a> {
@@ -34,7 +37,12 @@ impl<'a> SightTask<'a> {
         source: &'a dyn Source,
     ) -> Result<Self, TokenError> {
         let teachers = Teachers::new(tokenizer, &file.model)?;
-        Ok(Self { file, source, teachers })
+        Ok(Self { file, source, teachers, judge: None })
+    }
+
+    /// The same with a judge.
+    pub fn with_judge(self, judge: &'a dyn Judge<Student>) -> Self {
+        Self { judge: Some(judge), ..self }
     }
 }
 
@@ -77,7 +85,11 @@ impl Task for SightTask<'_> {
         Ok(losses)
     }
 
-    fn score(&self, student: &Student, device: &Device) -> Result<String, String> {
-        Ok(self.loss(&student.valid(), self.source.held_out()?, device)?.line())
+    fn judge(&self) -> Option<&dyn Judge<Student>> {
+        self.judge
+    }
+
+    fn score(&self, student: &Student, device: &Device) -> Result<Vec<Score>, String> {
+        Ok(self.loss(&student.valid(), self.source.held_out()?, device)?.scores())
     }
 }
