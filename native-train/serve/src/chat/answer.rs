@@ -2,7 +2,7 @@
 
 use crate::app::Hearing;
 use refvlm_record::answer::{Answer, Found, Progress};
-use refvlm_record::event::{Finish, Shape, Timings};
+use refvlm_record::event::{Finish, Proposal, Shape, Timings};
 use refvlm_record::reading::{Piece, Reading};
 use refvlm_record::{Counts, Rle, Unit};
 use serde_json::{Value, json};
@@ -60,6 +60,9 @@ pub fn target(found: &Found) -> Value {
             // Text is what pycocotools takes, and a fifth as long as numbers.
             target["mask"] = json!(mask.compressed());
             target["area"] = json!(area(mask));
+            if !found.others().is_empty() {
+                target["others"] = found.others().iter().map(other).collect();
+            }
         }
         Shape::Keypoint { keypoints, .. } => target["keypoints"] = json!(keypoints),
         Shape::Depth { width, height, metres } => {
@@ -67,6 +70,17 @@ pub fn target(found: &Found) -> Value {
         }
     }
     target
+}
+
+/// What else may be meant, in px of the picture.
+fn other(proposal: &Proposal) -> Value {
+    let [x, y, w, h] = proposal.bbox;
+    json!({
+        "confidence": proposal.confidence,
+        "box": [x, y, x + w, y + h],
+        "mask": proposal.mask.compressed(),
+        "area": area(&proposal.mask),
+    })
 }
 
 /// Set pixels of a mask.
@@ -145,9 +159,10 @@ mod tests {
     fn boxes_are_corners_and_masks_are_text() {
         let mut mask = Mask::zeros(4, 3);
         mask.pixels[5] = 1;
-        let (mask, bbox) = (mask.to_rle(), [1.0, 1.0, 1.0, 1.0]);
-        let shape = Shape::Mask { mask, bbox, others: Vec::new() };
+        let shape = Shape::mask(&mask).with_others(vec![Proposal::new(0.25, &mask)]);
         let found = target(&Found::new(0.5, shape));
+        assert_eq!(found["others"][0]["box"], json!([1.0, 1.0, 2.0, 2.0]));
+        assert_eq!(found["others"][0]["confidence"], json!(0.25));
         assert_eq!(found["box"], json!([1.0, 1.0, 2.0, 2.0]));
         assert_eq!(found["mask"], json!({ "size": [3, 4], "counts": "417" }));
         assert_eq!((&found["area"], &found["confidence"]), (&json!(1), &json!(0.5)));
