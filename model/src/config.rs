@@ -143,6 +143,10 @@ pub struct CloserLook {
     pub margin: f32,
     /// How many times as large a thing must become for the part to be worth a look.
     pub least_zoom: f32,
+    /// For a click, how many times as wide the part is as what its proposals cover together; clicks
+    /// are not looked at more closely when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_margin: Option<f32>,
 }
 
 /// Hidden states, counted from the end.
@@ -446,7 +450,7 @@ impl ModelConfig {
                 return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
             }
         }
-        if let Some(CloserLook { margin, least_zoom }) = self.closer_look {
+        if let Some(CloserLook { margin, least_zoom, click_margin }) = self.closer_look {
             let other = |problem: &str| ModelConfigError::Other {
                 field: "closer_look",
                 problem: problem.into(),
@@ -454,8 +458,9 @@ impl ModelConfig {
             if self.prompted_decoder.is_none() {
                 return Err(other("needs prompted_decoder"));
             }
-            if ![margin, least_zoom].iter().all(|v| (1.0..=100.0).contains(v)) {
-                return Err(other("margin and least_zoom must be 1 to 100"));
+            let sizes = [margin, least_zoom, click_margin.unwrap_or(margin)];
+            if !sizes.iter().all(|v| (1.0..=100.0).contains(v)) {
+                return Err(other("margin, least_zoom and click_margin must be 1 to 100"));
             }
         }
         if let Some(sam) = &self.sam_decoder {

@@ -6,6 +6,7 @@
 //! the futures are ready at once. There is no clock here: the caller lends one.
 
 mod answer;
+mod candidates;
 mod closer;
 mod probe;
 mod units;

@@ -93,6 +93,11 @@ export interface Question {
   budget?: number;
   /** Whether only answers that parse can be written. Default true. */
   constrained?: boolean;
+  /**
+   * Whether what is pointed at may be looked at once more, larger, where the model does so: better
+   * masks and names, for the time that a picture takes. Default true.
+   */
+  closer?: boolean;
   signal?: AbortSignal;
 }
 

@@ -25,6 +25,10 @@ pub struct Ask {
     /// Whether the grammar lets only answers be written that parse.
     #[serde(default = "yes")]
     pub constrained: bool,
+    /// Whether what is pointed at may be looked at once more, larger, where the model does so: better
+    /// masks, joints and names, for the time that a picture takes.
+    #[serde(default = "yes")]
+    pub closer: bool,
 }
 
 fn default_budget() -> usize {
@@ -45,6 +49,7 @@ impl Ask {
             sampling: Sampling::default(),
             budget: default_budget(),
             constrained: true,
+            closer: true,
         }
     }
 

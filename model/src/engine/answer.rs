@@ -67,7 +67,8 @@ impl Session {
         let mentioned = || prompt.prompts.iter().copied();
         // Looking closely takes as long as looking at a picture: only at what is mentioned.
         let near = mentioned().filter_map(|prompt| ask.prompts.get(prompt));
-        let near = near.map(|prompt| self.near(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let look = self.config.closer_look.filter(|_| ask.closer);
+        let near = near.map(|prompt| self.near(prompt, look)).collect::<Result<Vec<_>, _>>()?;
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let pointers = mentioned().filter_map(|prompt| regions.get(prompt)).zip(near);
         let pointers = pointers.map(|(region, near)| self.pointer(&seen.sight, region, near));
@@ -78,6 +79,7 @@ impl Session {
         let context = Context {
             prompts: self.prompt_maps(of_prompts, strokes.copied().collect()),
             pointers: mentioned().filter_map(|prompt| ask.prompts.get(prompt)).cloned().collect(),
+            look,
             ..Context::default()
         };
         let rows = self.rows(&ids, &pointers)?;

@@ -2,11 +2,15 @@
 //!
 //! The towers see a picture in a square of fixed size, in which a small thing is a few cells wide.
 //! Where a box or a painted region says how large the thing is, its part of the picture is shown to
-//! the towers once more, larger, and mask and joints are looked for there.
+//! the towers once more, larger, and mask and joints are looked for there. A click does not say how
+//! large the thing is: the part is what the proposals of the first look cover together, and those of
+//! both looks compete.
 
+use super::units::Context;
 use super::{EngineError, Session, host};
 use crate::config::CloserLook;
 use crate::decoding::{Pointed, PromptMaps, QueryLayout};
+use crate::event::Shape;
 use crate::image::{Frame, Picture};
 use crate::input::{Inputs, regions, stroke_maps};
 use crate::refvlm::Sight;
@@ -65,34 +69,37 @@ impl PartialEq for Near {
 }
 
 impl Session {
-    /// For each reference a closer look at the prompt that it means; none where it means no prompt,
-    /// or one that a closer look tells nothing new about.
+    /// For each reference, in the order of `found`, a closer look at the prompt that it means; none
+    /// where it means no prompt, or one that a closer look tells nothing new about.
     ///
     /// # Shapes
-    /// `states` `[1, references, hidden]`; `pointers` are the question's prompts in px of the picture
+    /// `states` `[1, references, hidden]`
     pub(super) async fn look_closer(
         &mut self,
-        pointers: &[Prompt],
-        states: &Tensor<3>,
-        layout: &QueryLayout,
-        pointed: Option<&Pointed<'_>>,
+        Context { look, pointers, .. }: &Context,
+        found: &[(f32, Shape)],
+        (states, layout, pointed): (&Tensor<3>, &QueryLayout, Option<&Pointed<'_>>),
     ) -> Result<Vec<Option<Closer>>, EngineError> {
         let mut closer: Vec<Option<Closer>> = (0..layout.count()).map(|_| None).collect();
-        let (Some(look), Some(pointed)) = (self.config.closer_look, pointed) else {
-            return Ok(closer);
-        };
+        let (&Some(look), Some(pointed)) = (look, pointed) else { return Ok(closer) };
         let mask = self.model.visual_decoder.mask.as_ref();
         let Some(meant) = mask.and_then(|mask| mask.meant(states, layout, pointed)) else {
             return Ok(closer);
         };
         let choices = meant.dims()[1];
         let meant = host(meant).await?;
-        for (slot, row) in closer.iter_mut().zip(meant.chunks_exact(choices.max(1))) {
+        let rows = meant.chunks_exact(choices.max(1)).zip(found);
+        for (slot, (row, (_, shape))) in closer.iter_mut().zip(rows) {
             let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
             // The first choice is to mean no prompt.
             let prompt = best.and_then(|at| at.checked_sub(1));
             let Some(prompt) = prompt.and_then(|at| pointers.get(at)) else { continue };
-            *slot = self.closer(prompt, &look)?;
+            let extent = extent(prompt).map(|extent| (extent, look.margin));
+            let extent =
+                extent.or_else(|| Some((click_extent(prompt, shape)?, look.click_margin?)));
+            if let Some((extent, margin)) = extent {
+                *slot = self.closer(prompt, extent, CloserLook { margin, ..look })?;
+            }
         }
         Ok(closer)
     }
@@ -100,9 +107,10 @@ impl Session {
     fn closer(
         &mut self,
         prompt: &Prompt,
-        look: &CloserLook,
+        extent: [f32; 4],
+        look: CloserLook,
     ) -> Result<Option<Closer>, EngineError> {
-        let Some(Inside { part, prompt, rows, .. }) = self.inside(prompt, look)? else {
+        let Some(Inside { part, prompt, rows, .. }) = self.inside(prompt, extent, &look)? else {
             return Ok(None);
         };
         let strokes = stroke_maps(&self.config, &[prompt], &part.frame)?.concat();
@@ -112,10 +120,15 @@ impl Session {
 
     /// What a prompt shows when it is looked at closely; none where that tells nothing new, or in a
     /// model without rows for it.
-    pub(super) fn near(&mut self, prompt: &Prompt) -> Result<Option<Near>, EngineError> {
+    pub(super) fn near(
+        &mut self,
+        prompt: &Prompt,
+        look: Option<CloserLook>,
+    ) -> Result<Option<Near>, EngineError> {
         let count = self.config.class_row_count();
-        let Some(look) = self.config.closer_look.filter(|_| count > 0) else { return Ok(None) };
-        let Some(Inside { part, region, rows, .. }) = self.inside(prompt, &look)? else {
+        let Some(look) = look.filter(|_| count > 0) else { return Ok(None) };
+        let Some(extent) = extent(prompt) else { return Ok(None) };
+        let Some(Inside { part, region, rows, .. }) = self.inside(prompt, extent, &look)? else {
             return Ok(None);
         };
         let first = rows.dims()[1].saturating_sub(count);
@@ -123,13 +136,14 @@ impl Session {
         Ok(Some(Near { window: part.window, region, rows }))
     }
 
-    /// A prompt in the part of the picture around it.
+    /// A prompt in the part of the picture around an extent, `[x, y, w, h]` in px.
     fn inside(
         &mut self,
         prompt: &Prompt,
+        extent: [f32; 4],
         look: &CloserLook,
     ) -> Result<Option<Inside>, EngineError> {
-        let Some(part) = self.part(prompt, look)? else { return Ok(None) };
+        let Some(part) = self.part(extent, look)? else { return Ok(None) };
         let Some(prompt) = within(prompt, part.window) else { return Ok(None) };
         let prompts = std::slice::from_ref(&prompt);
         let region = regions(&self.config, prompts, &part.frame)?.concat();
@@ -137,14 +151,13 @@ impl Session {
         Ok(Some(Inside { part, prompt, region, rows }))
     }
 
-    /// The part of the picture around a prompt that says how far it reaches.
-    fn part(&mut self, prompt: &Prompt, look: &CloserLook) -> Result<Option<Part>, EngineError> {
+    /// The part of the picture around an extent.
+    fn part(&mut self, extent: [f32; 4], look: &CloserLook) -> Result<Option<Part>, EngineError> {
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let (Some(rgb), Frame { width, height, .. }) = (&seen.rgb, seen.frame) else {
             return Ok(None);
         };
-        let window = extent(prompt).and_then(|extent| window(extent, [width, height], look));
-        let Some(window) = window else { return Ok(None) };
+        let Some(window) = window(extent, [width, height], look) else { return Ok(None) };
         if let Some(part) = self.parts.iter().find(|part| part.window == window) {
             return Ok(Some(part.clone()));
         }
@@ -194,6 +207,23 @@ fn extent(prompt: &Prompt) -> Option<[f32; 4]> {
     }
 }
 
+/// How far that reaches which a click may mean, `[x, y, w, h]` in px: the click and all that was
+/// proposed for it; none for other prompts, and where nothing was.
+fn click_extent(prompt: &Prompt, found: &Shape) -> Option<[f32; 4]> {
+    let (Prompt::Point { x, y }, Shape::Mask { bbox, others, .. }) = (prompt, found) else {
+        return None;
+    };
+    let boxes = others.iter().map(|other| other.bbox).chain([*bbox]);
+    let mut boxes = boxes.filter(|b| b[2] > 0.0 && b[3] > 0.0).peekable();
+    boxes.peek()?;
+    let [mut left, mut top, mut right, mut bottom] = [*x, *y, *x, *y];
+    for [x, y, w, h] in boxes {
+        (left, top) = (left.min(x), top.min(y));
+        (right, bottom) = (right.max(x + w), bottom.max(y + h));
+    }
+    Some([left, top, right - left, bottom - top])
+}
+
 /// The part around an extent, `[x, y, w, h]` in px; none where it would hardly be larger to the
 /// towers than the picture.
 fn window(extent: [f32; 4], size: [u32; 2], look: &CloserLook) -> Option<[u32; 4]> {
@@ -241,8 +271,24 @@ fn cut(mask: &Rle, [x, y, w, h]: [u32; 4]) -> Option<Rle> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Proposal;
 
-    const LOOK: CloserLook = CloserLook { margin: 1.5, least_zoom: 1.25 };
+    const LOOK: CloserLook = CloserLook { margin: 1.5, least_zoom: 1.25, click_margin: None };
+
+    #[test]
+    fn a_click_reaches_as_far_as_what_is_proposed_for_it() {
+        let mut pixels = vec![0; 200];
+        pixels[4 * 20 + 7] = 1;
+        let small = Mask { width: 20, height: 10, pixels: pixels.clone() };
+        pixels[2 * 20 + 12] = 1;
+        let wide = Mask { width: 20, height: 10, pixels };
+        let found = Shape::mask(&small).with_others(vec![Proposal::new(0.5, &wide)]);
+        let click = Prompt::Point { x: 7.5, y: 6.5 };
+        assert_eq!(click_extent(&click, &found), Some([7.0, 2.0, 6.0, 4.5]));
+        assert_eq!(click_extent(&click, &Shape::mask(&Mask::zeros(20, 10))), None);
+        let drawn = Prompt::Scribble { points: vec![[7.5, 6.5]] };
+        assert_eq!(click_extent(&drawn, &found), None);
+    }
 
     #[test]
     fn a_part_is_larger_than_the_prompt_and_inside_the_picture() {

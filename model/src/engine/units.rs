@@ -1,10 +1,11 @@
 //! From reference states to what a person sees: decoded, un-padded, with a confidence.
 
+use super::candidates::Candidates;
 use super::closer::Closer;
 use super::{EngineError, Session, host};
-use crate::config::ModelConfig;
+use crate::config::{CloserLook, ModelConfig};
 use crate::decoding::{AdapterGroup, Pointed, PromptMaps, Proposals, QueryLayout, Told};
-use crate::event::{Proposal, Shape};
+use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
 use crate::triplet::parser::{Mark, group};
@@ -35,6 +36,8 @@ pub(super) struct Context {
     pub prompts: Option<PromptMaps>,
     /// The same prompts in px of the picture.
     pub pointers: Vec<Prompt>,
+    /// How they are looked at once more.
+    pub look: Option<CloserLook>,
 }
 
 impl Context {
@@ -92,13 +95,6 @@ impl Session {
         let pointed = context.prompts.as_ref();
         let pointed = pointed.map(|prompts| Pointed { prompts, of_reference: &of_reference });
         let frame = seen.frame;
-        let closer = match decoded {
-            Unit::Mask | Unit::Keypoint => {
-                let pointers = &context.pointers;
-                self.look_closer(pointers, &states, &layout, pointed.as_ref()).await?
-            }
-            Unit::Box | Unit::Depth => Vec::new(),
-        };
         let concepts = asked.iter().flat_map(|a| a.refs.iter().map(|_| a.concept.clone()));
         let concepts: Vec<Vec<i64>> = concepts.collect();
         let concepts = self.model.shown(&sight, &concepts, &layout.pictures());
@@ -106,6 +102,13 @@ impl Session {
         let asked_of = (states.clone(), &layout, &told);
         let place = (&frame, &sight);
         let mut shapes = decode(&self.model, place, decoded, asked_of, &self.config).await?;
+        let closer = match decoded {
+            Unit::Mask | Unit::Keypoint => {
+                let asked = (&states, &layout, told.pointed.as_ref());
+                self.look_closer(context, &shapes, asked).await?
+            }
+            Unit::Box | Unit::Depth => Vec::new(),
+        };
         for (index, closer) in closer.iter().enumerate() {
             if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
                 self.refine(found, closer, &frame).await?;
@@ -127,8 +130,8 @@ impl Session {
 }
 
 impl Session {
-    /// Puts what a closer look finds in place of what was found in the whole picture. The decoder is
-    /// asked of the prompt itself, as in training: the state of the reference came of rows of the
+    /// Puts what a closer look finds in place of what was found in the whole picture, or beside it
+    /// where the prompt does not say how large the thing is. The decoder is asked of the prompt itself, as in training: the state of the reference came of rows of the
     /// whole picture, and may not be taken to mean the prompt of the part.
     async fn refine(
         &self,
@@ -142,16 +145,21 @@ impl Session {
         let layout = QueryLayout::new(vec![vec![1]]);
         let pointed = Pointed { prompts, of_reference: &[vec![0]] };
         match &mut found.1 {
-            Shape::Mask { mask, bbox, .. } => {
+            Shape::Mask { .. } => {
                 let told = Told { pointed: Some(pointed), concepts: None };
                 let out = decoder.forward(&maps, state, &layout, &told);
-                found.0 = confidences(out.confidence, 1).await?.first().copied().unwrap_or(found.0);
-                let masks = masks(&part.frame, out.logits, self.config.mask_threshold).await?;
-                if let Some(closer) = masks.first() {
-                    let whole = part.mask_of_picture(closer, [frame.width, frame.height]);
-                    *bbox = whole.bounds().unwrap_or_default().map(|v| v as f32);
-                    *mask = whole.to_rle();
+                let Some(proposals) = out.proposals else { return Ok(()) };
+                let threshold = self.config.mask_threshold;
+                let seen = proposed(&part.frame, proposals, threshold).await?;
+                let Some(mut closer) = seen.into_iter().next() else { return Ok(()) };
+                for mask in &mut closer.masks {
+                    *mask = part.mask_of_picture(mask, [frame.width, frame.height]);
                 }
+                // One proposal is that of a prompt which means one thing, and is better seen here.
+                *found = match closer.masks.len() {
+                    1 => closer.best(),
+                    _ => Candidates::of(found).and(closer).best(),
+                };
             }
             Shape::Keypoint { bbox, keypoints } => {
                 let joints = decoder.joints(&maps, &state, &layout, &pointed);
@@ -176,8 +184,6 @@ impl Session {
     }
 }
 
-/// Proposals that agree more than this show the same.
-const SAME_IOU: f32 = 0.9;
 /// Share of the picture's side by which a joint may lie outside and still count as on its edge.
 const JOINT_MARGIN: f32 = 0.02;
 
@@ -247,7 +253,8 @@ async fn decode(
             let out = decoders.mask.as_ref().ok_or(absent)?;
             let out = out.forward(&maps, states, layout, told);
             if let Some(proposals) = out.proposals {
-                return proposed(frame, proposals, config.mask_threshold).await;
+                let found = proposed(frame, proposals, config.mask_threshold).await?;
+                return Ok(found.iter().map(Candidates::best).collect());
             }
             let kept = count.min(out.logits.dims()[1]);
             let masks = masks(frame, out.logits.narrow(1, 0, kept), config.mask_threshold).await?;
@@ -330,12 +337,12 @@ async fn masks(
     Ok(masks.collect::<Result<_, _>>()?)
 }
 
-/// The answer of each reference, and what else may be meant where several proposals were asked for.
+/// What each reference may mean: one mask, or several where several were asked for.
 async fn proposed(
     frame: &Frame,
     proposals: Proposals,
     threshold: Option<f32>,
-) -> Result<Vec<(f32, Shape)>, EngineError> {
+) -> Result<Vec<Candidates>, EngineError> {
     let [count, several, h, w] = proposals.logits.dims();
     let single = host(proposals.single).await?;
     // A box or a painted region means one thing, and most answers are of such.
@@ -344,31 +351,11 @@ async fn proposed(
     let masks = masks(frame, logits, threshold).await?;
     let confidence = host(activation::sigmoid(proposals.confidence.narrow(1, 0, asked))).await?;
     let of_reference = masks.chunks_exact(asked).zip(confidence.chunks_exact(asked));
-    let shapes = of_reference.zip(single).map(|((masks, confidence), single)| {
+    let candidates = of_reference.zip(single).map(|((masks, confidence), single)| {
         let asked = if single > 0.0 { 1 } else { asked };
-        chosen(&masks[..asked], &confidence[..asked])
+        Candidates { masks: masks[..asked].into(), confidence: confidence[..asked].into() }
     });
-    Ok(shapes.collect())
-}
-
-/// The most confident of several masks with the others behind it, without those that show the same
-/// again and those of no pixel.
-fn chosen(masks: &[Mask], confidence: &[f32]) -> (f32, Shape) {
-    let mut order: Vec<usize> = (0..masks.len()).collect();
-    order.sort_by(|&a, &b| confidence[b].total_cmp(&confidence[a]));
-    let Some((&first, rest)) = order.split_first() else {
-        return (0.0, Shape::mask(&Mask::zeros(1, 1)));
-    };
-    let mut shown = vec![first];
-    for &at in rest {
-        let repeats = shown.iter().any(|&k| masks[k].iou(&masks[at]) > SAME_IOU);
-        if masks[at].area() > 0 && !repeats {
-            shown.push(at);
-        }
-    }
-    let others = shown[1..].iter().map(|&at| Proposal::new(confidence[at], &masks[at]));
-    let shape = Shape::mask(&masks[first]).with_others(others.collect());
-    (confidence[first], shape)
+    Ok(candidates.collect())
 }
 
 async fn confidences(logits: Option<Tensor<2>>, count: usize) -> Result<Vec<f32>, EngineError> {
@@ -443,21 +430,6 @@ mod tests {
         let [x, y] = peak(&logits, 8);
         assert!((x - 3.0 / 8.0).abs() < 1e-4 && (y - 1.5 / 4.0).abs() < 1e-4, "{x} {y}");
         assert_eq!(around(&[0.2, 0.5, 0.6, 0.1]), [0.4, 0.3, 0.40000004, 0.4]);
-    }
-
-    #[test]
-    fn the_most_confident_proposal_is_the_answer_and_the_others_stand_beside_it() {
-        let wide = |columns: usize| {
-            let pixels = (0..200).map(|i| u8::from(i % 20 < columns)).collect();
-            Mask { width: 20, height: 10, pixels }
-        };
-        let masks = [wide(4), wide(10), wide(0), wide(11)];
-        let (confidence, shape) = chosen(&masks, &[0.3, 0.9, 0.8, 0.7]);
-        let Shape::Mask { mask, bbox, others } = shape else { panic!("another shape") };
-        assert_eq!((confidence, bbox), (0.9, [0.0, 0.0, 10.0, 10.0]));
-        assert_eq!(mask.to_mask().unwrap(), wide(10));
-        // That of 11 columns shows the same, that of none shows nothing.
-        assert_eq!(others, [Proposal::new(0.3, &wide(4))]);
     }
 
     #[test]

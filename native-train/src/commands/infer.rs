@@ -40,7 +40,7 @@ pub struct Infer {
         long, value_name = "QUESTION", requires = "preset",
         conflicts_with_all = [
             "pictures", "ask", "task", "point", "box", "scribble", "mask", "out", "force", "model",
-            "json", "raw", "unconstrained",
+            "json", "raw", "unconstrained", "no_closer_look",
         ]
     )]
     text_only: Option<String>,
@@ -78,6 +78,9 @@ pub struct Infer {
     /// Let the model write freely; the answer may then not parse.
     #[arg(long)]
     unconstrained: bool,
+    /// Do not look once more, larger, at what is pointed at: quicker, with coarser masks.
+    #[arg(long)]
+    no_closer_look: bool,
     /// The largest number of tokens in the answer.
     #[arg(long, default_value_t = 192)]
     budget: usize,
@@ -205,6 +208,7 @@ impl Infer {
             sampling: self.sampling(),
             budget: self.budget,
             constrained: !self.unconstrained,
+            closer: !self.no_closer_look,
             ..ask
         })
     }

@@ -1,7 +1,7 @@
 //! The mask decoder that is told where prompts lie, in the untrained model of the preset `pocket`.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use refvlm_model::config::{ClassTokens, ModelConfig};
+use refvlm_model::config::{ClassTokens, CloserLook, ModelConfig};
 use refvlm_model::decoding::{MaskOutput, MaskUnit, Pointed, QueryLayout, Told};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Shape};
@@ -319,8 +319,10 @@ fn a_closer_look_decodes_the_part_around_the_prompt() {
     let whole = ModelConfig { closer_look: None, ..config.clone() };
     let (_, far) = segmented(&whole, &model, picture, boxed(at));
     assert_ne!(far, found, "the whole picture answers otherwise");
-    // A click says nothing of a thing's size: the whole picture is looked at.
+    // A click says nothing of a thing's size: without a margin for it the whole picture is looked at.
     let click = Prompt::Point { x: 120.0, y: 120.0 };
     let seen = |config: &ModelConfig| segmented(config, &model, picture, click.clone());
-    assert_eq!(seen(&config), seen(&whole));
+    let look = CloserLook { click_margin: None, ..look };
+    let still = ModelConfig { closer_look: Some(look), ..config.clone() };
+    assert_eq!(seen(&still), seen(&whole));
 }

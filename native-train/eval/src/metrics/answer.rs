@@ -89,9 +89,7 @@ impl Answer {
 fn shape(target: &Target, unit: Unit, [width, height]: [u32; 2]) -> Option<Shape> {
     Some(match unit {
         Unit::Box => Shape::Box { bbox: target.bbox? },
-        Unit::Mask => {
-            Shape::mask(&target.mask.as_ref()?.to_mask().ok()?)
-        }
+        Unit::Mask => Shape::mask(&target.mask.as_ref()?.to_mask().ok()?),
         Unit::Keypoint => {
             let joints = target.keypoints.as_ref()?;
             let keypoints = joints.iter().map(|[x, y, v]| [*x, *y, v / 2.0]).collect();

@@ -73,7 +73,8 @@ fn a_sheet_shows_scores_and_the_worst_first() {
     let mut wrong = truth.clone();
     let shifted = disc(128, 96, [38.0, 60.0, 16.0]);
     let bbox = shifted.bounds().unwrap().map(|v| v as f32);
-    wrong.triplets[0].shapes[0].1 = Shape::Mask { mask: shifted.to_rle(), bbox, others: Vec::new() };
+    wrong.triplets[0].shapes[0].1 =
+        Shape::Mask { mask: shifted.to_rle(), bbox, others: Vec::new() };
     wrong.triplets[1].shapes.clear();
     let mut scores = Scores::default();
     let mut cards = Vec::new();

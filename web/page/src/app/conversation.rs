@@ -1,7 +1,7 @@
 //! Asking and listening: questions of the person, and those that live mode asks by itself.
 
 use super::client::Message;
-use super::state::LiveMask;
+use super::state::{Glance, LiveMask};
 use super::store::Store;
 use crate::canvas::marks::Mark;
 use crate::conversation::answer::{Answer, Cut};
@@ -77,7 +77,7 @@ impl Store {
         self.link.notice.set(None);
         // What waits in live mode would only be in the way.
         self.talk.live_queue.update_value(crate::conversation::live::Latest::forget);
-        if let Some(request) = self.talk.live_request.get_value() {
+        if let Some((request, _)) = self.talk.live_request.get_value() {
             self.abort(request);
         }
         if untrack(|| self.can_ask()) {
@@ -170,21 +170,29 @@ pub fn follow_live(store: Store) {
         };
         // The selected mark is the one being dragged.
         let chosen = board.chosen().into_iter().chain(board.marks.iter().rev()).find(changed);
-        if let Some(mark) = chosen
-            && let Some(next) =
-                store.talk.live_queue.try_update_value(|q| q.offer(mark.clone())).flatten()
-        {
-            live_ask(store, next);
+        let Some(mark) = chosen else { return };
+        let glance = Glance { mark: mark.clone(), closer: false };
+        match store.talk.live_queue.try_update_value(|q| q.offer(glance)).flatten() {
+            Some(next) => live_ask(store, next),
+            // A closer look at what has moved on is not worth waiting for.
+            None => {
+                if let Some((request, true)) = store.talk.live_request.get_value() {
+                    store.abort(request);
+                }
+            }
         }
     });
 }
 
-fn live_ask(store: Store, mark: Mark) {
+fn live_ask(store: Store, Glance { mark, closer }: Glance) {
     let picture = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| (p.size, p.serial)));
     let prompt = picture.and_then(|(size, serial)| Some((mark.prompt(size)?, serial)));
-    let Some((prompt, serial)) = prompt else { return live_next(store) };
+    let Some((prompt, serial)) = prompt else {
+        return live_next(store, None);
+    };
     let question = pointed_question(Task::GroundingSegmentation);
-    let ask = Ask::new(question.task, question.about(&[1]).unwrap_or_default(), vec![prompt]);
+    let words = question.about(&[1]).unwrap_or_default();
+    let ask = Ask { closer, ..Ask::new(question.task, words, vec![prompt]) };
     let mut answer = Answer::default();
     let sent = store.send(Request::Ask { ask }, None, move |Message { reply, last, .. }| {
         match reply {
@@ -215,18 +223,22 @@ fn live_ask(store: Store, mark: Mark) {
         }
         if last {
             store.talk.live_request.set_value(None);
-            live_next(store);
+            let rests = answer.said.is_whole() && !closer;
+            live_next(store, rests.then(|| Glance { mark: mark.clone(), closer: true }));
         }
     });
     match sent {
-        Some(_) => store.talk.live_request.set_value(sent),
+        Some(request) => store.talk.live_request.set_value(Some((request, closer))),
         None => store.talk.live_queue.set_value(crate::conversation::live::Latest::default()),
     }
 }
 
-fn live_next(store: Store) {
-    match store.talk.live_queue.try_update_value(crate::conversation::live::Latest::over).flatten()
-    {
+/// What waits comes next; where nothing does, the mark that rests is looked at closer.
+fn live_next(store: Store, rests: Option<Glance>) {
+    let next = store.talk.live_queue.try_update_value(|queue| {
+        queue.over().or_else(|| rests.and_then(|rests| queue.offer(rests)))
+    });
+    match next.flatten() {
         Some(next) => live_ask(store, next),
         // Other marks may have changed meanwhile: look again.
         None => store.canvas.shown.notify(),

@@ -61,6 +61,14 @@ pub struct Kept {
     pub shown_turn: Option<u32>,
 }
 
+/// A mark that live mode asks about: quickly while it moves, and once more with a closer look when
+/// it rests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glance {
+    pub mark: Mark,
+    pub closer: bool,
+}
+
 /// What live mode found for a mark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveMask {
@@ -174,9 +182,9 @@ pub struct Talk {
     /// Whether each prompt is given its mask at once, without a question.
     pub live: RwSignal<bool>,
     pub live_masks: RwSignal<HashMap<u32, LiveMask>>,
-    pub live_queue: StoredValue<Latest<Mark>>,
-    /// Request of the mask under way.
-    pub live_request: StoredValue<Option<u32>>,
+    pub live_queue: StoredValue<Latest<Glance>>,
+    /// Request of the mask under way, and whether it looks closer.
+    pub live_request: StoredValue<Option<(u32, bool)>>,
     next_turn: StoredValue<u32>,
 }
 

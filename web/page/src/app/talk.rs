@@ -258,7 +258,9 @@ fn Row(
     let truth = store.canvas.picture.with_untracked(|p| p.as_ref().and_then(|p| p.truth.clone()));
     let agreement = move || {
         let agreement = found.with(|found| truth.as_ref()?.agreement(found.as_ref()?))?;
-        Some(view! { <span class="truth" title="Against the truth of the scene">{agreement.label()}</span> })
+        Some(
+            view! { <span class="truth" title="Against the truth of the scene">{agreement.label()}</span> },
+        )
     };
     let lit = move || {
         store.talk.shown_turn.get() == Some(turn)
