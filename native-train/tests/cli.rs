@@ -283,6 +283,17 @@ fn the_command_line_has_manners() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn the_processor_passes_its_selftest() {
+    let folder = Folder::new("selftest");
+    let [table, _] = folder.done(&["selftest"]);
+    for name in ["softmax", "convolution 7x7 of each channel", "a step of the whole model", "words"]
+    {
+        assert!(table.contains(name), "{name} is missing in {table}");
+    }
+    assert!(table.contains("everything agrees") && !table.contains("DIFFERS"), "{table}");
+}
+
+#[test]
 fn a_closed_pipe_and_a_full_disk_are_no_panic() {
     let folder = Folder::new("pipe");
     folder.picture("photo.png", 60, 40);

@@ -103,6 +103,9 @@ fn a_killed_run_ends_like_an_unbroken_one() {
     let (unbroken, said) = training.finish(&training.0.0.join("unbroken"));
     let whole = started.elapsed();
     assert!(said.contains("refvlm export --run "), "{said}");
+    let page = std::fs::read_to_string(training.0.0.join("unbroken/report.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("data:image/jpeg") && page.contains("scene-0"));
+    assert!(page.contains("This stage is finished.") && !page.contains("data-goes-on>"));
     assert!(unbroken.numbers.len() > 100, "{}", unbroken.numbers.len());
     let kills: u64 = std::env::var("REFVLM_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let mut random = u64::from(std::process::id());

@@ -234,7 +234,10 @@ impl Train {
         let drawn = SceneSource::full(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), true)?;
         let photos = sources.photos.as_ref().map_or(&[][..], |photos| &photos.photos);
-        let questions = Questions::new(&file, &world, &sources.records, photos);
+        let questions = match ranks.rank() {
+            0 => Questions::new(&file, &world, &sources.records, photos),
+            _ => Questions::default(),
+        };
         let judge = Examiner::new(&self.run, &file, &tokenizer, questions);
         let task = FullTask::new(&file, &tokenizer, &*source)?.with_judge(&judge);
         let dir = self.run.join("full");

@@ -55,12 +55,12 @@ fn of_stage(name: &str, config: &LoopConfig, state: &State) -> Option<String> {
     let next = config.optim.lr_at(step, now);
     let falls = (now as f64 * (1.0 - config.optim.decay_share)).round() as usize;
     let falls = match falls > step {
-        true => format!("stays so until step {falls} and then falls"),
-        false => "goes on falling".into(),
+        true => format!(", stays so until step {falls} and then falls"),
+        false => " and falls".into(),
     };
     Some(format!(
         "{was}; it goes on to {now} with the optimiser as it was: the learning rate, {:.1e} at step \
-         {step}, is {next:.1e} from there, {falls} to {:.1e} at the end",
+         {step}, is {next:.1e} from there{falls} to {:.1e} at the end",
         rate(before),
         config.optim.lr_at(now.saturating_sub(1), now),
     ))

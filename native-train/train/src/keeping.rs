@@ -32,14 +32,15 @@ impl<'a> Keeping<'a> {
 
     /// Whether a checkpoint is due after a step. With `keep_best` each step that is scored has one.
     pub(crate) fn is_due(&self, step: usize) -> bool {
-        let every = |n: usize| step % n.max(1) == 0;
+        let every = |n: usize| step.is_multiple_of(n.max(1));
         let scored = self.config.keep_best.is_some() && self.is_scored(step);
         every(self.config.checkpoint_every) || step == self.config.steps || scored
     }
 
     /// Whether a step is scored.
     pub(crate) fn is_scored(&self, step: usize) -> bool {
-        step > 0 && (step % self.config.score_every.max(1) == 0 || step == self.config.steps)
+        step > 0
+            && (step.is_multiple_of(self.config.score_every.max(1)) || step == self.config.steps)
     }
 
     /// Writes a checkpoint. Where there is no room, the run goes on with the older ones, unless this

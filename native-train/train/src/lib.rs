@@ -2,7 +2,9 @@
 //!
 //! [`run()`] knows neither model nor data. A [`stage`] is a model with a loss; a [`source`] gives it
 //! examples, and truth where there is more to know than examples say; [`teach`] are the teachers
-//! that are asked only where there is truth.
+//! that are asked only where there is truth. [`journal`] is what a run leaves to be read, [`judge`]
+//! asks the model while it learns and draws the run's page; the loop knows neither how answers are
+//! scored nor how the page looks.
 
 pub mod ahead;
 pub mod checkpoint;

@@ -9,10 +9,11 @@ pub fn peak() -> Option<u64> {
     Some(kib << 10)
 }
 
-/// `812 MiB`, `1.6 GiB`.
+/// `140 KiB`, `812 MiB`, `1.6 GiB`.
 pub fn of(bytes: u64) -> String {
     const MIB: f64 = 1_048_576.0;
     match bytes as f64 / MIB {
+        mib if mib < 1.0 => format!("{:.0} KiB", mib * 1024.0),
         mib if mib < 1000.0 => format!("{mib:.0} MiB"),
         mib => format!("{:.1} GiB", mib / 1024.0),
     }
@@ -24,7 +25,7 @@ mod tests {
 
     #[test]
     fn what_is_used_counts() {
-        assert_eq!((of(3 << 20), of(3 << 29)), ("3 MiB".to_string(), "1.5 GiB".to_string()));
+        assert_eq!([3 << 10, 3 << 20, 3 << 29].map(of), ["3 KiB", "3 MiB", "1.5 GiB"]);
         let Some(before) = peak() else { return println!("skipped: this system does not say") };
         let used = std::hint::black_box(vec![1u8; before as usize + (64 << 20)]);
         assert!(peak().unwrap() >= used.len() as u64);

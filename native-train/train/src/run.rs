@@ -59,8 +59,10 @@ pub fn run<T: Task>(
     let first = state.step;
     state.steps = config.steps;
     journal.begin(first);
-    if resumes {
-        journal.say(&format!("resumed at step {first}"));
+    match first < config.steps {
+        true if resumes => journal.say(&format!("resumed at step {first}")),
+        false => journal.say(&format!("finished at step {first} before")),
+        _ => {}
     }
     let keeping = Keeping::new(dir, config, &journal, resumes.then_some(first));
     let started = Instant::now();

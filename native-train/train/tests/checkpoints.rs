@@ -86,6 +86,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A way to damage a file.
+type Damage<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     let (config, folder) = (config(6), Folder::new("damaged"));
@@ -105,7 +108,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     };
     let empty = |path: &Path| std::fs::write(path, b"").unwrap();
     let gone = |path: &Path| std::fs::remove_file(path).unwrap();
-    let ways: [(&str, &dyn Fn(&Path)); 4] =
+    let ways: [(&str, Damage); 4] =
         [("flip", &flip), ("cut", &cut), ("empty", &empty), ("gone", &gone)];
     for file in ["model.bpk", "average.bpk", "optim.bpk", "state.json", "files.json"] {
         for (way, damage) in ways {

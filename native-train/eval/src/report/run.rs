@@ -10,8 +10,11 @@ mod curves;
 pub use curves::{Chart, Curve};
 
 const RUN_STYLE: &str = include_str!("../../assets/run.css");
-/// Seconds after which an open page of a run that goes on is loaded anew.
-const RELOAD_S: u32 = 30;
+/// Loads the page of a run that goes on anew now and then; what was opened stays so.
+const RUN_SCRIPT: &str = include_str!("../../assets/run.js");
+/// Sizes of charts in about px.
+const LARGE: [f64; 2] = [560.0, 200.0];
+const SMALL: [f64; 2] = [250.0, 112.0];
 
 /// What the page shows.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +74,7 @@ impl RunPage {
         }
         body.push_str("</dl>");
         for (at, stage) in self.stages.iter().enumerate() {
-            stage.html(&mut body);
+            stage.html(&mut body, at == 0);
             if at == 0 && !self.pictures.is_empty() {
                 let pictures = &self.pictures;
                 let _ = write!(
@@ -85,42 +88,45 @@ impl RunPage {
             let settings = escaped(&self.settings);
             let _ = write!(
                 body,
-                "<section><details><summary>Settings</summary><pre>{settings}</pre></details>\
-                 </section>"
+                "<details id=\"settings\"><summary>Settings</summary><pre>{settings}</pre></details>"
             );
         }
-        let reload = match self.done < 1.0 {
-            true => format!("<meta http-equiv=\"refresh\" content=\"{RELOAD_S}\">"),
-            false => String::new(),
-        };
+        let goes_on = if self.done < 1.0 { " data-goes-on" } else { "" };
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\">{reload}\
+             <meta name=\"color-scheme\" content=\"light dark\">\
              <title>{title}</title><style>{STYLE}{RUN_STYLE}</style></head>\n\
-             <body class=\"run\">{body}</body></html>\n"
+             <body class=\"run\"{goes_on}>{body}<script>{RUN_SCRIPT}</script></body></html>\n"
         )
     }
 }
 
 impl Stage {
-    fn html(&self, body: &mut String) {
+    /// The first group of the newest stage lies open.
+    fn html(&self, body: &mut String, newest: bool) {
         let (name, state) = (escaped(&self.name), escaped(&self.state));
         let _ = write!(body, "<section><h2>{name}<span class=\"state\">{state}</span></h2>");
-        charts(body, "large", &self.main);
-        for (heading, list) in &self.groups {
-            if !list.is_empty() {
-                let _ = write!(body, "<h3>{}</h3>", escaped(heading));
-                charts(body, "small", list);
-            }
+        charts(body, "large", LARGE, &self.main);
+        let groups = self.groups.iter().filter(|(_, list)| !list.is_empty());
+        for (at, (heading, list)) in groups.enumerate() {
+            let (heading, count) = (escaped(heading), list.len());
+            let open = if newest && at == 0 { " open" } else { "" };
+            let _ = write!(
+                body,
+                "<details id=\"{name}-{at}\"{open}><summary>{heading} <span class=\"state\">{count}\
+                 </span></summary>"
+            );
+            charts(body, "small", SMALL, list);
+            body.push_str("</details>");
         }
         body.push_str("</section>");
     }
 }
 
-fn charts(body: &mut String, size: &str, list: &[Chart]) {
-    let _ = write!(body, "<div class=\"curves {size}\">");
-    list.iter().for_each(|chart| chart.svg(body));
+fn charts(body: &mut String, class: &str, size: [f64; 2], list: &[Chart]) {
+    let _ = write!(body, "<div class=\"curves {class}\">");
+    list.iter().for_each(|chart| chart.svg(body, size));
     body.push_str("</div>");
 }
 
@@ -153,9 +159,10 @@ mod tests {
             ..RunPage::default()
         };
         let html = page.html();
-        assert!(html.contains("http-equiv=\"refresh\""));
+        assert!(html.contains("<body class=\"run\" data-goes-on>"));
         assert!(html.contains("train &lt;&amp;&gt;") && html.contains("3 &lt;b&gt;"));
-        assert!(!html.contains("<script") && !html.contains("<h3>None"));
+        assert_eq!(html.matches("<script").count(), 1);
+        assert!(html.contains("<details id=\"full-0\" open>") && !html.contains("full-1"));
         assert_eq!(html.matches("<polyline").count(), 4);
         assert_eq!(html.matches("<circle").count(), 2);
         for outside in ["http://", "https://", "url(", "src=\"/"] {
@@ -164,6 +171,6 @@ mod tests {
         // 899 points become at most a few hundred.
         assert!(html.len() < 60_000, "{}", html.len());
         let done = RunPage { done: 1.0, ..page }.html();
-        assert!(!done.contains("http-equiv=\"refresh\""));
+        assert!(done.contains("<body class=\"run\">"));
     }
 }

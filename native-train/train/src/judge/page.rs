@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Names of what the machine did, with the headings of their charts.
-const MACHINE: [(&str, &str); 5] = [
+const MACHINE: [(&str, &str); 4] = [
     ("lr", "learning rate"),
     ("norm", "norm of the gradients"),
     ("pictures_per_s", "pictures a second"),
     ("tokens_per_s", "tokens a second"),
-    ("peak_memory_bytes", "peak memory"),
 ];
+/// The name of the memory, which is told as a number.
+const MEMORY: &str = "peak_memory_bytes";
 
 /// Values over steps by name.
 type Table = BTreeMap<String, Vec<(f64, f64)>>;
@@ -88,10 +89,10 @@ fn facts_of(losses: &Table, scores: &Table, now: Standing, seconds: f64) -> Vec<
     fact("held-out loss", last(scores, "loss").map(|x| format!("{x:.3}")));
     fact("trained for", Some(duration(seconds)));
     fact("left", (!now.ends).then(|| duration(now.left_s)));
-    fact("pictures a second", last(losses, "pictures_per_s").map(|x| format!("{x:.1}")));
+    fact("pictures / s", last(losses, "pictures_per_s").map(|x| format!("{x:.1}")));
     let tokens = last(losses, "tokens_per_s").filter(|&x| x > 0.0);
-    fact("tokens a second", tokens.map(|x| format!("{x:.0}")));
-    fact("peak memory", last(losses, "peak_memory_bytes").map(|x| memory::of(x as u64)));
+    fact("tokens / s", tokens.map(|x| format!("{x:.0}")));
+    fact("peak memory", last(losses, MEMORY).map(|x| memory::of(x as u64)));
     facts
 }
 
@@ -118,7 +119,7 @@ fn stage(name: String, state: String, losses: &Table, scores: &Table) -> Stage {
     if scores.contains_key(SCORE) {
         main.push(score(SCORE, "Score, mean over all held-out questions"));
     }
-    let of_machine = |name: &str| MACHINE.iter().any(|known| known.0 == name);
+    let of_machine = |name: &str| name == MEMORY || MACHINE.iter().any(|known| known.0 == name);
     let parts = losses.keys().filter(|name| *name != "loss" && !of_machine(name));
     let answers = scores.keys().filter(|name| !losses.contains_key(*name) && *name != SCORE);
     let machine = MACHINE.iter().filter_map(|(name, title)| {

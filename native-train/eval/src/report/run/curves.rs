@@ -10,8 +10,10 @@ const KEPT: f64 = 0.85;
 /// Share of the points, the largest, that may lie above the field: the first steps of a run would
 /// press all others flat.
 const OUTSIDE: f64 = 0.03;
-/// The field in units of the drawing: left, right, top, bottom.
-const FIELD: [f64; 4] = [46.0, 392.0, 12.0, 150.0];
+/// The least upper end of a field of shares: one of zeros lies at its bottom.
+const LEAST_PERCENT: f64 = 0.1;
+/// Room of the labels beside and below the field, in units of the drawing.
+const LABELS: [f64; 2] = [48.0, 20.0];
 
 /// Some curves in one field.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -75,7 +77,12 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 /// A number in at most five letters or so.
 fn short(value: f64, percent: bool) -> String {
     if percent {
-        return format!("{:.0} %", value * 100.0);
+        let percent = value * 100.0;
+        return if percent == 0.0 || percent >= 10.0 {
+            format!("{percent:.0} %")
+        } else {
+            format!("{percent:.1} %")
+        };
     }
     let size = value.abs();
     match size {
@@ -91,12 +98,14 @@ fn short(value: f64, percent: bool) -> String {
 }
 
 impl Chart {
-    /// Adds the chart to a page.
-    pub(super) fn svg(&self, body: &mut String) {
-        let [left, right, top, bottom] = FIELD;
+    /// Adds the chart to a page, drawn in `width` x `height` units, which are about px.
+    pub(super) fn svg(&self, body: &mut String, [width, height]: [f64; 2]) {
+        let [left, right] = [LABELS[0], width - 4.0];
+        let [top, bottom] = [8.0, height - LABELS[1]];
         let drawn: Vec<_> = self.curves.iter().map(Curve::drawn).collect();
         let values = drawn.iter().flatten().map(|p| p.1);
         let Some((low, high)) = range(values) else { return };
+        let high = if self.percent { high.max(LEAST_PERCENT) } else { high };
         let last = drawn.iter().flatten().map(|p| p.0).fold(1.0, f64::max);
         let place = |(x, y): (f64, f64)| {
             let y = bottom - (y - low) / (high - low) * (bottom - top);
@@ -108,14 +117,15 @@ impl Chart {
             Some((escaped(&curve.name), short(shown.last()?.1, self.percent)))
         });
         let now: Vec<_> = now.collect();
-        let _ = write!(body, "<figure class=\"curve\"><figcaption><b>{title}</b>");
+        let _ =
+            write!(body, "<figure class=\"curve\"><figcaption><b title=\"{title}\">{title}</b>");
         for (at, (name, value)) in now.iter().enumerate() {
             let name = if now.len() > 1 { format!("{name} ") } else { String::new() };
             let _ = write!(body, "<span class=\"n{at}\">{name}{value}</span>");
         }
         let _ = write!(
             body,
-            "</figcaption><svg viewBox=\"0 0 400 172\" role=\"img\" aria-label=\"{title}\">"
+            "</figcaption><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\">"
         );
         for share in [0.0, 0.5, 1.0] {
             let value = low + (high - low) * share;
@@ -131,8 +141,9 @@ impl Chart {
         }
         let _ = write!(
             body,
-            "<text x=\"{left}\" y=\"167\">0</text>\
-             <text x=\"{right}\" y=\"167\" text-anchor=\"end\">step {last:.0}</text>"
+            "<text x=\"{left}\" y=\"{low}\">0</text>\
+             <text x=\"{right}\" y=\"{low}\" text-anchor=\"end\">step {last:.0}</text>",
+            low = height - 4.0
         );
         for (at, (curve, points)) in self.curves.iter().zip(&drawn).enumerate() {
             let line = |body: &mut String, class: &str, points: &[(f64, f64)]| {
