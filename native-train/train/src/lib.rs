@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod losses;
 pub mod optim;
+pub mod parts;
 pub mod plan;
 pub mod resolved;
 pub mod source;

@@ -9,6 +9,7 @@ use super::config::LoopConfig;
 use super::error::RunError;
 use super::optim_state::whole;
 use super::parallel::{learn, materialise};
+use super::parts::Tuning;
 use super::progress::{Journal, Window};
 use super::sharing::Sharing;
 use super::task::Task;
@@ -32,25 +33,30 @@ const MOST_SKIPPED: usize = 20;
 /// good.
 pub fn run<T: Task>(
     task: &T,
-    mut module: T::Module,
+    module: T::Module,
     config: &LoopConfig,
     dir: &Path,
     (device, ranks): (&Device, &dyn Collective),
     stop: &AtomicBool,
 ) -> Result<(T::Module, bool), RunError> {
     let journal = Journal::new(dir, ranks);
-    let mut optim = config.optim.init().map_err(RunError::Optim)?;
     materialise(&module);
-    let mut beginning = Beginning::find(ranks, dir, &module, &optim)?;
-    module = beginning.module(module)?;
+    let mut beginning = Beginning::find(ranks, dir, &module)?;
+    // Ids of parameters are those of the checkpoint from here on.
+    let (mut module, tuning) = Tuning::begin(beginning.module(module)?, &config.parts)?;
+    let optim = config.optim.init(&tuning).map_err(RunError::Optim)?;
     let sharing = Sharing::new(ranks, config.threads.max(1), &module)?;
-    optim = beginning.optim(optim, &sharing)?;
+    let mut optim = beginning.optim(optim, &sharing)?;
     let mut average = config.average.map(|_| beginning.average(&module)).transpose()?;
     let mut state = beginning.state()?;
     if beginning.resumes() {
         journal.say(&format!("resumed at step {}", state.step))?;
     }
     drop(beginning);
+    if !config.parts.is_empty() {
+        let of = tuning.count() + tuning.frozen();
+        journal.say(&format!("{} of {of} parameters are trained", tuning.count()))?;
+    }
     let first = state.step;
     let started = Instant::now();
     let mut window = Window::default();
@@ -71,14 +77,16 @@ pub fn run<T: Task>(
             let at = |problem| RunError::Step { step, problem };
             let Ok(items) = receive.recv() else { break };
             let began = Instant::now();
-            let learned = learn(task, &module, items.map_err(at)?, device).map_err(at)?;
+            let mut learned = learn(task, &module, items.map_err(at)?, device).map_err(at)?;
+            tuning.mask(&module, &mut learned.gradients);
             let busy = began.elapsed();
             let asked = stop.load(Ordering::Relaxed);
             let clip_norm = config.optim.clip_norm;
             let (gradients, shared) = sharing.step(&module, learned, clip_norm, asked)?;
             if shared.norm.is_finite() && shared.total.is_finite() {
-                let lr = config.optim.lr_at(step, config.steps);
-                module = sharing.spread(optim.step(lr, module, gradients))?;
+                let share = config.optim.share_at(step, config.steps);
+                let rates = tuning.rates(config.optim.lr, share).map_err(RunError::Optim)?;
+                module = sharing.spread(optim.step(rates, module, gradients))?;
                 average = average.zip(config.average).map(|(average, decay)| {
                     state.averaged += 1;
                     follow(average, &module, decay, state.averaged)
@@ -128,5 +136,5 @@ pub fn run<T: Task>(
             None => module,
         })
     })?;
-    Ok((module, state.step >= config.steps))
+    Ok((tuning.end(module), state.step >= config.steps))
 }
