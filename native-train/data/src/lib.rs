@@ -44,6 +44,7 @@ pub use error::DataError;
 pub use exercises::{Exercises, exercises};
 pub use paste::paste;
 pub use photo::{Joints, Photo, Thing};
+pub use recipe::keys::{nearest, with_nearest};
 pub use record_set::RecordSet;
 pub use sources::Source;
 pub use split::Split;

@@ -4,7 +4,7 @@
 //! `configs/data` has two. Folders are relative to the folder of the data sets, which is named when
 //! a recipe is used and not in it.
 
-mod keys;
+pub(crate) mod keys;
 
 use crate::bounded::read_bounded;
 use crate::dialogues::DialogueOptions;

@@ -16,7 +16,7 @@ use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
 use refvlm_native::package::{Package, values_of};
 use refvlm_native::train::ahead::ahead;
-use refvlm_native::train::config::PhotoConfig;
+use refvlm_native::train::config::{PhotoConfig, Setting};
 use refvlm_native::train::judge::{Examiner, Questions};
 use refvlm_native::train::lock::RunLock;
 use refvlm_native::train::resolved::keep;
@@ -43,6 +43,10 @@ use std::time::Duration;
 pub struct Train {
     /// Configuration file, such as configs/scenes.toml.
     config: PathBuf,
+    /// A value in place of the file's, as train.loop.optim.lr=2e-5: a key of the file with dots, and a
+    /// value as TOML writes it. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Setting>,
     /// Folder of the run: checkpoints and log.
     #[arg(long, default_value = "runs/scenes")]
     run: PathBuf,
@@ -170,7 +174,7 @@ impl Train {
         let package = self.init.as_ref().map(|folder| Package::read(folder, &Device::flex()));
         let package = package.transpose()?;
         let base = package.as_ref().map(|package| &package.config);
-        let file = TrainFile::read(&self.config, base)?;
+        let file = TrainFile::read_with(&self.config, base, &self.set)?;
         let device = self.device.device()?.autodiff();
         let ranks = join(Box::new(end_without))?;
         let world = World::new()?;

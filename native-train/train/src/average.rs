@@ -25,7 +25,8 @@ pub(crate) fn follow<M: Module>(average: M, module: &M, decay: f64, steps: usize
     impl ModuleMapper for Mix {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let Some(new) = self.0.remove::<D>(param.id) else { return param };
-            param.map(|old| old * self.1 + new * (1.0 - self.1))
+            // Written so that what has not changed stays to the bit.
+            param.map(|old| old.clone() + (new - old) * (1.0 - self.1))
         }
     }
     let mut read = Read(GradientsParams::new());

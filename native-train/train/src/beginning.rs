@@ -21,8 +21,8 @@ pub(crate) struct Beginning {
     model: Vec<u8>,
     /// Empty where no average was kept.
     average: Vec<u8>,
+    /// Empty where nothing was learned yet, as the state.
     optim: Vec<u8>,
-    /// Empty where nothing was learned yet.
     state: Vec<u8>,
     /// What is to be told of damaged checkpoints.
     faults: Vec<String>,
@@ -37,7 +37,6 @@ impl Beginning {
         ranks: &dyn Collective,
         dir: &Path,
         module: &M,
-        optim: &ModuleOptimizer,
     ) -> Result<Self, RunError> {
         let mut files = [const { Vec::new() }; 4];
         let mut faults = Vec::new();
@@ -53,10 +52,7 @@ impl Beginning {
                     let read = |name| checkpoint.bytes(name);
                     [read(MODEL)?, read(AVERAGE)?, read(OPTIM)?, read(STATE)?]
                 }
-                None => {
-                    let optim = optim.into_bytes().map_err(content(dir))?;
-                    [record(module, dir)?.to_vec(), Vec::new(), optim.to_vec(), Vec::new()]
-                }
+                None => [record(module, dir)?.to_vec(), Vec::new(), Vec::new(), Vec::new()],
             };
         }
         let [model, average, optim, state] = files;
@@ -109,6 +105,9 @@ impl Beginning {
         optim: ModuleOptimizer,
         sharing: &Sharing,
     ) -> Result<ModuleOptimizer, CheckpointError> {
+        if !self.resumes() {
+            return Ok(optim);
+        }
         let path = self.path.join(OPTIM);
         let own = piece(take(&mut self.optim), |id| sharing.owns(id.into()));
         optim.from_bytes(own.map_err(content(&path))?).map_err(content(&path))

@@ -1,6 +1,11 @@
 //! The configuration file of a run: model, scenes, dialogues and training in one TOML.
 
+mod document;
+
+pub use document::Setting;
+
 use super::optim::OptimConfig;
+use super::parts::PartRule;
 use super::teach::class_tokens;
 use refvlm_model::config::{ClassTokens, KnownClasses, ModelConfig, ModelConfigError};
 use refvlm_model::learning::example::Setup;
@@ -154,6 +159,10 @@ pub struct LoopConfig {
     pub keep_best: Option<String>,
     /// The optimiser.
     pub optim: OptimConfig,
+    /// What is trained, and at which rate: rules of which the last that fits a parameter counts.
+    /// Without rules everything is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartRule>,
 }
 
 /// Training without the language model.
@@ -277,6 +286,12 @@ pub enum ConfigFileError {
     },
 }
 
+impl ConfigFileError {
+    fn text(path: &Path, problem: &str) -> Self {
+        Self::Text { path: path.display().to_string(), problem: problem.trim_end().into() }
+    }
+}
+
 impl TrainFile {
     /// What examples for this run are made with.
     pub fn setup<'a>(&'a self, tokenizer: &'a Tokenizer) -> Setup<'a> {
@@ -299,48 +314,66 @@ impl TrainFile {
     /// # Errors
     /// Names the file and the offending key.
     pub fn read(path: &Path, base: Option<&ModelConfig>) -> Result<Self, ConfigFileError> {
-        let name = path.display().to_string();
-        let mut text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigFileError::File { path: name.clone(), source })?;
-        let failed = |problem| ConfigFileError::Text { path: name.clone(), problem };
-        if text.parse::<toml::Table>().is_ok_and(|table| !table.contains_key("model")) {
-            #[derive(Serialize)]
-            struct Base<'a> {
-                model: &'a ModelConfig,
-            }
+        Self::read_with(path, base, &[])
+    }
+
+    /// The same with values of the command line in place of the file's.
+    ///
+    /// # Errors
+    /// Names the file and the offending key, and the known key nearest to it.
+    pub fn read_with(
+        path: &Path,
+        base: Option<&ModelConfig>,
+        settings: &[Setting],
+    ) -> Result<Self, ConfigFileError> {
+        let failed = |problem: &str| ConfigFileError::text(path, problem);
+        let mut table = document::read(path)?;
+        if !table.contains_key("model") {
             let model = base.ok_or_else(|| {
-                failed("has no [model]; give --init PACKAGE, whose model it takes".into())
+                failed("has no [model]; give --init PACKAGE, whose model it takes")
             })?;
-            text.push('\n');
-            text += &toml::to_string(&Base { model }).map_err(|e| failed(e.to_string()))?;
+            let model = toml::Value::try_from(model).map_err(|e| failed(&e.to_string()))?;
+            table.insert("model".into(), model);
         }
-        let document = toml::Deserializer::parse(&text).map_err(|e| failed(e.to_string()))?;
+        document::set(&mut table, settings);
         // Some parts are read from published configurations too, whose other keys do not matter;
         // in this file every key must mean something.
         let mut unknown = Vec::new();
-        let file: Self = serde_ignored::deserialize(document, |key| unknown.push(key.to_string()))
-            .map_err(|e| failed(e.to_string()))?;
+        let known = table.clone();
+        let file: Self = serde_ignored::deserialize(table, |key| unknown.push(key.to_string()))
+            .map_err(|e: toml::de::Error| {
+                let message = document::located::<Self>(path).unwrap_or_else(|| e.to_string());
+                failed(&document::advised(&message, &known, settings))
+            })?;
         if let Some(key) = unknown.first() {
-            return Err(failed(format!("unknown key `{key}`; correct or remove it")));
+            let read = toml::Table::try_from(&file).unwrap_or_default();
+            return Err(failed(&document::unknown(key, &read)));
         }
-        if let Some(class) = file.scenes.unknown_class() {
-            return Err(failed(format!("scenes.classes: the world has no '{class}'")));
+        file.check(path)?;
+        Ok(file)
+    }
+
+    /// Checks what no single key says.
+    fn check(&self, path: &Path) -> Result<(), ConfigFileError> {
+        let failed = |problem: String| Err(ConfigFileError::text(path, &problem));
+        if let Some(class) = self.scenes.unknown_class() {
+            return failed(format!("scenes.classes: the world has no '{class}'"));
         }
-        if file.train.alignment_weight > 0.0 && file.train.losses.use_group_matcher {
+        if self.train.alignment_weight > 0.0 && self.train.losses.use_group_matcher {
             let problem = "train.alignment_weight needs train.losses.use_group_matcher = false, \
                            since references can only be aligned with targets in order";
-            return Err(failed(problem.into()));
+            return failed(problem.into());
         }
-        let shares = file
+        let shares = self
             .photos
             .iter()
             .flat_map(|p| [("share", p.share), ("renamed", p.renamed), ("pasted", p.pasted)]);
         for (key, share) in shares {
             if !(0.0..=1.0).contains(&share) {
-                return Err(failed(format!("photos.{key} is {share}; a share is 0 to 1")));
+                return failed(format!("photos.{key} is {share}; a share is 0 to 1"));
             }
         }
-        file.model.check().map_err(|source| ConfigFileError::Model { path: name, source })?;
-        Ok(file)
+        let path = path.display().to_string();
+        self.model.check().map_err(|source| ConfigFileError::Model { path, source })
     }
 }

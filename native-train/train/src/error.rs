@@ -1,6 +1,7 @@
 //! Why a run ends early.
 
 use super::checkpoint::CheckpointError;
+use super::parts::PartError;
 use refvlm_collective::RankError;
 use thiserror::Error;
 
@@ -18,6 +19,9 @@ pub enum RunError {
         /// What is wrong, in words.
         problem: String,
     },
+    /// What is to be trained is not there.
+    #[error(transparent)]
+    Trained(#[from] PartError),
     /// The optimiser's settings are wrong.
     #[error("train.optim: {0}")]
     Optim(String),

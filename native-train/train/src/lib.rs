@@ -15,6 +15,7 @@ pub mod lock;
 pub mod losses;
 pub mod memory;
 pub mod optim;
+pub mod parts;
 pub mod plan;
 pub mod resolved;
 pub mod score;

@@ -70,7 +70,9 @@ pub(crate) fn learn<T: Task>(
         let total = losses.total.clone().inner();
         let parts = losses.parts.into_iter().map(|(name, x)| (name, x.inner()));
         let logged = Logged { parts: parts.collect(), seen: losses.seen };
-        let gradients = GradientsParams::from_grads(losses.total.backward(), &module);
+        // Where nothing that is trained takes part, there is no graph; this is one of its own.
+        let root = Tensor::zeros([1], device).require_grad();
+        let gradients = GradientsParams::from_grads((losses.total + root).backward(), &module);
         Ok::<_, String>((gradients, total, logged))
     };
     // A fork has the same weights and ids but a graph of its own.

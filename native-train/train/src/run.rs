@@ -13,6 +13,7 @@ use super::keeping::Keeping;
 use super::memory;
 use super::optim_state::whole;
 use super::parallel::{learn, materialise};
+use super::parts::Tuning;
 use super::plan::Expected;
 use super::progress::{Window, duration};
 use super::sharing::Sharing;
@@ -38,24 +39,29 @@ const MOST_SKIPPED: usize = 20;
 /// good.
 pub fn run<T: Task>(
     task: &T,
-    mut module: T::Module,
+    module: T::Module,
     config: &LoopConfig,
     dir: &Path,
     (device, ranks): (&Device, &dyn Collective),
     stop: &AtomicBool,
 ) -> Result<(T::Module, bool), RunError> {
     let journal = Journal::new(dir, ranks);
-    let mut optim = config.optim.init().map_err(RunError::Optim)?;
     materialise(&module);
-    let mut beginning = Beginning::find(ranks, dir, &module, &optim)?;
+    let mut beginning = Beginning::find(ranks, dir, &module)?;
     beginning.faults().iter().for_each(|fault| journal.say(fault));
-    module = beginning.module(module)?;
+    // Ids of parameters are those of the checkpoint from here on.
+    let (mut module, tuning) = Tuning::begin(beginning.module(module)?, &config.parts)?;
+    let optim = config.optim.init(&tuning).map_err(RunError::Optim)?;
     let sharing = Sharing::new(ranks, config.threads.max(1), &module)?;
-    optim = beginning.optim(optim, &sharing)?;
+    let mut optim = beginning.optim(optim, &sharing)?;
     let mut average = config.average.map(|_| beginning.average(&module)).transpose()?;
     let mut state = beginning.state()?;
     let resumes = beginning.resumes();
     drop(beginning);
+    if !config.parts.is_empty() {
+        let of = tuning.count() + tuning.frozen();
+        journal.say(&format!("{} of {of} parameters are trained", tuning.count()));
+    }
     let first = state.step;
     state.steps = config.steps;
     journal.begin(first);
@@ -116,14 +122,17 @@ pub fn run<T: Task>(
                 journal.say(&expected.to_string());
             }
             let began = Instant::now();
-            let learned = learn(task, &module, items, device).map_err(at)?;
+            let mut learned = learn(task, &module, items, device).map_err(at)?;
+            tuning.mask(&module, &mut learned.gradients);
             let busy = began.elapsed();
             let asked = stop.load(Ordering::Relaxed);
             let clip_norm = config.optim.clip_norm;
             let (gradients, shared) = sharing.step(&module, learned, clip_norm, asked)?;
             let lr = config.optim.lr_at(step, config.steps);
             if shared.norm.is_finite() && shared.total.is_finite() {
-                module = sharing.spread(optim.step(lr, module, gradients))?;
+                let share = config.optim.share_at(step, config.steps);
+                let rates = tuning.rates(config.optim.lr, share).map_err(RunError::Optim)?;
+                module = sharing.spread(optim.step(rates, module, gradients))?;
                 average = average.zip(config.average).map(|(average, decay)| {
                     state.averaged += 1;
                     follow(average, &module, decay, state.averaged)
@@ -180,5 +189,5 @@ pub fn run<T: Task>(
             None => module,
         })
     })?;
-    Ok((module, state.step >= config.steps))
+    Ok((tuning.end(module), state.step >= config.steps))
 }

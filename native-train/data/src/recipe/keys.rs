@@ -4,7 +4,7 @@
 const MOST_LETTERS: usize = 3;
 
 /// The name that differs least from the one given, if any is near.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
     let near = near.filter(|(letters, known)| {
         *letters <= MOST_LETTERS && *letters * 2 <= known.chars().count().max(2)
@@ -14,7 +14,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 
 /// The message of a parser with the nearest of the names that it lists: "unknown field `a`,
 /// expected one of `b`, `c`".
-pub(super) fn with_nearest(message: &str) -> String {
+pub fn with_nearest(message: &str) -> String {
     let message = message.trim_end();
     let Some((_, told)) = message.split_once("unknown ") else { return message.into() };
     let mut names = told.split('`').skip(1).step_by(2);
