@@ -4,101 +4,31 @@
 //! is damaged later is found by its hashes, named, and the checkpoint before it is taken.
 
 mod best;
+mod error;
+mod state;
 mod whole;
 
 pub use best::Best;
+pub(crate) use error::content;
+pub use error::{CheckpointError, Damaged};
+pub use state::State;
 pub(crate) use whole::{AVERAGE, MODEL, OPTIM, STATE};
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
+use error::{file, folder};
 use refvlm_files::files::sha256;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 use whole::FILES;
-
-/// Where a run stands.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    /// Steps done; also the position in the data, which follows from the step.
-    pub step: usize,
-    /// Steps that the stage was to have; 0 where an older version wrote the checkpoint.
-    #[serde(default)]
-    pub steps: usize,
-    /// Pictures seen.
-    pub pictures: usize,
-    /// Tokens read.
-    pub tokens: usize,
-    /// Steps that the average of the weights has followed.
-    #[serde(default)]
-    pub averaged: usize,
-    /// Seconds of training over all runs.
-    pub seconds: f64,
-    /// Seconds of the run that goes on.
-    #[serde(skip)]
-    pub seconds_of_run: f64,
-}
 
 /// A folder with a whole checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     damaged: Vec<Damaged>,
-}
-
-/// A folder that has the name of a checkpoint and is not whole.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{path}: {problem}", path = path.display())]
-pub struct Damaged {
-    /// The folder.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-/// Why a checkpoint cannot be written or read.
-#[derive(Debug, Error)]
-pub enum CheckpointError {
-    /// A file cannot be read or written.
-    #[error("{path}: {source}")]
-    File {
-        /// The file's path.
-        path: String,
-        /// The underlying I/O error.
-        source: std::io::Error,
-    },
-    /// A file's content belongs to another run.
-    #[error("{path}: {problem}; remove the folder to resume from an earlier checkpoint")]
-    Content {
-        /// The file's path.
-        path: String,
-        /// What is wrong with the content.
-        problem: String,
-    },
-    /// There are checkpoints, all damaged.
-    #[error("no checkpoint is whole ({damaged}); remove them to begin anew")]
-    NoneWhole {
-        /// The newest of them, with what is wrong.
-        damaged: Damaged,
-    },
-    /// No checkpoint was kept for its score.
-    #[error("{path}: no checkpoint was kept for its score; set loop.keep_best, or take the newest")]
-    NoBest {
-        /// The folder of the stage.
-        path: String,
-    },
-}
-
-impl CheckpointError {
-    /// Whether nothing is wrong but that there is no room on the disk.
-    pub fn is_full(&self) -> bool {
-        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
-        matches!(self, Self::File { source, .. } if full.contains(&source.kind()))
-    }
 }
 
 impl Checkpoint {
@@ -262,11 +192,6 @@ impl Checkpoint {
     }
 }
 
-/// The folder of a step's checkpoint.
-fn folder(dir: &Path, step: usize) -> PathBuf {
-    dir.join(format!("step-{step:08}"))
-}
-
 /// Folders with the name of a checkpoint, oldest first.
 fn steps(dir: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
     if !dir.exists() {
@@ -311,15 +236,4 @@ pub(crate) fn with_record<M: Module>(
 ) -> Result<M, CheckpointError> {
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(content(path))?;
     module.try_load_record(record).map_err(content(path))
-}
-
-fn file(path: &Path) -> impl Fn(std::io::Error) -> CheckpointError {
-    let path = path.display().to_string();
-    move |source| CheckpointError::File { path: path.clone(), source }
-}
-
-/// What is wrong with the content of a file.
-pub(crate) fn content<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> CheckpointError {
-    let path = path.display().to_string();
-    move |problem| CheckpointError::Content { path: path.clone(), problem: problem.to_string() }
 }

@@ -1,16 +1,17 @@
 //! Answers to a fixed set of held-out questions while a model learns, scored as `refvlm eval` scores
 //! them, and the run's page.
 //!
-//! The loop knows [`Judge`] alone. [`Examiner`] asks a [`Student`] with the engine.
+//! The loop knows [`Judge`] alone, which [`Examiner`] is: it asks a [`Student`] with the engine.
 
 mod page;
 mod questions;
 
-pub use questions::Questions;
+pub use questions::{Questions, SCORE};
 
 use crate::config::TrainFile;
 use crate::score::Score;
 use crate::stage::Student;
+use crate::task::{Judge, Standing};
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_eval::evaluate::{Keep, Manner};
@@ -31,39 +32,8 @@ use std::time::{Duration, Instant};
 pub const REPORT: &str = "report.html";
 /// The held-out pictures that the page shows, as they were answered last.
 const PICTURES: &str = "report-pictures.html";
-/// The name of the mean over all questions.
-pub const SCORE: &str = "score";
 /// Time between two states of the page, unless the run ends.
 const BETWEEN: Duration = Duration::from_secs(10);
-
-/// Where a stage stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Standing {
-    /// Steps done.
-    pub step: usize,
-    /// Steps of the stage.
-    pub steps: usize,
-    /// Seconds that the stage still needs.
-    pub left_s: f64,
-    /// Whether the loop ends here, at the last step or before.
-    pub ends: bool,
-}
-
-/// What judges a module while it learns, on rank 0.
-pub trait Judge<M>: Sync {
-    /// Scores of the module's answers; empty where it is not asked yet. `device` carries no
-    /// gradients.
-    ///
-    /// # Errors
-    /// What kept it from asking; the run goes on.
-    fn judge(&self, module: &M, device: &Device) -> Result<Vec<Score>, String>;
-
-    /// Shows where a stage stands, whose folder is `dir`.
-    ///
-    /// # Errors
-    /// What kept it from writing; the run goes on.
-    fn show(&self, dir: &Path, standing: Standing) -> Result<(), String>;
-}
 
 /// Asks a student and writes the page of its run.
 pub struct Examiner<'a> {

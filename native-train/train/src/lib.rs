@@ -41,4 +41,4 @@ pub use error::RunError;
 pub use losses::Losses;
 pub use run::run;
 pub use score::Score;
-pub use task::{Part, Task};
+pub use task::{Judge, Part, Standing, Task};

@@ -1,10 +1,10 @@
 //! What the loop asks of whatever is trained with it.
 
-use super::judge::Judge;
 use super::losses::Losses;
 use super::score::Score;
 use burn::module::Module;
 use burn::tensor::Device;
+use std::path::Path;
 
 /// One of the equal parts of a step's batch, each computed by a thread of its own.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,35 @@ impl Part {
         let at = |index: usize| start + (count * index / self.of) as u64;
         at(self.index)..at(self.index + 1)
     }
+}
+
+/// Where a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// Steps done.
+    pub step: usize,
+    /// Steps of the stage.
+    pub steps: usize,
+    /// Seconds that the stage still needs.
+    pub left_s: f64,
+    /// Whether the loop ends here, at the last step or before.
+    pub ends: bool,
+}
+
+/// What judges a module while it learns, on rank 0.
+pub trait Judge<M>: Sync {
+    /// Scores of the module's answers; empty where it is not asked yet. `device` carries no
+    /// gradients.
+    ///
+    /// # Errors
+    /// What kept it from asking; the run goes on.
+    fn judge(&self, module: &M, device: &Device) -> Result<Vec<Score>, String>;
+
+    /// Shows where a stage stands, whose folder is `dir`.
+    ///
+    /// # Errors
+    /// What kept it from writing; the run goes on.
+    fn show(&self, dir: &Path, standing: Standing) -> Result<(), String>;
 }
 
 /// Something that can be trained.

@@ -32,7 +32,8 @@ const CRATES: &[&[&str]] = &[
     &["refvlm-model"],
     &["refvlm-files", "refvlm-web"],
     &["refvlm-data", "refvlm-draw", "refvlm-weights"],
-    &["refvlm-eval", "refvlm-serve", "refvlm-train"],
+    &["refvlm-eval", "refvlm-serve"],
+    &["refvlm-train"],
     &["native-train"],
     &["refvlm-tests", "refvlm-browser-tests"],
 ];

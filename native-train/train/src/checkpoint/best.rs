@@ -1,6 +1,6 @@
 //! Which checkpoint has the best held-out score.
 
-use super::{CheckpointError, file};
+use super::error::{CheckpointError, content, file, folder};
 use crate::score::{Better, Score};
 use refvlm_files::files::write_atomic;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ impl Best {
     pub fn read(dir: &Path) -> Option<Self> {
         let bytes = std::fs::read(dir.join(BEST)).ok()?;
         let best: Self = serde_json::from_slice(&bytes).ok()?;
-        super::folder(dir, best.step).is_dir().then_some(best)
+        folder(dir, best.step).is_dir().then_some(best)
     }
 
     /// Whether a score is better than this one; one of another name always is.
@@ -42,12 +42,12 @@ impl Best {
     /// When it cannot be written.
     pub(crate) fn keep(dir: &Path, score: &Score, step: usize) -> Result<bool, CheckpointError> {
         let beats = Self::read(dir).is_none_or(|best| best.is_worse_than(score));
-        if !beats || !score.value.is_finite() || !super::folder(dir, step).is_dir() {
+        if !beats || !score.value.is_finite() || !folder(dir, step).is_dir() {
             return Ok(false);
         }
         let best = Self { name: score.name.clone(), value: score.value, step };
         let path = dir.join(BEST);
-        let text = serde_json::to_vec_pretty(&best).map_err(super::content(&path))?;
+        let text = serde_json::to_vec_pretty(&best).map_err(content(&path))?;
         write_atomic(&path, &text).map_err(file(&path))?;
         Ok(true)
     }

@@ -1,6 +1,6 @@
 //! Whether a checkpoint is whole: its files are those that were written, by their hashes.
 
-use super::State;
+use super::state::State;
 use refvlm_files::files::sha256;
 use std::collections::BTreeMap;
 use std::fs::File;

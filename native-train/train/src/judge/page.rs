@@ -1,10 +1,11 @@
 //! The page of a run from what its stages have written.
 
-use super::{SCORE, Standing};
+use super::questions::SCORE;
 use crate::journal::{LOSSES, Row, SCORES, read};
 use crate::memory;
 use crate::progress::duration;
 use crate::resolved::CONFIG_FILE;
+use crate::task::Standing;
 use refvlm_eval::report::run::{Chart, Curve, RunPage, Stage};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,9 @@ use refvlm_files::picture::Picture;
 use refvlm_scenes::{SceneOptions, Split, World};
 use std::collections::BTreeSet;
 
+/// The name of the mean over all questions.
+pub const SCORE: &str = "score";
+
 /// Stream of the random numbers that questions about photos are drawn with.
 const STREAM: u64 = 1 << 32;
 

@@ -1,6 +1,6 @@
 //! The operations that answering and training are made of, on small shapes with odd sizes.
 
-use super::Leaves;
+use super::leaves::Leaves;
 use burn::tensor::module::{conv2d, embedding, layer_norm, linear};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation};

@@ -1,6 +1,6 @@
 //! A whole step of each stage of the scenes model.
 
-use super::{Row, difference, worse};
+use super::row::{Row, difference, worse};
 use crate::TrainFile;
 use crate::checkpoint::{record, with_record};
 use crate::source::scenes::SceneSource;

@@ -2,12 +2,11 @@
 
 use super::Student;
 use crate::config::TrainFile;
-use crate::judge::Judge;
 use crate::losses::Losses;
 use crate::plan::{Sizes, Work, of_tokens};
 use crate::score::Score;
 use crate::source::{Drawn, Source};
-use crate::task::{Part, Task};
+use crate::task::{Judge, Part, Task};
 use crate::teach::Teachers;
 use crate::teach::alignment::alignment;
 use burn::module::Module;

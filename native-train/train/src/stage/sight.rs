@@ -6,11 +6,10 @@
 
 use super::Student;
 use crate::config::TrainFile;
-use crate::judge::Judge;
 use crate::losses::Losses;
 use crate::score::Score;
 use crate::source::{Drawn, Source};
-use crate::task::{Part, Task};
+use crate::task::{Judge, Part, Task};
 use crate::teach::Teachers;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
