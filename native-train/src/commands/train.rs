@@ -9,12 +9,14 @@ use clap::ValueEnum;
 use refvlm_collective::Place;
 use refvlm_collective::{RankError, join};
 use refvlm_data::{Collection, Photo, RecordSet};
+use refvlm_model::layers::is_lora;
 use refvlm_model::package::TOKENIZER_FILE;
 use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
 use refvlm_native::package::{Package, values_of};
+use refvlm_native::train::checkpoint::Base;
 use refvlm_native::train::config::{PhotoConfig, Setting};
 use refvlm_native::train::resolved::keep;
 use refvlm_native::train::source::Source;
@@ -125,8 +127,9 @@ fn initial(
     let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
     let begins =
         |name: &str, starts: &[String]| starts.iter().any(|start| name.starts_with(start.as_str()));
-    let (drawn, missing): (Vec<_>, Vec<_>) =
-        report.missing.into_iter().partition(|name| begins(name, new));
+    // Adapters that are to be trained add nothing yet.
+    let missing = report.missing.into_iter().filter(|name| !is_lora(name));
+    let (drawn, missing): (Vec<_>, Vec<_>) = missing.partition(|name| begins(name, new));
     if let Some(name) = missing.first() {
         return Err(format!(
             "--init: the package has no {name}, of {} parameters it lacks; use the configuration \
@@ -213,12 +216,21 @@ impl Train {
         let towers = towers.transpose()?;
         let sources = Sources { file: &file, tokenizer: &tokenizer, photos, records, towers };
 
+        let (mut sight, mut full) = (file.adapted(&file.sight.run), file.adapted(&file.train.run));
+        // Where rules may train other parts in the first stage, checkpoints hold everything.
+        // So they do where the package has not everything.
+        let alone = file.sight.run.steps == 0 || file.sight.run.parts.is_empty();
+        let alone = alone && self.init_new.is_empty();
+        if let Some(folder) = self.init.as_ref().filter(|_| alone && !file.train.lora.is_empty()) {
+            let base = Base::of(folder)?;
+            (sight.base, full.base) = (Some(base.clone()), Some(base));
+        }
         let (first, pictures) = (file.sight.first_seed, file.sight.pictures);
         let drawn = SceneSource::sight(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), false)?;
         let task = SightTask::new(&file, &tokenizer, &*source)?;
         let (dir, place) = (self.run.join("sight"), (&device, &*ranks));
-        let (student, done) = run(&task, student, &file.sight.run, &dir, place, &stop)?;
+        let (student, done) = run(&task, student, &sight, &dir, place, &stop)?;
         if !done || self.sight_only {
             return Ok(ranks.leave()?);
         }
@@ -226,7 +238,7 @@ impl Train {
         let drawn = SceneSource::full(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), true)?;
         let task = FullTask::new(&file, &tokenizer, &*source)?;
-        run(&task, student, &file.train.run, &self.run.join("full"), place, &stop)?;
+        run(&task, student, &full, &self.run.join("full"), place, &stop)?;
         Ok(ranks.leave()?)
     }
 

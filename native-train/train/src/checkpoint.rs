@@ -1,8 +1,10 @@
 //! Checkpoints: weights, optimiser and position in one folder per step.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::store::ModuleRecord;
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, Tensor};
+use refvlm_files::files::sha256;
+use refvlm_model::package::MANIFEST_FILE;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +22,52 @@ pub struct State {
     /// Steps that the average of the weights has followed.
     #[serde(default)]
     pub averaged: usize,
+    /// The package that the weights left out are those of; none where all are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// Seconds of training over all runs.
     pub seconds: f64,
     /// Seconds of the run that goes on.
     #[serde(skip)]
     pub seconds_of_run: f64,
+}
+
+/// The package that a run began with. Checkpoints hold what is trained and leave out the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Its folder.
+    pub package: PathBuf,
+    /// The hash of its manifest, which has those of all its files.
+    pub sha256: String,
+}
+
+impl Base {
+    /// The package in a folder, as it is now.
+    ///
+    /// # Errors
+    /// When its manifest cannot be read.
+    pub fn of(package: &Path) -> Result<Self, CheckpointError> {
+        let manifest = package.join(MANIFEST_FILE);
+        let hash = fs::File::open(&manifest).and_then(sha256).map_err(file(&manifest))?;
+        Ok(Self { package: package.into(), sha256: hash })
+    }
+
+    /// The error that another package, or none, was given for what the checkpoint at `path` leaves
+    /// out.
+    pub fn differs(&self, path: &Path, found: Option<&Self>) -> CheckpointError {
+        let found = match found {
+            Some(found) => {
+                format!("{} is another (sha256 {})", found.package.display(), found.sha256)
+            }
+            None => "no package was named".into(),
+        };
+        CheckpointError::Base {
+            path: path.display().to_string(),
+            package: self.package.display().to_string(),
+            expected: self.sha256.clone(),
+            found,
+        }
+    }
 }
 
 /// A folder with a complete checkpoint.
@@ -43,6 +86,21 @@ pub enum CheckpointError {
         path: String,
         /// The underlying I/O error.
         source: std::io::Error,
+    },
+    /// The checkpoint leaves out what another package has.
+    #[error(
+        "{path}: holds only what was trained of {package} (sha256 {expected}); {found}: name that \
+         package"
+    )]
+    Base {
+        /// The checkpoint.
+        path: String,
+        /// Where the package was.
+        package: String,
+        /// The hash of its manifest.
+        expected: String,
+        /// What was given instead.
+        found: String,
     },
     /// A file's content is damaged or belongs to another run.
     #[error("{path}: {problem}; remove the folder to resume from an earlier checkpoint")]
@@ -86,10 +144,12 @@ impl Checkpoint {
             fs::remove_dir_all(&temporary).map_err(file(&temporary))?;
         }
         fs::create_dir_all(&temporary).map_err(file(&temporary))?;
+        // The average knows the ids of what is trained, not that it is.
+        let trained = state.base.as_ref().map(|_| trained(module));
         for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
             let Some(module) = module else { continue };
             let path = temporary.join(name);
-            write(&path, &record(module, &path)?)?;
+            write(&path, &record(module, trained.clone(), &path)?)?;
         }
         write(&temporary.join(OPTIM), optim)?;
         let json = serde_json::to_vec_pretty(state).map_err(content(&temporary.join(STATE)))?;
@@ -127,7 +187,8 @@ impl Checkpoint {
     pub fn weights<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
         let averaged = self.path.join(AVERAGE).exists();
         let name = if averaged { AVERAGE } else { MODEL };
-        with_record(module, self.bytes(name)?, &self.path.join(name))
+        let partial = self.state()?.base.is_some();
+        with_record(module, self.bytes(name)?, partial, &self.path.join(name))
     }
 
     /// Where the run stood.
@@ -165,19 +226,41 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     put().map_err(file(path))
 }
 
-/// The bytes of a module; `path` is where they will stand.
-pub(crate) fn record<M: Module>(module: &M, path: &Path) -> Result<Bytes, CheckpointError> {
-    module.clone().into_record().into_bytes().map_err(content(path))
+/// The parameters of a module that are trained.
+fn trained<M: Module>(module: &M) -> ParamGroup {
+    struct List(Vec<ParamId>);
+    impl ModuleVisitor for List {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0.push(param.id);
+            }
+        }
+    }
+    let mut list = List(Vec::new());
+    module.visit(&mut list);
+    ParamGroup::from_ids(list.0)
 }
 
-/// A module with the parameters that [`record`] gave; `path` is where they stood.
+/// The bytes of a module, or of some of its parameters; `path` is where they will stand.
+pub(crate) fn record<M: Module>(
+    module: &M,
+    of: Option<ParamGroup>,
+    path: &Path,
+) -> Result<Bytes, CheckpointError> {
+    let of = of.unwrap_or_else(ParamGroup::all);
+    module.clone().into_record_group(of).into_bytes().map_err(content(path))
+}
+
+/// A module with the parameters that [`record`] gave, some of them where it is `partial`; `path` is
+/// where they stood.
 pub(crate) fn with_record<M: Module>(
     module: M,
     bytes: Vec<u8>,
+    partial: bool,
     path: &Path,
 ) -> Result<M, CheckpointError> {
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(content(path))?;
-    module.try_load_record(record).map_err(content(path))
+    module.try_load_record(record.allow_partial(partial)).map_err(content(path))
 }
 
 fn file(path: &Path) -> impl Fn(std::io::Error) -> CheckpointError {

@@ -42,6 +42,7 @@ pub fn run<T: Task>(
     let journal = Journal::new(dir, ranks);
     materialise(&module);
     let mut beginning = Beginning::find(ranks, dir, &module)?;
+    beginning.check_base(config.base.as_ref())?;
     // Ids of parameters are those of the checkpoint from here on.
     let (mut module, tuning) = Tuning::begin(beginning.module(module)?, &config.parts)?;
     let optim = config.optim.init(&tuning).map_err(RunError::Optim)?;
@@ -49,6 +50,7 @@ pub fn run<T: Task>(
     let mut optim = beginning.optim(optim, &sharing)?;
     let mut average = config.average.map(|_| beginning.average(&module)).transpose()?;
     let mut state = beginning.state()?;
+    state.base = config.base.clone();
     if beginning.resumes() {
         journal.say(&format!("resumed at step {}", state.step))?;
     }
