@@ -77,6 +77,7 @@ async fn parts(device: &Device) -> Vec<(String, Vec<f32>)> {
         lora_alpha: 2.0,
         target_modules: vec!["q_proj".into()],
         use_rslora: false,
+        lora_dropout: 0.0,
     };
     let map = model.llm.model.layers[0].self_attn.q_proj.clone().with_lora(Some(&lora), "q_proj");
     let (map, _) = load_by_name(map, &mut |name, shape| {

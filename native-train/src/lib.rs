@@ -7,7 +7,7 @@ pub use refvlm_metrics as scores;
 pub use refvlm_serve as serve;
 pub use refvlm_train as train;
 pub use refvlm_weights::{
-    chat, fetch, huggingface, import, inspect, mean, package, photo, presets, vocabulary,
+    chat, fetch, huggingface, import, inspect, mean, merge, package, photo, presets, vocabulary,
 };
 
 /// The example in the documentation compiles.

@@ -15,6 +15,8 @@ use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_native::huggingface::Stored;
 use refvlm_native::import::{ImportError, attach, fill, keep_adapters, open, open_part};
+use refvlm_native::merge::merged;
+use refvlm_native::package::values_of;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -80,12 +82,14 @@ fn adapted() -> (ModelConfig, RefVlm) {
         lora_alpha: 24.0,
         target_modules: targets(&["q_proj", "v_proj", "layers.1.mlp.gate_proj", "o_proj"]),
         use_rslora: false,
+        lora_dropout: 0.0,
     });
     *config.visual_encoder.lora_mut().unwrap() = Some(LoraConfig {
         r: 2,
         lora_alpha: 0.5,
         target_modules: targets(&["out_proj", "fc1"]),
         use_rslora: true,
+        lora_dropout: 0.0,
     });
     let model = RefVlm::new(&config, &Device::flex()).unwrap();
     let (model, _) = load_by_name(model, &mut |name, shape| {
@@ -125,6 +129,23 @@ fn outputs(config: &ModelConfig, model: &RefVlm) -> Vec<f32> {
     let positions = Positions::sequence(1, 0, embeds.dims()[1]);
     let hidden = model.llm.forward(embeds, &positions, None, None).unwrap();
     model.llm.logits(hidden).into_data().try_to_vec().unwrap()
+}
+
+#[test]
+fn merged_adapters_say_what_kept_ones_say() {
+    let (config, model) = adapted();
+    let (plain, alone) = merged(&config, &model).unwrap();
+    assert!(plain.llm.lora.is_none() && plain.visual_encoder.lora().is_none());
+    assert!(tensors(&alone).keys().all(|name| !name.contains("lora")));
+    let kept = outputs(&config, &model);
+    let difference = largest_difference(&outputs(&plain, &alone), &kept);
+    let base = RefVlm::new(&plain, &Device::flex()).unwrap();
+    let mut values = values_of(&model);
+    let base = load_by_name(base, &mut |name, _| values.remove(name)).0;
+    let changed = largest_difference(&outputs(&plain, &base), &kept);
+    println!("merged against kept {difference}, against the base {changed}");
+    assert!(changed > 0.01, "the adapters change nothing");
+    assert!(difference < 1e-5, "{difference}");
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use super::config::DecoderConfig;
 use super::queries::Queries;
 use super::visual::Memory;
-use crate::layers::{Activation, DetrAttention, LayerNorm, Linear};
+use crate::layers::{Activation, DetrAttention, LayerNorm, Linear, dropout};
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 
 /// Self-attention, cross-attention and feed-forward, each added and normalised.
 #[derive(Module, Debug)]
@@ -66,14 +66,8 @@ impl DetrLayer {
         self.final_layer_norm.forward(x + self.drop(update))
     }
 
-    /// Dropout, on a training device only. Not burn's module: its training flag is a parameter,
-    /// which no checkpoint has.
     fn drop(&self, x: Tensor<3>) -> Tensor<3> {
-        if self.dropout == 0.0 || !x.device().is_autodiff() {
-            return x;
-        }
-        let kept = x.random_like(Distribution::Bernoulli(1.0 - self.dropout));
-        x * kept / (1.0 - self.dropout)
+        dropout(x, self.dropout)
     }
 }
 

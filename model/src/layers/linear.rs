@@ -1,5 +1,6 @@
 //! Linear maps, embeddings and small perceptrons.
 
+use super::dropout::dropout;
 use super::lora::{LoraConfig, LoraFactor};
 use super::packed::{PackedWeight, on_host};
 use burn::module::{Module, Param, ParamId};
@@ -53,6 +54,8 @@ pub struct Linear {
     pub lora_B: Option<LoraFactor>,
     #[module(skip)]
     lora_scale: f64,
+    #[module(skip)]
+    lora_dropout: f64,
 }
 
 impl Linear {
@@ -70,7 +73,7 @@ impl Linear {
     }
 
     fn of(weight: Param<Tensor<2>>) -> Self {
-        Self { weight, bias: None, lora_A: None, lora_B: None, lora_scale: 1.0 }
+        Self { weight, bias: None, lora_A: None, lora_B: None, lora_scale: 1.0, lora_dropout: 0.0 }
     }
 
     /// The map with a new adapter, which adds nothing yet, if `lora` names this path.
@@ -83,6 +86,7 @@ impl Linear {
             lora_A: Some(LoraFactor { weight: uniform([lora.r, d_in], d_in, &device) }),
             lora_B: Some(LoraFactor { weight: zeros }),
             lora_scale: lora.scale(),
+            lora_dropout: lora.lora_dropout,
             ..self
         }
     }
@@ -120,7 +124,8 @@ impl Linear {
         let (Some(a), Some(b)) = (&self.lora_A, &self.lora_B) else {
             return product(&self.weight, bias, x);
         };
-        let low = product(&a.weight, None, x.clone()) * self.lora_scale;
+        let low = dropout(x.clone(), self.lora_dropout);
+        let low = product(&a.weight, None, low) * self.lora_scale;
         product(&self.weight, bias, x) + product(&b.weight, None, low)
     }
 }

@@ -23,6 +23,13 @@ pub struct LoraConfig {
     /// Whether `lora_alpha` is divided by the root of the rank instead of the rank.
     #[serde(default)]
     pub use_rslora: bool,
+    /// Share of what `A` reads that is dropped in training.
+    #[serde(default, alias = "dropout", skip_serializing_if = "is_zero")]
+    pub lora_dropout: f64,
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
 }
 
 /// Why low-rank adapters cannot be made.
@@ -34,6 +41,9 @@ pub enum LoraError {
     /// The scale is not a positive, finite number.
     #[error("lora_alpha is {0}, expected a positive number")]
     Alpha(f64),
+    /// The dropout is not a share.
+    #[error("lora_dropout is {0}, expected 0 or more and less than 1")]
+    Dropout(f64),
     /// The list of targets is empty or too long.
     #[error("target_modules has {0} entries, expected 1..={MAX_TARGETS}")]
     Targets(usize),
@@ -69,6 +79,9 @@ impl LoraConfig {
         }
         if !(self.lora_alpha.is_finite() && self.lora_alpha > 0.0) {
             return Err(LoraError::Alpha(self.lora_alpha));
+        }
+        if !(0.0..1.0).contains(&self.lora_dropout) {
+            return Err(LoraError::Dropout(self.lora_dropout));
         }
         let targets = &self.target_modules;
         if !(1..=MAX_TARGETS).contains(&targets.len()) {

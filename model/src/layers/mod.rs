@@ -5,6 +5,7 @@ mod attention;
 mod check;
 mod conv;
 mod detr_attention;
+mod dropout;
 #[allow(non_snake_case, reason = "PEFT's keys")]
 mod linear;
 mod lora;
@@ -21,6 +22,7 @@ pub(crate) use check::{require, require_lora, require_vit};
 pub use conv::Pointwise;
 pub(crate) use conv::conv;
 pub use detr_attention::DetrAttention;
+pub(crate) use dropout::dropout;
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
 pub use lora::{LayerLinears, LoraConfig, LoraError, LoraFactor, is_lora};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};

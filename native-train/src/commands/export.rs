@@ -5,18 +5,22 @@ use super::{Form, Outcome};
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
+use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::package::{Description, MANIFEST_FILE, TOKENIZER_FILE};
+use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::huggingface::Stored;
 use refvlm_native::mean::mean_of;
+use refvlm_native::merge::merged;
 use refvlm_native::output::{Staging, check_folder};
-use refvlm_native::package::{Package, pack, write};
+use refvlm_native::package::{Package, pack, values_of, write};
 use refvlm_native::train::TrainFile;
-use refvlm_native::train::checkpoint::Checkpoint;
+use refvlm_native::train::checkpoint::{Base, Checkpoint};
 use refvlm_native::train::resolved::CONFIG_FILE;
 use refvlm_native::train::stage::Student;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
 /// Export a run as a package.
 #[derive(Debug, Args)]
@@ -33,6 +37,12 @@ pub struct Export {
     /// Write the mean of the run's weights and those of this package, from which the run began.
     #[arg(long, value_name = "PACKAGE")]
     mean: Option<PathBuf>,
+    /// The package that the run began with, where its checkpoints hold adapters and lie apart from it.
+    #[arg(long, value_name = "PACKAGE")]
+    base: Option<PathBuf>,
+    /// Keep low-rank adapters beside the weights instead of merging them.
+    #[arg(long)]
+    keep_adapters: bool,
     /// How weights are stored.
     #[arg(long, value_enum, default_value_t = Form::Q8)]
     quantisation: Form,
@@ -63,6 +73,17 @@ enum Layout {
 }
 
 impl Export {
+    /// A model with the weights of the package that a run began with.
+    fn based(&self, base: &Base, model: RefVlm, dir: &Path) -> Result<RefVlm, Box<dyn Error>> {
+        let folder = self.base.as_ref().unwrap_or(&base.package);
+        let found = Base::of(folder)?;
+        if found.sha256 != base.sha256 {
+            return Err(base.differs(dir, Some(&found)).into());
+        }
+        let mut values = values_of(&Package::read(folder, &Device::flex())?.model);
+        Ok(load_by_name(model, &mut |name, _| values.remove(name)).0)
+    }
+
     /// Runs the command.
     pub fn run(self) -> Outcome {
         if self.layout == Layout::Huggingface && matches!(self.dtype, Form::Q8 | Form::Q4) {
@@ -86,13 +107,17 @@ impl Export {
         let tokenizer = std::fs::read(&vocabulary).map_err(|e| {
             format!("{}: {e}; name the run's vocabulary with --tokenizer", vocabulary.display())
         })?;
-        let file = file.with_words(&Tokenizer::from_json(&tokenizer)?)?;
+        let mut file = file.with_words(&Tokenizer::from_json(&tokenizer)?)?;
         let device = Device::flex();
         let dir = self.run.join("full");
         let checkpoint = Checkpoint::latest(&dir)?
             .ok_or_else(|| format!("{}: no checkpoint; train first", dir.display()))?;
         let state = checkpoint.state()?;
-        let mut student = checkpoint.weights(Student::new(&file.model, &device)?)?;
+        let mut student = Student::new(&file.model, &device)?;
+        if let Some(base) = &state.base {
+            student.model = self.based(base, student.model, &dir)?;
+        }
+        student = checkpoint.weights(student)?;
         if let Some(folder) = &self.mean {
             let package = Package::read(folder, &device)?;
             let (model, alone) = mean_of(student.model, &package.model)
@@ -101,6 +126,9 @@ impl Export {
             for name in alone {
                 say!("of the run alone: {name}");
             }
+        }
+        if !self.keep_adapters {
+            (file.model, student.model) = merged(&file.model, &student.model)?;
         }
         if self.layout == Layout::Huggingface {
             let stored = Stored::of(file.model, student.model, Some(tokenizer));

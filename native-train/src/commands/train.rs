@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use refvlm_collective::Place;
 use refvlm_collective::{RankError, join};
 use refvlm_data::{Collection, Photo, RecordSet};
+use refvlm_model::layers::is_lora;
 use refvlm_model::package::TOKENIZER_FILE;
 use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
@@ -16,6 +17,7 @@ use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
 use refvlm_native::package::{Package, values_of};
 use refvlm_native::train::ahead::ahead;
+use refvlm_native::train::checkpoint::Base;
 use refvlm_native::train::config::{PhotoConfig, Setting};
 use refvlm_native::train::judge::{Examiner, Questions};
 use refvlm_native::train::lock::RunLock;
@@ -130,8 +132,9 @@ fn initial(
     let mut values = values_of(&package.model);
     values.retain(|name, _| !begins(name, leave));
     let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));
-    let (drawn, missing): (Vec<_>, Vec<_>) =
-        report.missing.into_iter().partition(|name| begins(name, new));
+    // Adapters that are to be trained add nothing yet.
+    let missing = report.missing.into_iter().filter(|name| !is_lora(name));
+    let (drawn, missing): (Vec<_>, Vec<_>) = missing.partition(|name| begins(name, new));
     if let Some(name) = missing.first() {
         return Err(format!(
             "--init: the package has no {name}, of {} parameters it lacks; use the configuration \
@@ -224,13 +227,22 @@ impl Train {
         let towers = towers.transpose()?;
         let sources = Sources { file: &file, tokenizer: &tokenizer, photos, records, towers };
 
+        let (mut sight, mut full) = (file.adapted(&file.sight.run), file.adapted(&file.train.run));
+        // Where rules may train other parts in the first stage, checkpoints hold everything.
+        // So they do where the package has not everything.
+        let alone = file.sight.run.steps == 0 || file.sight.run.parts.is_empty();
+        let alone = alone && self.init_new.is_empty();
+        if let Some(folder) = self.init.as_ref().filter(|_| alone && !file.train.lora.is_empty()) {
+            let base = Base::of(folder)?;
+            (sight.base, full.base) = (Some(base.clone()), Some(base));
+        }
         let (first, pictures) = (file.sight.first_seed, file.sight.pictures);
         let drawn = SceneSource::sight(&file, &world, &tokenizer);
         let source = sources.beside(drawn, (first, pictures), false)?;
         let page = Examiner::new(&self.run, &file, &tokenizer, Questions::default());
         let task = SightTask::new(&file, &tokenizer, &*source)?.with_judge(&page);
         let (dir, place) = (self.run.join("sight"), (&device, &*ranks));
-        let (student, done) = run(&task, student, &file.sight.run, &dir, place, &stop)?;
+        let (student, done) = run(&task, student, &sight, &dir, place, &stop)?;
         if !done || self.sight_only {
             return Ok(ranks.leave()?);
         }
@@ -245,7 +257,7 @@ impl Train {
         let judge = Examiner::new(&self.run, &file, &tokenizer, questions);
         let task = FullTask::new(&file, &tokenizer, &*source)?.with_judge(&judge);
         let dir = self.run.join("full");
-        let (_, done) = run(&task, student, &file.train.run, &dir, place, &stop)?;
+        let (_, done) = run(&task, student, &full, &dir, place, &stop)?;
         if done && ranks.rank() == 0 {
             let shown = self.run.display();
             println!("next: refvlm export --run {shown} --out {shown}-package");

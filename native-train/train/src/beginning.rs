@@ -3,7 +3,8 @@
 //! folder, and ids of parameters, by which owners and the optimiser's state are found, agree.
 
 use super::checkpoint::{
-    AVERAGE, Checkpoint, CheckpointError, MODEL, OPTIM, STATE, State, content, record, with_record,
+    AVERAGE, Base, Checkpoint, CheckpointError, MODEL, OPTIM, STATE, State, content, record,
+    with_record,
 };
 use super::error::RunError;
 use super::optim_state::piece;
@@ -52,7 +53,7 @@ impl Beginning {
                     let read = |name| checkpoint.bytes(name);
                     [read(MODEL)?, read(AVERAGE)?, read(OPTIM)?, read(STATE)?]
                 }
-                None => [record(module, dir)?.to_vec(), Vec::new(), Vec::new(), Vec::new()],
+                None => [record(module, None, dir)?.to_vec(), Vec::new(), Vec::new(), Vec::new()],
             };
         }
         let [model, average, optim, state] = files;
@@ -77,12 +78,26 @@ impl Beginning {
         !self.state.is_empty()
     }
 
+    /// Checks that what the checkpoint leaves out is there.
+    ///
+    /// # Errors
+    /// When the run began with another package.
+    pub(crate) fn check_base(&self, base: Option<&Base>) -> Result<(), CheckpointError> {
+        match self.state()?.base {
+            Some(expected) if base.is_none_or(|base| base.sha256 != expected.sha256) => {
+                Err(expected.differs(&self.path, base))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The module with the weights.
     ///
     /// # Errors
     /// When they are damaged or of a module with other parts.
     pub(crate) fn module<M: Module>(&mut self, module: M) -> Result<M, CheckpointError> {
-        with_record(module, take(&mut self.model), &self.path.join(MODEL))
+        let partial = self.state()?.base.is_some();
+        with_record(module, take(&mut self.model), partial, &self.path.join(MODEL))
     }
 
     /// The average of the weights; the weights where none was kept.
@@ -92,7 +107,11 @@ impl Beginning {
     pub(crate) fn average<M: Module>(&mut self, module: &M) -> Result<M, CheckpointError> {
         match self.average.is_empty() {
             true => Ok(module.valid()),
-            false => with_record(module.valid(), take(&mut self.average), &self.path.join(AVERAGE)),
+            false => {
+                let partial = self.state()?.base.is_some();
+                let path = self.path.join(AVERAGE);
+                with_record(module.valid(), take(&mut self.average), partial, &path)
+            }
         }
     }
 

@@ -3,20 +3,22 @@
 //! A folder gets its name when it is complete, so whatever ends a run leaves whole checkpoints. What
 //! is damaged later is found by its hashes, named, and the checkpoint before it is taken.
 
+mod base;
 mod best;
 mod error;
 mod state;
 mod whole;
 
+pub use base::Base;
 pub use best::Best;
 pub(crate) use error::content;
 pub use error::{CheckpointError, Damaged};
 pub use state::State;
 pub(crate) use whole::{AVERAGE, MODEL, OPTIM, STATE};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::store::ModuleRecord;
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, Tensor};
 use error::{file, folder};
 use refvlm_files::files::sha256;
 use std::collections::BTreeMap;
@@ -136,9 +138,11 @@ impl Checkpoint {
             hashes.insert(name.to_string(), sha256(bytes).map_err(file(&path))?);
             write(&path, bytes)
         };
+        // The average knows the ids of what is trained, not that it is.
+        let trained = state.base.as_ref().map(|_| trained(module));
         for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
             let Some(module) = module else { continue };
-            put(name, &record(module, &temporary.join(name))?)?;
+            put(name, &record(module, trained.clone(), &temporary.join(name))?)?;
         }
         put(OPTIM, optim)?;
         let text = serde_json::to_vec_pretty(state).map_err(content(&temporary.join(STATE)))?;
@@ -180,7 +184,8 @@ impl Checkpoint {
     pub fn weights<M: Module>(&self, module: M) -> Result<M, CheckpointError> {
         let averaged = self.path.join(AVERAGE).exists();
         let name = if averaged { AVERAGE } else { MODEL };
-        with_record(module, self.bytes(name)?, &self.path.join(name))
+        let partial = self.state()?.base.is_some();
+        with_record(module, self.bytes(name)?, partial, &self.path.join(name))
     }
 
     /// Where the run stood.
@@ -223,17 +228,39 @@ fn settle(dir: &Path) {
     let _ = fs::File::open(dir).and_then(|dir| dir.sync_all());
 }
 
-/// The bytes of a module; `path` is where they will stand.
-pub(crate) fn record<M: Module>(module: &M, path: &Path) -> Result<Bytes, CheckpointError> {
-    module.clone().into_record().into_bytes().map_err(content(path))
+/// The parameters of a module that are trained.
+fn trained<M: Module>(module: &M) -> ParamGroup {
+    struct List(Vec<ParamId>);
+    impl ModuleVisitor for List {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0.push(param.id);
+            }
+        }
+    }
+    let mut list = List(Vec::new());
+    module.visit(&mut list);
+    ParamGroup::from_ids(list.0)
 }
 
-/// A module with the parameters that [`record`] gave; `path` is where they stood.
+/// The bytes of a module, or of some of its parameters; `path` is where they will stand.
+pub(crate) fn record<M: Module>(
+    module: &M,
+    of: Option<ParamGroup>,
+    path: &Path,
+) -> Result<Bytes, CheckpointError> {
+    let of = of.unwrap_or_else(ParamGroup::all);
+    module.clone().into_record_group(of).into_bytes().map_err(content(path))
+}
+
+/// A module with the parameters that [`record`] gave, some of them where it is `partial`; `path` is
+/// where they stood.
 pub(crate) fn with_record<M: Module>(
     module: M,
     bytes: Vec<u8>,
+    partial: bool,
     path: &Path,
 ) -> Result<M, CheckpointError> {
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(content(path))?;
-    module.try_load_record(record).map_err(content(path))
+    module.try_load_record(record.allow_partial(partial)).map_err(content(path))
 }

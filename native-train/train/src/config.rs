@@ -1,9 +1,12 @@
 //! The configuration file of a run: model, scenes, dialogues and training in one TOML.
 
+mod adapters;
 mod document;
 
+pub use adapters::LoraParts;
 pub use document::Setting;
 
+use super::checkpoint::Base;
 use super::optim::OptimConfig;
 use super::parts::PartRule;
 use super::teach::class_tokens;
@@ -163,6 +166,9 @@ pub struct LoopConfig {
     /// Without rules everything is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<PartRule>,
+    /// The package whose weights checkpoints leave out, as far as they stay as they are.
+    #[serde(skip)]
+    pub base: Option<Base>,
 }
 
 /// Training without the language model.
@@ -213,6 +219,9 @@ pub struct TrainConfig {
     pub rise_steps: usize,
     /// Weights inside the units.
     pub losses: LossConfig,
+    /// Low-rank adapters that are trained in place of what they stand beside.
+    #[serde(default, skip_serializing_if = "LoraParts::is_empty")]
+    pub lora: LoraParts,
     /// The loop.
     #[serde(rename = "loop")]
     pub run: LoopConfig,
@@ -340,7 +349,7 @@ impl TrainFile {
         // in this file every key must mean something.
         let mut unknown = Vec::new();
         let known = table.clone();
-        let file: Self = serde_ignored::deserialize(table, |key| unknown.push(key.to_string()))
+        let mut file: Self = serde_ignored::deserialize(table, |key| unknown.push(key.to_string()))
             .map_err(|e: toml::de::Error| {
                 let message = document::located::<Self>(path).unwrap_or_else(|| e.to_string());
                 failed(&document::advised(&message, &known, settings))
@@ -349,6 +358,7 @@ impl TrainFile {
             let read = toml::Table::try_from(&file).unwrap_or_default();
             return Err(failed(&document::unknown(key, &read)));
         }
+        file.adapt().map_err(|problem| failed(&problem))?;
         file.check(path)?;
         Ok(file)
     }

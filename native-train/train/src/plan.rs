@@ -84,6 +84,7 @@ impl Sizes {
                 lora_alpha: 2.0 * r as f64,
                 target_modules: ADAPTED.map(String::from).to_vec(),
                 use_rslora: false,
+                lora_dropout: 0.0,
             });
         }
         config.check()?;

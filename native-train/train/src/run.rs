@@ -48,6 +48,7 @@ pub fn run<T: Task>(
     materialise(&module);
     let mut beginning = Beginning::find(ranks, dir, &module)?;
     beginning.faults().iter().for_each(|fault| journal.say(fault));
+    beginning.check_base(config.base.as_ref())?;
     // Ids of parameters are those of the checkpoint from here on.
     let (mut module, tuning) = Tuning::begin(beginning.module(module)?, &config.parts)?;
     let optim = config.optim.init(&tuning).map_err(RunError::Optim)?;
@@ -55,6 +56,7 @@ pub fn run<T: Task>(
     let mut optim = beginning.optim(optim, &sharing)?;
     let mut average = config.average.map(|_| beginning.average(&module)).transpose()?;
     let mut state = beginning.state()?;
+    state.base = config.base.clone();
     let resumes = beginning.resumes();
     drop(beginning);
     if !config.parts.is_empty() {

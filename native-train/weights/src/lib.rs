@@ -6,6 +6,7 @@ pub mod huggingface;
 pub mod import;
 pub mod inspect;
 pub mod mean;
+pub mod merge;
 pub mod package;
 pub mod photo;
 pub mod presets;

@@ -13,7 +13,13 @@ use std::collections::HashMap;
 
 fn lora(r: usize, targets: &[&str]) -> LoraConfig {
     let target_modules = targets.iter().map(ToString::to_string).collect();
-    LoraConfig { r, lora_alpha: 0.75 * r as f64, target_modules, use_rslora: false }
+    LoraConfig {
+        r,
+        lora_alpha: 0.75 * r as f64,
+        target_modules,
+        use_rslora: false,
+        lora_dropout: 0.0,
+    }
 }
 
 fn floats<const D: usize>(x: Tensor<D>) -> Vec<f32> {

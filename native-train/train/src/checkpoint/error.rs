@@ -25,6 +25,21 @@ pub enum CheckpointError {
         /// The underlying I/O error.
         source: std::io::Error,
     },
+    /// The checkpoint leaves out what another package has.
+    #[error(
+        "{path}: holds only what was trained of {package} (sha256 {expected}); {found}: name that \
+         package"
+    )]
+    Base {
+        /// The checkpoint.
+        path: String,
+        /// Where the package was.
+        package: String,
+        /// The hash of its manifest.
+        expected: String,
+        /// What was given instead.
+        found: String,
+    },
     /// A file's content belongs to another run.
     #[error("{path}: {problem}; remove the folder to resume from an earlier checkpoint")]
     Content {

@@ -1,5 +1,6 @@
 //! Where a run stands.
 
+use super::Base;
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands.
@@ -17,6 +18,9 @@ pub struct State {
     /// Steps that the average of the weights has followed.
     #[serde(default)]
     pub averaged: usize,
+    /// The package that the weights left out are those of; none where all are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// Seconds of training over all runs.
     pub seconds: f64,
     /// Seconds of the run that goes on.

@@ -102,7 +102,7 @@ pub fn keep_adapters(
     for source in &mut *sources {
         let Some(adapter) = source.adapter.take() else { continue };
         let Uniform { r, lora_alpha, use_rslora, target_modules } = adapter.uniform()?;
-        let lora = LoraConfig { r, lora_alpha, target_modules, use_rslora };
+        let lora = LoraConfig { r, lora_alpha, target_modules, use_rslora, lora_dropout: 0.0 };
         let (place, prefix) = (adapter.name().to_string(), source.names.prefix());
         let ours = match prefix {
             "llm." => Some(&mut config.llm.lora),
