@@ -8,6 +8,7 @@
 mod answer;
 mod candidates;
 mod closer;
+mod context;
 mod probe;
 mod units;
 

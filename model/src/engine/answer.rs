@@ -1,6 +1,7 @@
 //! One answer, written step by step.
 
-use super::units::{Asked, Context};
+use super::context::Context;
+use super::units::Asked;
 use super::{Ask, EngineError, Row, Session, host};
 use crate::decoding::{PromptMaps, QueryMask};
 use crate::event::{Event, Finish, Stage, Timings};

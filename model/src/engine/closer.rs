@@ -6,7 +6,7 @@
 //! large the thing is: the part is what the proposals of the first look cover together, and those of
 //! both looks compete.
 
-use super::units::Context;
+use super::context::Context;
 use super::{EngineError, Session, host};
 use crate::config::CloserLook;
 use crate::decoding::{Pointed, PromptMaps, QueryLayout};

@@ -2,15 +2,15 @@
 
 use super::candidates::Candidates;
 use super::closer::Closer;
+use super::context::Context;
 use super::{EngineError, Session, host};
-use crate::config::{CloserLook, ModelConfig};
-use crate::decoding::{AdapterGroup, Pointed, PromptMaps, Proposals, QueryLayout, Told};
+use crate::config::ModelConfig;
+use crate::decoding::{Pointed, Proposals, QueryLayout, Told};
 use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
-use crate::triplet::parser::{Mark, group};
 use burn::tensor::{Tensor, activation};
-use refvlm_record::{Mask, Prompt, Unit};
+use refvlm_record::{Mask, Unit};
 
 /// A triplet that is to be decoded.
 pub(super) struct Asked {
@@ -22,41 +22,6 @@ pub(super) struct Asked {
     pub states: Tensor<3>,
     /// Ids of its concept.
     pub concept: Vec<i64>,
-}
-
-/// What decoders and an adapter ask for beside the reference states.
-#[derive(Default)]
-pub(super) struct Context {
-    /// What each token of the answer means.
-    pub marks: Vec<Mark>,
-    /// The states that predicted the tokens: that of the question's end, then those of the
-    /// answer's stretches, `[1, tokens, hidden]` each.
-    pub states: Vec<Tensor<3>>,
-    /// What decoders are told of the question's prompts.
-    pub prompts: Option<PromptMaps>,
-    /// The same prompts in px of the picture.
-    pub pointers: Vec<Prompt>,
-    /// How they are looked at once more.
-    pub look: Option<CloserLook>,
-}
-
-impl Context {
-    /// The triplet with these references.
-    fn group(&self, refs: &[usize]) -> Option<AdapterGroup> {
-        let found = group(self.marks.iter().copied()).into_iter().find(|g| g.refs == refs)?;
-        let states = Tensor::cat(self.states.clone(), 1).squeeze_dim::<2>(0);
-        let device = states.device();
-        let rows = |places: Vec<i64>| {
-            states.clone().select(0, Tensor::from_data(places.as_slice(), &device))
-        };
-        let words = found.phrase.map_or(0..0, |[open, close]| open + 1..close);
-        let words: Vec<i64> = words.map(|at| at as i64).collect();
-        Some(AdapterGroup {
-            picture: 0,
-            refs: rows(found.refs.into_iter().map(|at| at as i64).collect()),
-            phrase: (!words.is_empty()).then(|| rows(words)),
-        })
-    }
 }
 
 /// Triplet and place in it, confidence 0..1 (1 where the decoder gives none), and what was found,
