@@ -9,9 +9,8 @@
 //! serves references that no prompt points at.
 //!
 //! A click has more than one right answer (a part, the piece, the whole), so each reference gets
-//! several proposals with a confidence each, and of a click the most confident one is the answer. A
-//! box, a scribble, a mask or words mean one thing: their answer is always the first proposal, as
-//! SAM keeps a token for it.
+//! several proposals with a confidence each. A box, a scribble, a mask or words mean one thing: their
+//! answer is always the first proposal, as SAM keeps a token for it.
 
 mod config;
 mod level;

@@ -37,6 +37,10 @@ pub struct Export {
     /// Write the mean of the run's weights and those of this package, from which the run began.
     #[arg(long, value_name = "PACKAGE")]
     mean: Option<PathBuf>,
+    /// What stays as the run has it: parameters whose names begin so, as
+    /// `visual_decoder.mask.quality`. May be given several times.
+    #[arg(long, value_name = "START", requires = "mean")]
+    mean_leave: Vec<String>,
     /// The package that the run began with, where its checkpoints hold adapters and lie apart from it.
     #[arg(long, value_name = "PACKAGE")]
     base: Option<PathBuf>,
@@ -120,7 +124,7 @@ impl Export {
         student = checkpoint.weights(student)?;
         if let Some(folder) = &self.mean {
             let package = Package::read(folder, &device)?;
-            let (model, alone) = mean_of(student.model, &package.model)
+            let (model, alone) = mean_of(student.model, &package.model, &self.mean_leave)
                 .map_err(|e| format!("--mean {}: {e}", folder.display()))?;
             student.model = model;
             for name in alone {

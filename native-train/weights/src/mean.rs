@@ -16,7 +16,8 @@ use thiserror::Error;
 pub enum MeanError {
     /// A parameter has two shapes.
     #[error(
-        "{name} is {of:?} in one model and {other:?} in the other; they are not of one training"
+        "{name} is {of:?} in one model and {other:?} in the other; they are not of one training, or \
+         --mean-leave {name}"
     )]
     Shape {
         /// The parameter.
@@ -31,17 +32,22 @@ pub enum MeanError {
     Unknown(String),
 }
 
-/// A model whose parameters are the means of both models'. Those that only `model` has stay; they are
-/// returned by name. What is packed is unpacked.
+/// A model whose parameters are the means of both models'. Those that only `model` has stay, and those
+/// whose names begin with one of `leave`; they are returned by name. What is packed is unpacked.
 ///
 /// # Errors
 /// When the models do not fit together.
-pub fn mean_of(model: RefVlm, other: &RefVlm) -> Result<(RefVlm, Vec<String>), MeanError> {
+pub fn mean_of(
+    model: RefVlm,
+    other: &RefVlm,
+    leave: &[String],
+) -> Result<(RefVlm, Vec<String>), MeanError> {
     let (own, mut others) = (values_of(&model), values_of(other));
     let mut alone = Vec::new();
     let mut means = HashMap::new();
     for (name, data) in own {
-        let Some(other) = others.remove(&name) else {
+        let left = leave.iter().any(|start| name.starts_with(start.as_str()));
+        let Some(other) = others.remove(&name).filter(|_| !left) else {
             alone.push(name.clone());
             means.insert(name, data);
             continue;
