@@ -38,9 +38,9 @@ pub fn steps(
     let (device, reference) = (device.clone().autodiff(), reference.clone().autodiff());
     let student = Student::fresh(&file.model, file.seed, &reference).map_err(|e| e.to_string())?;
     let place = Path::new("selftest");
-    let bytes = record(&student, place).map_err(|e| e.to_string())?.to_vec();
+    let bytes = record(&student, None, place).map_err(|e| e.to_string())?.to_vec();
     let other = Student::new(&file.model, &device).map_err(|e| e.to_string())?;
-    let other = with_record(other, bytes, place).map_err(|e| e.to_string())?;
+    let other = with_record(other, bytes, false, place).map_err(|e| e.to_string())?;
     let devices = Devices { device, reference };
     let sight = SceneSource::sight(&file, &world, &tokenizer);
     let full = SceneSource::full(&file, &world, &tokenizer);
