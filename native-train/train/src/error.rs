@@ -40,7 +40,7 @@ pub enum RunError {
     )]
     Full {
         /// What could not be written.
-        source: CheckpointError,
+        source: Box<CheckpointError>,
         /// The step that is not kept.
         step: usize,
         /// What is kept, in words.

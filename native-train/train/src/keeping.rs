@@ -60,7 +60,11 @@ impl<'a> Keeping<'a> {
         match Checkpoint::save(self.dir, module, average, optim, (state, keep)) {
             Ok(()) => self.newest.set(Some(state.step)),
             Err(error) if error.is_full() && end => {
-                return Err(RunError::Full { source: error, step: state.step, kept: self.kept() });
+                return Err(RunError::Full {
+                    source: error.into(),
+                    step: state.step,
+                    kept: self.kept(),
+                });
             }
             Err(error) if error.is_full() => self.journal.say(&format!(
                 "no room for the checkpoint of step {} ({error}); the run goes on, and {}; free \
