@@ -5,6 +5,7 @@ use super::state::{Glance, LiveMask};
 use super::store::Store;
 use crate::canvas::marks::Mark;
 use crate::conversation::answer::{Answer, Cut};
+use crate::conversation::live::Latest;
 use crate::conversation::question;
 use crate::take_home::transcript::Turn;
 use leptos::prelude::*;
@@ -157,7 +158,10 @@ impl Store {
 pub fn follow_live(store: Store) {
     Effect::new(move |_| {
         let board = store.canvas.shown.get();
-        if !store.talk.live.get() || !store.can_ask() || store.talk.running.get().is_some() {
+        if !store.talk.live.get() {
+            return store.stop_live();
+        }
+        if !store.can_ask() || store.talk.running.get().is_some() {
             return;
         }
         let Some(size) = store.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
@@ -229,12 +233,14 @@ fn live_ask(store: Store, Glance { mark, closer }: Glance) {
     });
     match sent {
         Some(request) => store.talk.live_request.set_value(Some((request, closer))),
-        None => store.talk.live_queue.set_value(crate::conversation::live::Latest::default()),
+        None => store.talk.live_queue.set_value(Latest::default()),
     }
 }
 
-/// What waits comes next; where nothing does, the mark that rests is looked at closer.
+/// What waits comes next; where nothing does, the mark that rests is looked at closer, unless live
+/// mode was switched off meanwhile.
 fn live_next(store: Store, rests: Option<Glance>) {
+    let rests = rests.filter(|_| store.talk.live.get_untracked());
     let next = store.talk.live_queue.try_update_value(|queue| {
         queue.over().or_else(|| rests.and_then(|rests| queue.offer(rests)))
     });

@@ -192,7 +192,15 @@ impl Store {
         if let Some((request, _)) = self.talk.running.get_untracked() {
             self.abort(request);
         }
+        self.stop_live();
+    }
+
+    /// Ends what live mode asks, and forgets what waits.
+    pub fn stop_live(self) {
         self.talk.live_queue.update_value(Latest::forget);
+        if let Some((request, _)) = self.talk.live_request.get_value() {
+            self.abort(request);
+        }
     }
 
     /// Shows a board without keeping it.
