@@ -21,10 +21,10 @@ pub struct Score {
 }
 
 impl Score {
-    /// A part of a held-out loss. Overlaps (`mask.iou`) are logged beside losses.
+    /// A part of a held-out loss. Overlaps (`mask.iou`, `mask.best_iou`) are logged beside losses.
     pub fn of_loss(name: impl Into<String>, value: f64) -> Self {
         let name = name.into();
-        let overlap = name.rsplit('.').next() == Some("iou");
+        let overlap = matches!(name.rsplit('.').next(), Some("iou" | "best_iou"));
         Self { name, value, better: if overlap { Better::Higher } else { Better::Lower } }
     }
 
@@ -38,4 +38,16 @@ impl Score {
 pub(crate) fn line(scores: &[Score]) -> String {
     let each = scores.iter().map(|score| format!("{} {:.3}", score.name, score.value));
     each.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlaps_get_better_upwards_and_losses_downwards() {
+        let better = |name| Score::of_loss(name, 0.5).better;
+        assert_eq!(["mask.iou", "pointing.mask.best_iou"].map(better), [Better::Higher; 2]);
+        assert_eq!(["loss", "mask.dice", "box.giou"].map(better), [Better::Lower; 3]);
+    }
 }
