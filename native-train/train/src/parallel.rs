@@ -5,10 +5,17 @@ use super::task::Task;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Draws the parameters that nothing has used yet. Else each fork of a step would draw its own, and
 /// the tape keep them all: a run became slower with each step.
 pub(crate) fn materialise<M: Module>(module: &M) {
+    let _alone = drawing();
+    draw(module);
+}
+
+/// The same for who holds [`drawing`] already.
+pub(crate) fn draw<M: Module>(module: &M) {
     struct Draw;
     impl ModuleVisitor for Draw {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -16,6 +23,13 @@ pub(crate) fn materialise<M: Module>(module: &M) {
         }
     }
     module.visit(&mut Draw);
+}
+
+/// To be held while weights are drawn. Some devices share one stream of random numbers among all
+/// threads, and what another draws between a seed and its weights would change them.
+pub fn drawing() -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    DRAWING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the log takes of one part of a step.

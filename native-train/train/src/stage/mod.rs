@@ -6,7 +6,7 @@ mod sight;
 pub use full::FullTask;
 pub use sight::SightTask;
 
-use crate::parallel::materialise;
+use crate::parallel::{draw, drawing};
 use crate::teach::dense::{DenseHeads, Legend};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -32,8 +32,8 @@ impl Student {
         Ok(Self { model: RefVlm::new(config, device)?, heads })
     }
 
-    /// A student with new weights that follow from `seed`. Some devices share one stream of random
-    /// numbers among all threads, so nothing else may draw at the same time.
+    /// A student with new weights that follow from `seed`, and the device's stream of random numbers
+    /// with them: whatever else draws weights meanwhile must hold [`crate::drawing`].
     ///
     /// # Errors
     /// As [`Student::new`].
@@ -42,9 +42,10 @@ impl Student {
         seed: u64,
         device: &Device,
     ) -> Result<Self, ModelConfigError> {
+        let _alone = drawing();
         device.seed(seed);
         let student = Self::new(config, device)?;
-        materialise(&student);
+        draw(&student);
         Ok(student)
     }
 }

@@ -11,7 +11,6 @@ use refvlm_model::triplet::Tokenizer;
 use refvlm_scenes::World;
 use refvlm_train::TrainFile;
 use refvlm_train::stage::Student;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// All that a stage needs.
 pub struct Tiny {
@@ -31,10 +30,7 @@ impl Tiny {
         Self { file, world: World::new().unwrap(), tokenizer, device }
     }
 
-    /// All threads share one stream of random numbers, so one test draws at a time.
     pub fn student(&self, seed: u64) -> Student {
-        static DRAWING: Mutex<()> = Mutex::new(());
-        let _alone: MutexGuard<'_, ()> = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
         Student::fresh(&self.file.model, seed, &self.device).unwrap()
     }
 }

@@ -1,21 +1,17 @@
 //! What a stage keeps: whole checkpoints, the newest and the best, and numbers that a resumed run
 //! goes on with.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Folder, Tiny, bits, log};
 use burn::tensor::{Device, Tensor};
 use refvlm_collective::alone;
 use refvlm_model::layers::Linear;
 use refvlm_train::ahead::ahead;
-use refvlm_train::checkpoint::{Best, Checkpoint};
+use refvlm_train::checkpoint::{Best, Checkpoint, Wanted};
 use refvlm_train::config::LoopConfig;
 use refvlm_train::journal::{LOSSES, Row, SCORES, read};
 use refvlm_train::{Losses, Part, RunError, Score, Task, run};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{Folder, Tiny, bits, log};
 
 /// Learns the sum of two numbers, and raises `stop` in a step.
 struct Sum<'a> {
@@ -150,8 +146,14 @@ fn the_newest_and_the_best_are_kept() {
     assert_eq!(kept(&folder.0), ["step-00000002", "step-00000006"]);
     let best = Best::read(&folder.0).unwrap();
     assert_eq!((best.name.as_str(), best.step), ("weight", 2));
-    assert_eq!(Checkpoint::best(&folder.0).unwrap().state().unwrap().step, 2);
-    assert_eq!(Checkpoint::latest(&folder.0).unwrap().unwrap().state().unwrap().step, 6);
+    for (wanted, step) in [("best", 2), ("latest", 6), ("2", 2), ("6", 6)] {
+        let found = Checkpoint::find(&folder.0, wanted.parse().unwrap()).unwrap().unwrap();
+        assert_eq!(found.state().unwrap().step, step, "{wanted}");
+    }
+    let error = Checkpoint::find(&folder.0, Wanted::Step(4)).unwrap_err().to_string();
+    assert!(error.contains("no checkpoint of step 4; there are: 2, 6;"), "{error}");
+    assert!("newest".parse::<Wanted>().unwrap_err().contains("latest, best"));
+    assert!(Checkpoint::find(&folder.0.join("full"), Wanted::Best).unwrap().is_none());
     let told = log(&folder).join("\n");
     assert!(told.contains("step 2 is the best so far: weight 0."), "{told}");
 

@@ -1,9 +1,6 @@
 //! The loop with both of its stages, on a tiny model.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Folder, Tiny, bits, log};
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_collective::alone;
@@ -12,7 +9,6 @@ use refvlm_train::source::{Drawn, Source};
 use refvlm_train::stage::{FullTask, SightTask, Student};
 use refvlm_train::{Losses, Part, Score, Task, run};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use support::{Folder, Tiny, bits, log};
 
 /// A task that asks for a stop in its step `at`, as Ctrl-C does.
 struct Interrupted<'a, T> {

@@ -1,10 +1,7 @@
 //! Records as a source of training: drawn by number alone, held out by picture, bad ones left out.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{Folder, Tiny};
 use refvlm_data::RecordSet;
 use refvlm_files::picture::Picture;
 use refvlm_files::records::RecordWriter;
@@ -18,7 +15,6 @@ use refvlm_train::stage::FullTask;
 use refvlm_train::{Part, Task};
 use std::fs;
 use std::path::Path;
-use support::{Folder, Tiny};
 
 /// Scenes as records, as `refvlm scenes` writes them.
 fn records(tiny: &Tiny, folder: &Path, count: u64) {
