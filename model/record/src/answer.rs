@@ -37,19 +37,15 @@ impl Found {
     /// The first of the others as the target, which goes behind them: who goes on comes round.
     /// Without others it stays as it is.
     pub fn next(&self) -> Self {
-        match &self.shape {
-            Shape::Mask { mask, bbox, others } => match others.split_first() {
-                Some((next, rest)) => {
-                    let before =
-                        Proposal { confidence: self.confidence, mask: mask.clone(), bbox: *bbox };
-                    let others = rest.iter().cloned().chain([before]).collect();
-                    let (mask, bbox) = (next.mask.clone(), next.bbox);
-                    Self::new(next.confidence, Shape::Mask { mask, bbox, others })
-                }
-                None => self.clone(),
-            },
-            _ => self.clone(),
-        }
+        let (Shape::Mask { mask, bbox, .. }, Some((next, rest))) =
+            (&self.shape, self.others().split_first())
+        else {
+            return self.clone();
+        };
+        let before = Proposal { confidence: self.confidence, mask: mask.clone(), bbox: *bbox };
+        let others = rest.iter().cloned().chain([before]).collect();
+        let (mask, bbox) = (next.mask.clone(), next.bbox);
+        Self::new(next.confidence, Shape::Mask { mask, bbox, others })
     }
 
     /// `[x, y, w, h]`, px; none for depth.

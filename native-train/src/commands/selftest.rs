@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::say::{note, say};
+use super::train::Compute;
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use refvlm_model::engine::{Ask, Session};
@@ -47,11 +48,8 @@ enum Tested {
 impl Tested {
     fn device(self) -> Result<Device, Box<dyn std::error::Error>> {
         match self {
-            Self::Cpu => Ok(Device::flex()),
-            #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(0)),
-            #[cfg(not(feature = "cuda"))]
-            Self::Cuda => Err("this build has no CUDA; build with `--features cuda`".into()),
+            Self::Cpu => Compute::Cpu.device(),
+            Self::Cuda => Compute::Cuda.device(),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => {
                 let device = pollster::block_on(Device::wgpu_options().init_async());

@@ -15,7 +15,7 @@ use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Tokenizer;
 use refvlm_native::import::init_tower;
-use refvlm_native::package::{Package, values_of};
+use refvlm_native::package::{Package, begins, values_of};
 use refvlm_native::train::ahead::ahead;
 use refvlm_native::train::checkpoint::Base;
 use refvlm_native::train::config::{PhotoConfig, Setting};
@@ -127,8 +127,6 @@ fn initial(
     new: &[String],
     leave: &[String],
 ) -> Result<RefVlm, String> {
-    let begins =
-        |name: &str, starts: &[String]| starts.iter().any(|start| name.starts_with(start.as_str()));
     let mut values = values_of(&package.model);
     values.retain(|name, _| !begins(name, leave));
     let (model, report) = load_by_name(model, &mut |name, _| values.remove(name));

@@ -286,7 +286,7 @@ fn advice<'a>(pattern: &str, names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Which parameters are trained as the module stands.
-fn flags<M: Module>(module: &M) -> HashMap<ParamId, bool> {
+pub(crate) fn flags<M: Module>(module: &M) -> HashMap<ParamId, bool> {
     struct Read(HashMap<ParamId, bool>);
     impl ModuleVisitor for Read {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -129,9 +129,8 @@ pub fn run<T: Task>(
             let asked = stop.load(Ordering::Relaxed);
             let clip_norm = config.optim.clip_norm;
             let (gradients, shared) = sharing.step(&module, learned, clip_norm, asked)?;
-            let lr = config.optim.lr_at(step, config.steps);
+            let share = config.optim.share_at(step, config.steps);
             if shared.norm.is_finite() && shared.total.is_finite() {
-                let share = config.optim.share_at(step, config.steps);
                 let rates = tuning.rates(config.optim.lr, share).map_err(RunError::Optim)?;
                 module = sharing.spread(optim.step(rates, module, gradients))?;
                 average = average.zip(config.average).map(|(average, decay)| {
@@ -160,7 +159,7 @@ pub fn run<T: Task>(
             if state.step % config.log_every.max(1) == 0 || last {
                 let means = std::mem::take(&mut window).of_all(ranks)?;
                 journal.say(&means.line(state.step, config.steps, left_s));
-                journal.losses(state.step, seconds, &means.values(lr));
+                journal.losses(state.step, seconds, &means.values(config.optim.lr * share));
             } else {
                 let left = duration(left_s);
                 journal.show(|| {

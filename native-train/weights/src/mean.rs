@@ -4,7 +4,7 @@
 //! mean then keeps what each of both learned, and loses some of what the end of a run with a high
 //! rate cost ("model soups", [arXiv 2203.05482](https://arxiv.org/abs/2203.05482)).
 
-use crate::package::values_of;
+use crate::package::{begins, values_of};
 use burn::tensor::TensorData;
 use refvlm_model::package::by_name::load_by_name;
 use refvlm_model::refvlm::RefVlm;
@@ -46,8 +46,7 @@ pub fn mean_of(
     let mut alone = Vec::new();
     let mut means = HashMap::new();
     for (name, data) in own {
-        let left = leave.iter().any(|start| name.starts_with(start.as_str()));
-        let Some(other) = others.remove(&name).filter(|_| !left) else {
+        let Some(other) = others.remove(&name).filter(|_| !begins(&name, leave)) else {
             alone.push(name.clone());
             means.insert(name, data);
             continue;

@@ -220,6 +220,11 @@ pub fn write(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// Whether the name of a parameter begins with one of `starts`.
+pub fn begins(name: &str, starts: &[String]) -> bool {
+    starts.iter().any(|start| name.starts_with(start.as_str()))
+}
+
 /// All parameters of a model by name, in f32; what is packed is unpacked.
 pub fn values_of(model: &RefVlm) -> HashMap<String, TensorData> {
     let mut values = HashMap::new();

@@ -183,10 +183,11 @@ impl KindScores {
         if wanted.is_empty() {
             return counts.f1().map(|f1| f1 as f32);
         }
-        let overlap = Overlap::of(&union(found, size), &union(wanted.clone(), size));
+        let wanted = union(wanted, size);
+        let overlap = Overlap::of(&union(found, size), &wanted);
         self.mask_samples += 1;
         self.mask_iou += f64::from(overlap.iou());
-        self.mask_best_iou += f64::from(best_iou(&union(wanted, size), answer, overlap.iou()));
+        self.mask_best_iou += f64::from(best_iou(&wanted, answer, overlap.iou()));
         self.mask_overlap.add(overlap);
         Some(overlap.iou())
     }

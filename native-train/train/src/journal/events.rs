@@ -113,14 +113,14 @@ fn now() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refvlm_files::files::hex;
     use refvlm_helpers::Folder;
 
     /// What `RecordWriter.write(b"abc")` of TensorBoard 2.21.0 writes.
     #[test]
     fn a_record_is_tensorboards() {
         let expected = "0300000000000000b099490e6162636e57f121";
-        let hex: String = record(b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, expected);
+        assert_eq!(hex(&record(b"abc")), expected);
     }
 
     #[test]

@@ -180,9 +180,7 @@ impl<'a> PhotoSource<'a> {
         }
         Ok(Some((words, example(&record)?)))
     }
-}
 
-impl PhotoSource<'_> {
     /// A view of a photo with things of other photos in it.
     fn pasted(
         &self,
@@ -190,8 +188,7 @@ impl PhotoSource<'_> {
         view: &View,
         rng: &mut ChaCha8Rng,
     ) -> Result<(Photo, RgbImage), String> {
-        let load =
-            |photo: &Photo| photo.load().map_err(|e| format!("{}: {e}", photo.path.display()));
+        let load = |photo: &Photo| photo.load().map_err(|e| e.to_string());
         let (base, picture) = view.apply(photo, &load(photo)?);
         let donors: Vec<&Photo> = (0..DONORS).filter_map(|_| self.train.draw(rng)).collect();
         let loaded: Vec<RgbImage> =
