@@ -15,7 +15,7 @@ use refvlm_native::merge::merged;
 use refvlm_native::output::{Staging, check_folder};
 use refvlm_native::package::{Package, pack, values_of, write};
 use refvlm_native::train::TrainFile;
-use refvlm_native::train::checkpoint::{Base, Checkpoint};
+use refvlm_native::train::checkpoint::{Base, Checkpoint, Wanted};
 use refvlm_native::train::resolved::CONFIG_FILE;
 use refvlm_native::train::stage::Student;
 use std::collections::BTreeMap;
@@ -31,6 +31,12 @@ pub struct Export {
     /// Folder of the run.
     #[arg(long, default_value = "runs/scenes")]
     run: PathBuf,
+    /// Which checkpoint: latest, best (by `keep_best` of the configuration) or the number of a step.
+    #[arg(long, value_name = "WHICH", default_value = "latest")]
+    checkpoint: Wanted,
+    /// Of which stage; without it the last one that has a checkpoint.
+    #[arg(long, value_enum)]
+    stage: Option<Stage>,
     /// Another vocabulary than `tokenizer.json` in the run's folder.
     #[arg(long)]
     tokenizer: Option<PathBuf>,
@@ -76,7 +82,40 @@ enum Layout {
     Huggingface,
 }
 
+/// The stages of a run, the last one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The whole model.
+    Full,
+    /// Seeing and pointing.
+    Sight,
+}
+
+impl Stage {
+    /// Its folder in that of the run.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Sight => "sight",
+        }
+    }
+}
+
 impl Export {
+    /// The checkpoint that is meant, and the folder of its stage.
+    fn checkpoint(&self) -> Result<(Checkpoint, PathBuf), Box<dyn Error>> {
+        let stages = self.stage.as_ref().map_or(Stage::value_variants(), std::slice::from_ref);
+        for stage in stages {
+            let dir = self.run.join(stage.folder());
+            if let Some(checkpoint) = Checkpoint::find(&dir, self.checkpoint)? {
+                return Ok((checkpoint, dir));
+            }
+        }
+        let names: Vec<_> = stages.iter().map(|stage| stage.folder()).collect();
+        let (run, names) = (self.run.display(), names.join(" and "));
+        Err(format!("{run}: no checkpoint in {names}; train first").into())
+    }
+
     /// A model with the weights of the package that a run began with.
     fn based(&self, base: &Base, model: RefVlm, dir: &Path) -> Result<RefVlm, Box<dyn Error>> {
         let folder = self.base.as_ref().unwrap_or(&base.package);
@@ -113,9 +152,7 @@ impl Export {
         })?;
         let mut file = file.with_words(&Tokenizer::from_json(&tokenizer)?)?;
         let device = Device::flex();
-        let dir = self.run.join("full");
-        let checkpoint = Checkpoint::latest(&dir)?
-            .ok_or_else(|| format!("{}: no checkpoint; train first", dir.display()))?;
+        let (checkpoint, dir) = self.checkpoint()?;
         let state = checkpoint.state()?;
         let mut student = Student::new(&file.model, &device)?;
         if let Some(base) = &state.base {

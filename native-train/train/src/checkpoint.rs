@@ -7,6 +7,7 @@ mod base;
 mod best;
 mod error;
 mod state;
+mod wanted;
 mod whole;
 
 pub use base::Base;
@@ -14,11 +15,13 @@ pub use best::Best;
 pub(crate) use error::content;
 pub use error::{CheckpointError, Damaged};
 pub use state::State;
+pub use wanted::Wanted;
 pub(crate) use whole::{AVERAGE, MODEL, OPTIM, STATE};
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use crate::parts::flags;
+use burn::module::{Module, ParamGroup};
 use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::Bytes;
 use error::{file, folder};
 use refvlm_files::files::sha256;
 use std::collections::BTreeMap;
@@ -139,7 +142,10 @@ impl Checkpoint {
             write(&path, bytes)
         };
         // The average knows the ids of what is trained, not that it is.
-        let trained = state.base.as_ref().map(|_| trained(module));
+        let trained = state.base.as_ref().map(|_| {
+            let flags = flags(module).into_iter();
+            ParamGroup::from_ids(flags.filter_map(|(id, trained)| trained.then_some(id)).collect())
+        });
         for (name, module) in [(MODEL, Some(module)), (AVERAGE, average)] {
             let Some(module) = module else { continue };
             put(name, &record(module, trained.clone(), &temporary.join(name))?)?;
@@ -226,21 +232,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 /// Waits until the names in a folder are on the disk, where the system can: some cannot open folders.
 fn settle(dir: &Path) {
     let _ = fs::File::open(dir).and_then(|dir| dir.sync_all());
-}
-
-/// The parameters of a module that are trained.
-fn trained<M: Module>(module: &M) -> ParamGroup {
-    struct List(Vec<ParamId>);
-    impl ModuleVisitor for List {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.is_require_grad() {
-                self.0.push(param.id);
-            }
-        }
-    }
-    let mut list = List(Vec::new());
-    module.visit(&mut list);
-    ParamGroup::from_ids(list.0)
 }
 
 /// The bytes of a module, or of some of its parameters; `path` is where they will stand.

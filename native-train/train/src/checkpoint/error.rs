@@ -54,6 +54,18 @@ pub enum CheckpointError {
         /// The newest of them, with what is wrong.
         damaged: Damaged,
     },
+    /// A step has no checkpoint, or none any more.
+    #[error(
+        "{path}: no checkpoint of step {step}; there are: {known}; loop.keep keeps more of them"
+    )]
+    NoStep {
+        /// The folder of the stage.
+        path: String,
+        /// The step.
+        step: usize,
+        /// The steps that have one.
+        known: String,
+    },
     /// No checkpoint was kept for its score.
     #[error("{path}: no checkpoint was kept for its score; set loop.keep_best, or take the newest")]
     NoBest {
