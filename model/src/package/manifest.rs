@@ -43,11 +43,18 @@ impl Quantisation {
     }
 
     /// The packing of a parameter: matrices of 64 rows or more and at least a block wide have one;
-    /// the last block of a row is filled up. The factors of adapters have none: they are small, and
-    /// what is added to packed weights should be exact.
+    /// the last block of a row is filled up. So have the kernels of convolutions in q8, a row for each
+    /// channel that they give; they are unpacked when they are loaded. The factors of adapters have
+    /// none: they are small, and what is added to packed weights should be exact.
     pub fn packing(self, name: &str, shape: &[usize]) -> Option<(Format, [usize; 2])> {
-        let &[out, width] = shape else { return None };
-        let fits = out >= MIN_ROWS && width >= BLOCK && !is_lora(name);
+        let (&out, row) = shape.split_first()?;
+        let width = row.iter().product();
+        let kind = match row.len() {
+            1 => !is_lora(name),
+            3 => self == Self::Q8,
+            _ => false,
+        };
+        let fits = kind && out >= MIN_ROWS && width >= BLOCK;
         self.format().filter(|_| fits).map(|format| (format, [out, width]))
     }
 }

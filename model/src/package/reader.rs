@@ -36,15 +36,19 @@ enum Weight {
 
 impl Weight {
     /// The same as a parameter of this shape, or the shape that it has instead. The last block of a
-    /// packed row may be filled up.
+    /// packed row may be filled up. Only matrices stay packed.
     fn shaped(self, shape: &[usize]) -> Result<Self, Vec<usize>> {
         let found = match &self {
             Weight::Dense(data) => data.shape().to_vec(),
             Weight::Packed(packed) => packed.shape().to_vec(),
         };
         match (self, shape) {
-            (Weight::Packed(packed), &[out, width]) if packed.shape()[0] == out => {
-                packed.with_width(width).map(Weight::Packed).ok_or(found)
+            (Weight::Packed(packed), &[out, ref row @ ..]) if packed.shape()[0] == out => {
+                let packed = packed.with_width(row.iter().product()).ok_or(found)?;
+                Ok(match row.len() {
+                    1 => Weight::Packed(packed),
+                    _ => Weight::Dense(TensorData::new(packed.unpack(), shape)),
+                })
             }
             (weight, shape) if found == shape => Ok(weight),
             _ => Err(found),

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 /// Collects tensors into shards.
 ///
-/// In the quantised forms every matrix but the smallest is packed, linear maps and tables.
-/// Everything else (norms, biases, convolutions, adapters) is rounded to f16.
+/// In the quantised forms every matrix but the smallest is packed, linear maps and tables, and in q8
+/// the kernels of convolutions. Everything else (norms, biases, adapters) is rounded to f16.
 #[derive(Debug)]
 pub struct Writer {
     quantisation: Quantisation,

@@ -80,7 +80,10 @@ impl Stored {
         let scales = checkpoint.require(&format!("{name}.scales"))?;
         let wrong =
             |reason: &str| PackageError::Unwritable { tensor: name.into(), reason: reason.into() };
-        let &[out, width] = shape else { return Err(wrong("no matrix").into()) };
+        let Some((&out, row)) = shape.split_first() else {
+            return Err(wrong("a number, not a matrix").into());
+        };
+        let width = row.iter().product();
         let numbers = |tensor: &Tensor| checkpoint.read_bytes(tensor);
         let words = numbers(words)?.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
         let scales: Vec<f16> =

@@ -177,7 +177,8 @@ impl Inspection {
                 *width = blocks * BLOCK;
             }
             let fits = |known: &&Vec<usize>| match (known.as_slice(), shape.as_slice()) {
-                (&[out, width], &[rows, whole]) => {
+                (&[out, ref row @ ..], &[rows, whole]) => {
+                    let width = row.iter().product::<usize>();
                     out == rows && width.div_ceil(BLOCK) == whole / BLOCK
                 }
                 _ => false,
@@ -218,11 +219,12 @@ impl Inspection {
             let held = |bytes_of_scale: usize| {
                 let bytes = parameters.iter().map(|(name, shape)| {
                     match quantisation.packing(name, shape) {
-                        Some((format, [out, width])) => {
+                        // Kernels are unpacked when they are loaded.
+                        Some((format, [out, width])) if shape.len() == 2 => {
                             let scales = format.scales_per_block() * bytes_of_scale;
                             out * width.div_ceil(BLOCK) * (format.words_per_block() * 4 + scales)
                         }
-                        None => shape.iter().product::<usize>() * 4,
+                        _ => shape.iter().product::<usize>() * 4,
                     }
                 });
                 bytes.sum::<usize>() as u64
@@ -319,6 +321,8 @@ mod tests {
             entry("a.y.weight.qweight", &[4, 12], "u32"),
             entry("a.y.weight.scales", &[4, 3, 2], "f16"),
             entry("a.scales", &[3], "f16"),
+            entry("b.conv.weight.qweight", &[4, 24], "u32"),
+            entry("b.conv.weight.scales", &[4, 3], "f16"),
         ];
         let mut found = Inspection { entries, ..Inspection::default() };
         assert_eq!(found.parameters()[0], ("a.x.weight".into(), vec![4, 64]));
@@ -330,8 +334,10 @@ mod tests {
         found.shapes = BTreeMap::from([
             ("a.x.weight".into(), vec![4, 40]),
             ("a.y.weight".into(), vec![4, 64]),
+            ("b.conv.weight".into(), vec![4, 8, 3, 3]),
         ]);
         assert_eq!(found.parameters()[0].1, [4, 40]);
         assert_eq!(found.parameters()[1].1, [4, 96]);
+        assert_eq!(found.parameters()[3], ("b.conv.weight".into(), vec![4, 8, 3, 3]));
     }
 }

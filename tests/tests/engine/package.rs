@@ -1,5 +1,6 @@
 //! Packages: written and read back, and everything that can be wrong with one.
 
+use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use refvlm_model::language::{Llama, LlamaConfig, Positions};
 use refvlm_model::layers::{Linear, PackedWeight};
@@ -215,6 +216,35 @@ fn rows_of_any_width_are_filled_up_and_read_back() {
         let loaded = read_odd(&listed, &bytes, [64, 88]).unwrap();
         assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
         assert_eq!(numbers(&loaded), expected);
+    }
+}
+
+#[test]
+fn kernels_are_packed_in_q8_and_dense_once_loaded() {
+    let device = Device::flex();
+    let fresh = || Conv2dConfig::new([10, 64], [3, 3]).init(&device);
+    let saved = fresh();
+    let expected = saved.weight.val().into_data().try_to_vec::<f32>().unwrap();
+    for (quantisation, stored, bound) in
+        [(Quantisation::Q8, "weight.qweight", 0.01), (Quantisation::Q4, "weight", 1e-3)]
+    {
+        let mut writer = Writer::new(quantisation);
+        visit_named(&saved, &mut |name, data| writer.add(name, &data).unwrap());
+        let mut files: Files = writer.finish(description()).unwrap().into_iter().collect();
+        let listed = manifest(&files);
+        let bytes = files.remove(&listed.shards[0].file).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert!(tensors.tensor(stored).is_ok(), "{:?}", tensors.names());
+        let (file, mut loader) = (listed.shards[0].file.clone(), Loader::new(listed, fresh()));
+        loader.shard(&file, &bytes).unwrap();
+        let loaded = loader.finish().unwrap();
+        assert!(loaded.weight.reparameterization::<PackedWeight>().is_none());
+        let found = loaded.weight.val();
+        assert_eq!(found.dims(), [64, 10, 3, 3]);
+        let found = found.into_data().try_to_vec::<f32>().unwrap();
+        let error: f32 = found.iter().zip(&expected).map(|(a, b)| (a - b).powi(2)).sum();
+        let relative = (error / expected.iter().map(|b| b * b).sum::<f32>()).sqrt();
+        assert!(relative > 0.0 && relative < bound, "{quantisation:?}: {relative}");
     }
 }
 
