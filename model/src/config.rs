@@ -147,6 +147,10 @@ pub struct CloserLook {
     /// are not looked at more closely when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_margin: Option<f32>,
+    /// For a box, how much the look at the whole picture counts beside the closer one, 0 to 1: it
+    /// knows more of what is around.
+    #[serde(default)]
+    pub whole_share: f32,
 }
 
 /// Hidden states, counted from the end.
@@ -450,17 +454,21 @@ impl ModelConfig {
                 return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
             }
         }
-        if let Some(CloserLook { margin, least_zoom, click_margin }) = self.closer_look {
+        if let Some(look) = self.closer_look {
             let other = |problem: &str| ModelConfigError::Other {
                 field: "closer_look",
                 problem: problem.into(),
             };
+            let CloserLook { margin, least_zoom, click_margin, whole_share } = look;
             if self.prompted_decoder.is_none() {
                 return Err(other("needs prompted_decoder"));
             }
             let sizes = [margin, least_zoom, click_margin.unwrap_or(margin)];
             if !sizes.iter().all(|v| (1.0..=100.0).contains(v)) {
                 return Err(other("margin, least_zoom and click_margin must be 1 to 100"));
+            }
+            if !(0.0..=1.0).contains(&whole_share) {
+                return Err(other("whole_share must be 0 to 1"));
             }
         }
         if let Some(sam) = &self.sam_decoder {

@@ -92,6 +92,8 @@ pub struct Sight {
     pub words: Option<SeenWords>,
     /// SAM's embedding, `[batch, channels, grid, grid]`, where SAM decodes the masks.
     pub sam: Option<Tensor<4>>,
+    /// What the mask decoder's neck makes of the maps, finest first; empty without one.
+    pub neck: Vec<Tensor<4>>,
 }
 
 /// Which class each class of the classifier counts as, `[prompts or pictures, classes]`: exercises
@@ -292,7 +294,14 @@ impl RefVlm {
                 whole = Some(probabilities);
             }
         }
-        (Sight { pyramid, rows, class_features: features, words: None, sam }, whole)
+        let neck = match &self.visual_decoder.mask {
+            Some(MaskUnit::Prompted(decoder)) => decoder.neck.as_ref(),
+            _ => None,
+        };
+        let neck = neck
+            .map(|neck| neck.forward(&pyramid.select(&self.wiring.decoders[Unit::Mask as usize])));
+        let neck = neck.unwrap_or_default();
+        (Sight { pyramid, rows, class_features: features, words: None, sam, neck }, whole)
     }
 
     /// Probabilities of the classes, under other names if there are.
@@ -387,7 +396,11 @@ impl RefVlm {
         if let (Unit::Mask, Some(embedding)) = (unit, &sight.sam) {
             return vec![embedding.clone()];
         }
-        sight.pyramid.select(&self.wiring.decoders[unit as usize])
+        let mut maps = sight.pyramid.select(&self.wiring.decoders[unit as usize]);
+        if unit == Unit::Mask {
+            maps.extend(sight.neck.iter().cloned());
+        }
+        maps
     }
 }
 

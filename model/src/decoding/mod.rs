@@ -27,7 +27,9 @@ pub use fpn::{Fpn, FpnLayer, PixelDecoder};
 pub use mask::{MaskDecoder, MaskOutput, Proposals};
 pub use mask_unit::MaskUnit;
 pub use pose::{KeypointDecoder, PoseDecoder, PoseOutput};
-pub use prompted::{Pointed, PromptMaps, PromptedConfig, PromptedDecoder, STROKE_KINDS, Told};
+pub use prompted::{
+    NeckConfig, Pointed, PromptMaps, PromptedConfig, PromptedDecoder, STROKE_KINDS, Told,
+};
 pub use queries::{Queries, QueryLayout};
 pub use sam_unit::{SamUnit, SamUnitConfig};
 pub use vd_adapter::{AdapterGroup, AdapterOutput, VdAdapter, VdAdapterConfig};

@@ -9,15 +9,17 @@
 //! serves references that no prompt points at.
 //!
 //! A click has more than one right answer (a part, the piece, the whole), so each reference gets
-//! several proposals with a confidence each. A box, a scribble, a mask or words mean one thing: their
-//! answer is always the first proposal, as SAM keeps a token for it.
+//! several proposals with a confidence each; so does a scribble, if `scribbles_choose`. A box, a mask or
+//! words mean one thing: their answer is always the first proposal, as SAM keeps a token for it.
 
 mod config;
 mod level;
+mod neck;
 mod place;
 
-pub use config::{PromptedConfig, STROKE_KINDS};
+pub use config::{NeckConfig, PromptedConfig, STROKE_KINDS};
 pub use level::Level;
+pub use neck::Neck;
 
 use super::config::DecoderConfigError;
 use super::mask::{MaskOutput, Proposals};
@@ -30,6 +32,9 @@ use place::Extent;
 
 /// What is told of the form of a proposal: its size and its sharpness.
 const FORMS: usize = 2;
+/// Places among [`STROKE_KINDS`].
+const CLICK: usize = 0;
+const SCRIBBLE: usize = 2;
 /// Score of a prompt that a reference may not mean.
 const NOT_ASKED: f32 = -1e4;
 
@@ -74,6 +79,8 @@ pub struct PromptedDecoder {
     pub key: Linear,
     /// Score of meaning no prompt.
     pub alone: Linear,
+    /// What is computed once per picture.
+    pub neck: Option<Neck>,
     /// Finest first.
     pub levels: Vec<Level>,
     /// Finest level to the logits of the proposals, 3x3.
@@ -87,6 +94,8 @@ pub struct PromptedDecoder {
     pub quality: Linear,
     #[module(skip)]
     proposals: usize,
+    #[module(skip)]
+    scribbles_choose: bool,
 }
 
 impl PromptedDecoder {
@@ -97,27 +106,25 @@ impl PromptedDecoder {
         let (width, inside) = (config.quries_input_dim, &config.channels);
         let finest = inside[0];
         let told = finest + inside[inside.len() - 1];
+        let hidden = Some(config.quality_width).filter(|width| *width > 0);
         Ok(Self {
             query: Linear::new(width, width, false, device),
             key: Linear::new(width, width, false, device),
             alone: Linear::new(width, 1, true, device),
+            neck: config.neck.as_ref().map(|neck| Neck::new(config, neck, device)),
             levels: (0..inside.len()).map(|i| Level::new(config, i, device)).collect(),
             out: conv([finest, config.proposals], 3, true, device),
             joints: (config.joints > 0).then(|| conv([finest, config.joints], 3, true, device)),
-            judged: (config.quality_width > 0)
-                .then(|| Linear::new(told + FORMS, config.quality_width, true, device)),
-            quality: Linear::new(
-                if config.quality_width > 0 { config.quality_width } else { told },
-                1,
-                true,
-                device,
-            ),
+            judged: hidden.map(|hidden| Linear::new(told + FORMS, hidden, true, device)),
+            quality: Linear::new(hidden.unwrap_or(told), 1, true, device),
             proposals: config.proposals,
+            scribbles_choose: config.scribbles_choose,
         })
     }
 
     /// # Shapes
-    /// - `maps` as selected by the config, finest first, `[batch, channels_i, h_i, w_i]`
+    /// - `maps` as selected by the config, finest first, `[batch, channels_i, h_i, w_i]`, and behind
+    ///   them what the neck makes of them, where there is one
     /// - `refs` `[batch, width, quries_input_dim]`, the real ones in front
     /// - returns logits `[batch, width, h_0, w_0]`, the most confident proposal of each reference;
     ///   zeros behind the real ones
@@ -185,7 +192,7 @@ impl PromptedDecoder {
             None => (None, states),
         };
         let single = match &meant {
-            Some(map) => single(map),
+            Some(map) => single(map, self.scribbles_choose),
             None => Tensor::ones([count], &device),
         };
         let mut prompts = Vec::with_capacity(self.levels.len());
@@ -200,9 +207,10 @@ impl PromptedDecoder {
         let extent = meant.as_ref().map(|map| Extent::of(map.clone()));
         let mut coarse = None;
         let mut x: Option<Tensor<4>> = None;
-        for ((level, map), prompt) in self.levels.iter().zip(maps).zip(prompts).rev() {
+        for ((i, level), prompt) in self.levels.iter().enumerate().zip(prompts).rev() {
             let told = (prompt.zip(extent.as_ref()), concepts.clone());
-            x = Some(level.forward(map.clone(), x, told, states.clone(), sample.clone()));
+            let map = (maps[i].clone(), maps.get(self.levels.len() + i).cloned());
+            x = Some(level.forward(map, x, told, states.clone(), sample.clone()));
             coarse = coarse.or_else(|| x.clone());
         }
         Some(Followed { x: x?, coarse: coarse?, single })
@@ -269,19 +277,18 @@ impl PromptedDecoder {
     /// `logits` `[references, proposals, h, w]` -> `[references, proposals]`
     fn confidence(&self, x: Tensor<4>, coarse: Tensor<4>, logits: Tensor<4>) -> Tensor<2> {
         let [count, channels, h, w] = x.dims();
-        let form = self.judged.as_ref().map(|_| form(logits.clone()));
-        let inside = activation::sigmoid(logits).reshape([count, self.proposals, h * w]);
+        let inside = activation::sigmoid(logits.clone()).reshape([count, self.proposals, h * w]);
         let area = inside.clone().sum_dim(2) + 1.0;
         let covered = inside.matmul(x.reshape([count, channels, h * w]).swap_dims(1, 2)) / area;
         let [_, wide, ..] = coarse.dims();
         let coarse = coarse.flatten::<3>(2, 3).mean_dim(2).reshape([count, 1, wide]);
         let coarse = coarse.expand([count, self.proposals, wide]);
-        let mut told = vec![covered, coarse];
-        told.extend(form);
-        let told = Tensor::cat(told, 2);
         let told = match &self.judged {
-            Some(judged) => activation::relu(judged.forward(told)),
-            None => told,
+            Some(judged) => {
+                let told = Tensor::cat(vec![covered, coarse, form(logits)], 2);
+                activation::relu(judged.forward(told))
+            }
+            None => Tensor::cat(vec![covered, coarse], 2),
         };
         self.quality.forward(told).squeeze_dim(2)
     }
@@ -306,18 +313,19 @@ struct Followed {
     x: Tensor<4>,
     /// The coarsest level, `[references, channels_n, h_n, w_n]`.
     coarse: Tensor<4>,
-    /// 1 for references that mean no click, else 0, `[references]`.
+    /// 1 for references that mean one thing, else 0, `[references]`.
     single: Tensor<1>,
 }
 
-/// 1 where a map is not mostly of clicks.
+/// 1 where a map is not mostly of what may mean several things: clicks, and scribbles if they do.
 ///
 /// # Shapes
 /// `[references, STROKE_KINDS, h, w] -> [references]`
-fn single(meant: &Tensor<4>) -> Tensor<1> {
+fn single(meant: &Tensor<4>, scribbles: bool) -> Tensor<1> {
     let mass = meant.clone().detach().flatten::<3>(2, 3).sum_dim(2).squeeze_dim::<2>(2);
-    let clicks = mass.clone().narrow(1, 0, 1) * 2.0;
-    clicks.lower_equal(mass.sum_dim(1)).float().squeeze_dim(1)
+    let of = |kind| mass.clone().narrow(1, kind, 1);
+    let loose = if scribbles { of(CLICK) + of(SCRIBBLE) } else { of(CLICK) };
+    (loose * 2.0).lower_equal(mass.clone().sum_dim(1)).float().squeeze_dim(1)
 }
 
 /// The proposal of each reference that is its answer, and its confidence.

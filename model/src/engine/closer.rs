@@ -2,9 +2,10 @@
 //!
 //! The towers see a picture in a square of fixed size, in which a small thing is a few cells wide.
 //! Where a box or a painted region says how large the thing is, its part of the picture is shown to
-//! the towers once more, larger, and mask and joints are looked for there. A click does not say how
-//! large the thing is: the part is what the proposals of the first look cover together, and those of
-//! both looks compete.
+//! the towers once more, larger, and mask and joints are looked for there; the mask of a box is a mean
+//! of both looks. A click does not say how large the thing is, nor does a scribble that may mean
+//! several things: the part is what the proposals of the first look cover together, and those of both
+//! looks compete.
 
 use super::context::Context;
 use super::{EngineError, Session, host};
@@ -13,6 +14,7 @@ use crate::decoding::{Pointed, PromptMaps, QueryLayout};
 use crate::event::Shape;
 use crate::image::{Frame, Picture};
 use crate::input::{Inputs, regions, stroke_maps};
+use crate::layers::sampling_matrix;
 use crate::refvlm::Sight;
 use burn::tensor::Tensor;
 use refvlm_record::{Mask, Prompt, Rle};
@@ -38,6 +40,8 @@ pub(super) struct Part {
 pub(super) struct Closer {
     pub part: Part,
     pub prompts: PromptMaps,
+    /// How much the look at the whole picture counts, 0 to 1.
+    pub whole_share: f32,
 }
 
 /// A prompt in its part.
@@ -86,6 +90,7 @@ impl Session {
         let Some(meant) = mask.and_then(|mask| mask.meant(states, layout, pointed)) else {
             return Ok(closer);
         };
+        let scribbles = self.config.prompted_decoder.as_ref().is_some_and(|d| d.scribbles_choose);
         let choices = meant.dims()[1];
         let meant = host(meant).await?;
         let rows = meant.chunks_exact(choices.max(1)).zip(found);
@@ -94,10 +99,13 @@ impl Session {
             // The first choice is to mean no prompt.
             let prompt = best.and_then(|at| at.checked_sub(1));
             let Some(prompt) = prompt.and_then(|at| pointers.get(at)) else { continue };
-            let extent = extent(prompt).map(|extent| (extent, look.margin));
-            let extent =
-                extent.or_else(|| Some((click_extent(prompt, shape)?, look.click_margin?)));
-            if let Some((extent, margin)) = extent {
+            let margin = match prompt {
+                Prompt::Box { .. } | Prompt::Mask { .. } => Some(look.margin),
+                Prompt::Scribble { .. } if !scribbles => None,
+                Prompt::Point { .. } | Prompt::Scribble { .. } => look.click_margin,
+            };
+            let extent = extent(prompt).or_else(|| loose_extent(prompt, shape));
+            if let Some((extent, margin)) = extent.zip(margin) {
                 *slot = self.closer(prompt, extent, CloserLook { margin, ..look })?;
             }
         }
@@ -113,9 +121,14 @@ impl Session {
         let Some(Inside { part, prompt, rows, .. }) = self.inside(prompt, extent, &look)? else {
             return Ok(None);
         };
+        let whole_share = match prompt {
+            Prompt::Box { .. } => look.whole_share,
+            // Most of a painted region is known, and what a click means is asked of both looks.
+            Prompt::Mask { .. } | Prompt::Point { .. } | Prompt::Scribble { .. } => 0.0,
+        };
         let strokes = stroke_maps(&self.config, &[prompt], &part.frame)?.concat();
         let prompts = self.prompt_maps(vec![rows], strokes);
-        Ok(prompts.map(|prompts| Closer { part, prompts }))
+        Ok(prompts.map(|prompts| Closer { part, prompts, whole_share }))
     }
 
     /// What a prompt shows when it is looked at closely; none where that tells nothing new, or in a
@@ -187,6 +200,22 @@ impl Part {
         Mask { width, height, pixels }
     }
 
+    /// What a map over the whole picture's square shows of the part, over the part's square.
+    ///
+    /// # Shapes
+    /// `[n, channels, h, w]`, unchanged
+    pub(super) fn of_whole(&self, map: Tensor<4>, whole: &Frame) -> Tensor<4> {
+        let [_, _, h, w] = map.dims();
+        let ends = [[0.0, 0.0], [1.0, 1.0]];
+        let ends = ends.map(|end| whole.point_to_unit(self.point_of_picture(end)));
+        let along = |axis: usize, length: usize| {
+            let stretch = ends.map(|end| f64::from(end[axis]));
+            sampling_matrix(length, length, stretch, &map.device()).unsqueeze::<4>()
+        };
+        let (columns, rows) = (along(0, w).transpose(), along(1, h));
+        rows.matmul(map.matmul(columns))
+    }
+
     /// A point of the part's square as one of the picture, in px.
     pub(super) fn point_of_picture(&self, at: [f32; 2]) -> [f32; 2] {
         let [x, y] = self.frame.point_to_px(at);
@@ -207,20 +236,27 @@ fn extent(prompt: &Prompt) -> Option<[f32; 4]> {
     }
 }
 
-/// How far that reaches which a click may mean, `[x, y, w, h]` in px: the click and all that was
-/// proposed for it; none for other prompts, and where nothing was.
-fn click_extent(prompt: &Prompt, found: &Shape) -> Option<[f32; 4]> {
-    let (Prompt::Point { x, y }, Shape::Mask { bbox, others, .. }) = (prompt, found) else {
-        return None;
+/// How far that reaches which a click or a scribble may mean, `[x, y, w, h]` in px: its points and all
+/// that was proposed for it; none for other prompts, and where nothing was.
+fn loose_extent(prompt: &Prompt, found: &Shape) -> Option<[f32; 4]> {
+    let click;
+    let points = match prompt {
+        Prompt::Point { x, y } => {
+            click = [[*x, *y]];
+            &click[..]
+        }
+        Prompt::Scribble { points } => points,
+        Prompt::Box { .. } | Prompt::Mask { .. } => return None,
     };
+    let Shape::Mask { bbox, others, .. } = found else { return None };
     let boxes = others.iter().map(|other| other.bbox).chain([*bbox]);
     let mut boxes = boxes.filter(|b| b[2] > 0.0 && b[3] > 0.0).peekable();
     boxes.peek()?;
-    let [mut left, mut top, mut right, mut bottom] = [*x, *y, *x, *y];
-    for [x, y, w, h] in boxes {
-        (left, top) = (left.min(x), top.min(y));
-        (right, bottom) = (right.max(x + w), bottom.max(y + h));
-    }
+    let corners = boxes.flat_map(|[x, y, w, h]| [[x, y], [x + w, y + h]]);
+    let [left, top, right, bottom] = corners.chain(points.iter().copied()).fold(
+        [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY],
+        |[l, t, r, b], [x, y]| [l.min(x), t.min(y), r.max(x), b.max(y)],
+    );
     Some([left, top, right - left, bottom - top])
 }
 
@@ -273,10 +309,11 @@ mod tests {
     use super::*;
     use crate::event::Proposal;
 
-    const LOOK: CloserLook = CloserLook { margin: 1.5, least_zoom: 1.25, click_margin: None };
+    const LOOK: CloserLook =
+        CloserLook { margin: 1.5, least_zoom: 1.25, click_margin: None, whole_share: 0.0 };
 
     #[test]
-    fn a_click_reaches_as_far_as_what_is_proposed_for_it() {
+    fn clicks_and_scribbles_reach_as_far_as_what_is_proposed_for_them() {
         let mut pixels = vec![0; 200];
         pixels[4 * 20 + 7] = 1;
         let small = Mask { width: 20, height: 10, pixels: pixels.clone() };
@@ -284,10 +321,12 @@ mod tests {
         let wide = Mask { width: 20, height: 10, pixels };
         let found = Shape::mask(&small).with_others(vec![Proposal::new(0.5, &wide)]);
         let click = Prompt::Point { x: 7.5, y: 6.5 };
-        assert_eq!(click_extent(&click, &found), Some([7.0, 2.0, 6.0, 4.5]));
-        assert_eq!(click_extent(&click, &Shape::mask(&Mask::zeros(20, 10))), None);
-        let drawn = Prompt::Scribble { points: vec![[7.5, 6.5]] };
-        assert_eq!(click_extent(&drawn, &found), None);
+        assert_eq!(loose_extent(&click, &found), Some([7.0, 2.0, 6.0, 4.5]));
+        assert_eq!(loose_extent(&click, &Shape::mask(&Mask::zeros(20, 10))), None);
+        let drawn = Prompt::Scribble { points: vec![[9.5, 8.5], [15.5, 4.5]] };
+        assert_eq!(loose_extent(&drawn, &found), Some([7.0, 2.0, 8.5, 6.5]));
+        let boxed = Prompt::Box { x: 7.0, y: 6.0, w: 1.0, h: 1.0 };
+        assert_eq!(loose_extent(&boxed, &found), None, "it says so itself");
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Session {
         let told = Told { pointed, concepts };
         let asked_of = (states.clone(), &layout, &told);
         let place = (&frame, &sight);
-        let mut shapes = decode(&self.model, place, decoded, asked_of, &self.config).await?;
+        let Decoded { mut shapes, logits } =
+            decode(&self.model, place, decoded, asked_of, &self.config).await?;
         let closer = match decoded {
             Unit::Mask | Unit::Keypoint => {
                 let asked = (&states, &layout, told.pointed.as_ref());
@@ -76,7 +77,8 @@ impl Session {
         };
         for (index, closer) in closer.iter().enumerate() {
             if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
-                self.refine(found, closer, &frame).await?;
+                let whole = logits.clone().map(|logits| logits.narrow(0, index, 1));
+                self.refine(found, closer, (&frame, whole)).await?;
             }
         }
         if unit != decoded {
@@ -96,13 +98,14 @@ impl Session {
 
 impl Session {
     /// Puts what a closer look finds in place of what was found in the whole picture, or beside it
-    /// where the prompt does not say how large the thing is. The decoder is asked of the prompt itself, as in training: the state of the reference came of rows of the
-    /// whole picture, and may not be taken to mean the prompt of the part.
+    /// where the prompt does not say how large the thing is. The decoder is asked of the prompt
+    /// itself, as in training: the state of the reference came of rows of the whole picture, and may
+    /// not be taken to mean the prompt of the part.
     async fn refine(
         &self,
         found: &mut (f32, Shape),
-        Closer { part, prompts }: &Closer,
-        frame: &Frame,
+        Closer { part, prompts, whole_share }: &Closer,
+        (frame, whole): (&Frame, Option<Tensor<4>>),
     ) -> Result<(), EngineError> {
         let state = prompts.states.clone().unsqueeze_dim::<3>(0);
         let Some(decoder) = &self.model.visual_decoder.mask else { return Ok(()) };
@@ -113,7 +116,11 @@ impl Session {
             Shape::Mask { .. } => {
                 let told = Told { pointed: Some(pointed), concepts: None };
                 let out = decoder.forward(&maps, state, &layout, &told);
-                let Some(proposals) = out.proposals else { return Ok(()) };
+                let Some(mut proposals) = out.proposals else { return Ok(()) };
+                if let Some(whole) = whole.filter(|_| *whole_share > 0.0) {
+                    let near = proposals.logits * (1.0 - whole_share);
+                    proposals.logits = near + part.of_whole(whole, frame) * *whole_share;
+                }
                 let threshold = self.config.mask_threshold;
                 let seen = proposed(&part.frame, proposals, threshold).await?;
                 let Some(mut closer) = seen.into_iter().next() else { return Ok(()) };
@@ -190,7 +197,22 @@ fn all_finite(values: &[f32]) -> bool {
     values.iter().all(|value| value.is_finite())
 }
 
-/// The shapes of references, in px of the picture, each with its confidence.
+/// What references are decoded to.
+struct Decoded {
+    /// In px of the picture, each with its confidence.
+    shapes: Vec<(f32, Shape)>,
+    /// Logits of the proposals over the padded square, `[references, proposals, h, w]`, where there
+    /// are proposals.
+    logits: Option<Tensor<4>>,
+}
+
+impl Decoded {
+    fn of(confidence: Vec<f32>, shapes: impl Iterator<Item = Shape>) -> Self {
+        Self { shapes: confidence.into_iter().zip(shapes).collect(), logits: None }
+    }
+}
+
+/// Decodes references.
 ///
 /// # Shapes
 /// `states` `[1, references, hidden]`
@@ -200,7 +222,7 @@ async fn decode(
     unit: Unit,
     (states, layout, told): (Tensor<3>, &QueryLayout, &Told<'_>),
     config: &ModelConfig,
-) -> Result<Vec<(f32, Shape)>, EngineError> {
+) -> Result<Decoded, EngineError> {
     let (count, digits) = (states.dims()[1], config.box_digits);
     let maps = model.decoder_maps(sight, unit);
     let decoders = &model.visual_decoder;
@@ -212,19 +234,23 @@ async fn decode(
             let confidence = confidences(out.confidence, count).await?;
             let shape =
                 |b: &[f32; 4]| Shape::Box { bbox: frame.clip_box(digits.answer(frame, *b)) };
-            Ok(confidence.into_iter().zip(boxes.as_chunks::<4>().0.iter().map(shape)).collect())
+            Ok(Decoded::of(confidence, boxes.as_chunks::<4>().0.iter().map(shape)))
         }
         Unit::Mask => {
             let out = decoders.mask.as_ref().ok_or(absent)?;
             let out = out.forward(&maps, states, layout, told);
             if let Some(proposals) = out.proposals {
+                let logits = Some(proposals.logits.clone());
                 let found = proposed(frame, proposals, config.mask_threshold).await?;
-                return Ok(found.iter().map(Candidates::best).collect());
+                return Ok(Decoded {
+                    shapes: found.iter().map(Candidates::best).collect(),
+                    logits,
+                });
             }
             let kept = count.min(out.logits.dims()[1]);
             let masks = masks(frame, out.logits.narrow(1, 0, kept), config.mask_threshold).await?;
             let confidence = confidences(out.confidence, count).await?;
-            Ok(confidence.into_iter().zip(masks.iter().map(Shape::mask)).collect())
+            Ok(Decoded::of(confidence, masks.iter().map(Shape::mask)))
         }
         Unit::Keypoint => {
             let pointed_states = states.clone();
@@ -255,7 +281,7 @@ async fn decode(
                 let bbox = frame.clip_box(digits.answer(frame, *b));
                 body(frame, bbox, places, visible)
             };
-            Ok(confidence.into_iter().zip(people.map(shape)).collect())
+            Ok(Decoded::of(confidence, people.map(shape)))
         }
         Unit::Depth => {
             let out = decoders.depth.as_ref().ok_or(absent)?.forward(&maps, states, layout);
@@ -263,7 +289,8 @@ async fn decode(
             let logs = host(out.log_depth).await?;
             let confidence = confidences(out.confidence, count).await?;
             let maps = logs.chunks_exact(h * w).map(|map| depth(frame, map, [h, w]));
-            confidence.into_iter().zip(maps).map(|(c, map)| map.map(|map| (c, map))).collect()
+            let maps = maps.collect::<Result<Vec<_>, _>>()?;
+            Ok(Decoded::of(confidence, maps.into_iter()))
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The plain convolutions of decoders.
 
+use super::linear::random;
 use super::uniform;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 
 /// A convolution of side `kernel` that keeps the size of the map.
 pub(crate) fn conv(channels: [usize; 2], kernel: usize, bias: bool, device: &Device) -> Conv2d {
@@ -30,6 +31,12 @@ impl Pointwise {
             weight: uniform([d_out, d_in], d_in, device),
             bias: bias.then(|| uniform([d_out], d_in, device)),
         }
+    }
+
+    /// Without bias, drawn from N(0, `std`).
+    pub(crate) fn normal([d_in, d_out]: [usize; 2], std: f64, device: &Device) -> Self {
+        let weight = random([d_out, d_in], Distribution::Normal(0.0, std), device);
+        Self { weight, bias: None }
     }
 
     /// # Shapes

@@ -18,7 +18,7 @@ pub fn uniform<const D: usize>(
     random(shape, Distribution::Uniform(-bound, bound), device)
 }
 
-fn random<const D: usize>(
+pub(super) fn random<const D: usize>(
     shape: [usize; D],
     distribution: Distribution,
     device: &Device,

@@ -29,4 +29,5 @@ pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub(crate) use packed::on_host;
 pub use packed::{PackedWeight, attach_packed};
 pub use position::octave_position;
+pub(crate) use resize::sampling_matrix;
 pub use resize::{bilinear_matrix, resize_bilinear, resize_nearest};

@@ -319,6 +319,14 @@ fn a_closer_look_decodes_the_part_around_the_prompt() {
     let whole = ModelConfig { closer_look: None, ..config.clone() };
     let (_, far) = segmented(&whole, &model, picture, boxed(at));
     assert_ne!(far, found, "the whole picture answers otherwise");
+    // Where the first look alone counts, its mask is answered, but for what lies outside of the part.
+    let first = CloserLook { whole_share: 1.0, ..look };
+    let first = ModelConfig { closer_look: Some(first), ..config.clone() };
+    let (_, first) = segmented(&first, &model, picture, boxed(at));
+    let mut near = far.to_mask().unwrap();
+    (0..near.pixels.len()).filter(|&i| !inside(i)).for_each(|i| near.pixels[i] = 0);
+    let same = near.iou(&first.to_mask().unwrap());
+    assert!(near.area() > 0 && same > 0.9, "{same}");
     // A click says nothing of a thing's size: without a margin for it the whole picture is looked at.
     let click = Prompt::Point { x: 120.0, y: 120.0 };
     let seen = |config: &ModelConfig| segmented(config, &model, picture, click.clone());

@@ -21,6 +21,10 @@ pub struct PromptedConfig {
     pub channels: Vec<usize>,
     /// Masks for each reference.
     pub proposals: usize,
+    /// Whether a scribble may mean several things, as a click does; else its answer is the first
+    /// proposal, as that of a box.
+    #[serde(default)]
+    pub scribbles_choose: bool,
     /// Groups of the group norms.
     pub norm_groups: usize,
     /// Whether each level is told where its cells lie, seen from the prompt and measured by its
@@ -48,6 +52,24 @@ pub struct PromptedConfig {
     /// are, too; 0 judges by one linear map of what they cover.
     #[serde(default)]
     pub quality_width: usize,
+    /// What is learned of a picture before any prompt is told; none where the pyramid's maps are all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neck: Option<NeckConfig>,
+}
+
+/// Sizes of the neck: what is computed once per picture, with levels as the decoder has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeckConfig {
+    /// Channels of each level, finest first.
+    pub channels: Vec<usize>,
+    /// 3x3 mixings of each level; empty for none.
+    #[serde(default)]
+    pub mixers: Vec<usize>,
+    /// Heads of the attention of each level's cells among each other, 0 for none; empty for none at
+    /// all.
+    #[serde(default)]
+    pub attention: Vec<usize>,
 }
 
 impl PromptedConfig {
@@ -67,24 +89,37 @@ impl PromptedConfig {
             return Err(DecoderConfigError::Zero(field));
         }
         let index = self.encoder_input_index.len();
-        let of_levels = |counts: &[usize]| if counts.is_empty() { index } else { counts.len() };
-        let (mixers, attention) = (of_levels(&self.mixers), of_levels(&self.attention));
-        for dim in [self.encoder_input_dim.len(), self.channels.len(), mixers, attention] {
-            if dim != index {
-                return Err(DecoderConfigError::Levels { index, dim });
-            }
+        check_levels(index, self.norm_groups, (&self.channels, &self.mixers, &self.attention))?;
+        let dim = self.encoder_input_dim.len();
+        if dim != index {
+            return Err(DecoderConfigError::Levels { index, dim });
         }
-        for (&value, &of) in self.channels.iter().zip(&self.attention) {
-            if of > 0 && !value.is_multiple_of(of) {
-                return Err(DecoderConfigError::NotMultiple { field: "channels", value, of });
+        if let Some(NeckConfig { channels, mixers, attention }) = &self.neck {
+            if channels.contains(&0) {
+                return Err(DecoderConfigError::Zero("neck.channels"));
             }
-        }
-        for &value in &self.channels {
-            if !value.is_multiple_of(self.norm_groups) {
-                let (field, of) = ("channels", self.norm_groups);
-                return Err(DecoderConfigError::NotMultiple { field, value, of });
-            }
+            check_levels(index, self.norm_groups, (channels, mixers, attention))?;
         }
         Ok(())
+    }
+}
+
+/// Whether `index` levels can have these channels, mixings and heads.
+fn check_levels(
+    index: usize,
+    groups: usize,
+    (channels, mixers, attention): (&[usize], &[usize], &[usize]),
+) -> Result<(), DecoderConfigError> {
+    let of_levels = |counts: &[usize]| if counts.is_empty() { index } else { counts.len() };
+    let sizes = [channels.len(), of_levels(mixers), of_levels(attention)];
+    if let Some(&dim) = sizes.iter().find(|&&dim| dim != index) {
+        return Err(DecoderConfigError::Levels { index, dim });
+    }
+    let heads = channels.iter().copied().zip(attention.iter().copied());
+    let groups = channels.iter().map(|&channels| (channels, groups));
+    let splits = heads.filter(|&(_, heads)| heads > 0).chain(groups);
+    match splits.into_iter().find(|(value, of)| !value.is_multiple_of(*of)) {
+        Some((value, of)) => Err(DecoderConfigError::NotMultiple { field: "channels", value, of }),
+        None => Ok(()),
     }
 }

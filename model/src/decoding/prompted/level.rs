@@ -8,9 +8,9 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor, activation};
 
-/// Deviation of the initial weights behind the attention: a level that has learned without it goes
-/// on as it was.
-const QUIET: f64 = 1e-3;
+/// Deviation of the initial weights behind what is new: a level that has learned without it goes on
+/// as it was.
+pub(super) const QUIET: f64 = 1e-3;
 
 /// One level of the way from coarse to fine.
 #[derive(Debug, Module)]
@@ -57,7 +57,20 @@ pub struct Attention {
     pub cells: DetrAttention,
 }
 
+impl Mixer {
+    pub(super) fn new(channels: usize, groups: usize, device: &Device) -> Self {
+        let conv = conv([channels, channels], 3, false, device);
+        Self { conv, norm: GroupNorm::new(groups, channels, device) }
+    }
+}
+
 impl Attention {
+    pub(super) fn new(channels: usize, heads: usize, groups: usize, device: &Device) -> Self {
+        let mut cells = DetrAttention::new(channels, channels, heads, device);
+        cells.out_proj = Linear::normal(channels, channels, QUIET, device);
+        Self { norm: GroupNorm::new(groups, channels, device), cells }
+    }
+
     /// # Shapes
     /// `[references, channels, h, w]`, unchanged
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -74,8 +87,6 @@ impl Level {
         let (channels, groups) = (config.channels[i], config.norm_groups);
         let told =
             |inputs| config.relations.then(|| Pointwise::new([inputs, channels], false, device));
-        let mix = || conv([channels, channels], 3, false, device);
-        let norm = || GroupNorm::new(groups, channels, device);
         let below = config.channels.get(i + 1);
         let heads = config.attention.get(i).copied().unwrap_or(0);
         let further = config.mixers.get(i).copied().unwrap_or(0);
@@ -88,19 +99,16 @@ impl Level {
             concept: (config.concepts && below.is_none())
                 .then(|| Pointwise::new([SHOWN, channels], false, device)),
             state: Linear::new(config.quries_input_dim, 2 * channels, true, device),
-            mix: mix(),
-            norm: norm(),
-            attention: (heads > 0).then(|| {
-                let mut cells = DetrAttention::new(channels, channels, heads, device);
-                cells.out_proj = Linear::normal(channels, channels, QUIET, device);
-                Attention { norm: norm(), cells }
-            }),
-            mixers: (0..further).map(|_| Mixer { conv: mix(), norm: norm() }).collect(),
+            mix: conv([channels, channels], 3, false, device),
+            norm: GroupNorm::new(groups, channels, device),
+            attention: (heads > 0).then(|| Attention::new(channels, heads, groups, device)),
+            mixers: (0..further).map(|_| Mixer::new(channels, groups, device)).collect(),
         }
     }
 
     /// # Shapes
-    /// - `map` `[pictures, channels, h, w]`, `coarser` `[references, channels_below, h / 2, w / 2]`
+    /// - `map` `[pictures, channels, h, w]` and what the neck adds to it in the level's channels,
+    ///   `coarser` `[references, channels_below, h / 2, w / 2]`
     /// - `told`: what each reference's prompt covers, `[references, STROKE_KINDS, h, w]`, and its
     ///   extent
     /// - `concepts`: where the classifier sees what each is called, `[references, SHOWN, side, side]`
@@ -108,13 +116,18 @@ impl Level {
     /// - returns `[references, channels, h, w]`
     pub(super) fn forward(
         &self,
-        map: Tensor<4>,
+        (map, neck): (Tensor<4>, Option<Tensor<4>>),
         coarser: Option<Tensor<4>>,
         (told, concepts): (Option<(Tensor<4>, &Extent)>, Option<Tensor<4>>),
         states: Tensor<2>,
         sample: Tensor<1, Int>,
     ) -> Tensor<4> {
-        let lateral = self.lateral.forward(map).select(0, sample);
+        let lateral = self.lateral.forward(map);
+        let lateral = match neck {
+            Some(neck) => lateral + neck,
+            None => lateral,
+        };
+        let lateral = lateral.select(0, sample);
         let [count, channels, h, w] = lateral.dims();
         let film = self.state.forward(states).reshape([count, 2 * channels, 1, 1]);
         let (factor, summand) =
@@ -139,14 +152,22 @@ impl Level {
         }
         let x = self.mix.forward(activation::relu(x));
         let x = activation::relu(self.norm.forward(x));
-        let x = match &self.attention {
-            Some(attention) => x.clone() + attention.forward(x),
-            None => x,
-        };
-        self.mixers.iter().fold(x, |x, mixer| {
-            x.clone() + activation::relu(mixer.norm.forward(mixer.conv.forward(x)))
-        })
+        mixed(x, self.attention.as_ref(), &self.mixers)
     }
+}
+
+/// What attention and mixers add, one after another.
+///
+/// # Shapes
+/// `[n, channels, h, w]`, unchanged
+pub(super) fn mixed(x: Tensor<4>, attention: Option<&Attention>, mixers: &[Mixer]) -> Tensor<4> {
+    let x = match attention {
+        Some(attention) => x.clone() + attention.forward(x),
+        None => x,
+    };
+    mixers
+        .iter()
+        .fold(x, |x, mixer| x.clone() + activation::relu(mixer.norm.forward(mixer.conv.forward(x))))
 }
 
 /// Each cell as 2x2 cells. Not by an index for each row and column, whose backward pass adds cell by
@@ -154,7 +175,7 @@ impl Level {
 ///
 /// # Shapes
 /// `[references, channels, h / 2, w / 2] -> [references, channels, h, w]`
-fn double(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
+pub(super) fn double(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
     let [count, channels, rows, columns] = x.dims();
     let cells = x.reshape([count, channels, rows, 1, columns, 1]);
     cells.expand([count, channels, rows, 2, columns, 2]).reshape([count, channels, h, w])
