@@ -128,7 +128,7 @@ export type AnswerEvent =
 
 export type Shape =
   | { unit: "box"; box: Box }
-  /** `others`: what else a click may mean, the most confident first; absent where nothing. */
+  /** `others`: what else a click or a scribble may mean, the most confident first; absent where nothing. */
   | { unit: "mask"; mask: Rle; box: Box; others?: { confidence: number; mask: Rle; box: Box }[] }
   /** 17 rows `[x, y, presence]` in COCO's order, presence 0..1. */
   | { unit: "keypoint"; box: Box; keypoints: [number, number, number][] }
