@@ -10,11 +10,13 @@ pub use fixture::{Fixture, fixtures_dir};
 pub use gradients::probe_loss;
 
 use burn::module::Module;
+use burn::tensor::TensorData;
 use refvlm_model::config::ModelConfig;
-use refvlm_model::package::by_name::visit_named;
+use refvlm_model::package::by_name::{load_by_name, visit_named};
 use refvlm_model::package::{Loader, MANIFEST_FILE, Manifest, Quantisation, Writer};
 use refvlm_model::triplet::Tokenizer;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A file of the repository's `configs`.
 fn config_file(name: &str) -> Vec<u8> {
@@ -56,6 +58,29 @@ pub fn of_losses(key: &str) -> bool {
 /// Fills a module with all `w.` tensors of a case.
 pub fn load_weights<M: Module>(module: M, fixture: &Fixture) -> M {
     fixture.load_weights_at("", module)
+}
+
+/// A new module with weights that follow from their names alone. Threads share a device's stream of
+/// random numbers, so what a seed draws depends on the tests that run beside it. The scales of norms
+/// stay as they are.
+pub fn settled<M: Module>(module: M) -> M {
+    let mut fetch = |name: &str, shape: &[usize]| {
+        let bound = match shape {
+            [_] if !name.ends_with("bias") => return None,
+            [_] => 0.05,
+            _ => 1.0 / (shape.iter().skip(1).product::<usize>() as f32).sqrt(),
+        };
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let mut state = hasher.finish();
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            ((state >> 40) as f32 / (1 << 23) as f32 - 1.0) * bound
+        };
+        let values = (0..shape.iter().product()).map(|_| next()).collect::<Vec<f32>>();
+        Some(TensorData::new(values, shape.to_vec()))
+    };
+    load_by_name(module, &mut fetch).0
 }
 
 /// `max|a-b| <= tolerance * max(1, max|b|)`, and no NaN.

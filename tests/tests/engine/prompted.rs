@@ -15,7 +15,7 @@ use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::parser::{Mark, concepts};
 use refvlm_record::exchange::Exchange;
 use refvlm_record::{Prompt, Record, Rle, Task, Unit};
-use refvlm_tests::{pocket_tokenizer, preset};
+use refvlm_tests::{pocket_tokenizer, preset, settled};
 
 const SIDE: u32 = 64;
 
@@ -29,9 +29,8 @@ fn config() -> ModelConfig {
 }
 
 fn model(device: &Device) -> (ModelConfig, RefVlm) {
-    device.seed(11);
     let config = config();
-    let model = RefVlm::new(&config, device).unwrap();
+    let model = settled(RefVlm::new(&config, device).unwrap());
     (config, model)
 }
 
