@@ -325,7 +325,7 @@ fn single(meant: &Tensor<4>, scribbles: bool) -> Tensor<1> {
     let mass = meant.clone().detach().flatten::<3>(2, 3).sum_dim(2).squeeze_dim::<2>(2);
     let of = |kind| mass.clone().narrow(1, kind, 1);
     let loose = if scribbles { of(CLICK) + of(SCRIBBLE) } else { of(CLICK) };
-    (loose * 2.0).lower_equal(mass.clone().sum_dim(1)).float().squeeze_dim(1)
+    (loose * 2.0).lower_equal(mass.sum_dim(1)).float().squeeze_dim(1)
 }
 
 /// The proposal of each reference that is its answer, and its confidence.

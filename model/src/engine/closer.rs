@@ -99,14 +99,17 @@ impl Session {
             // The first choice is to mean no prompt.
             let prompt = best.and_then(|at| at.checked_sub(1));
             let Some(prompt) = prompt.and_then(|at| pointers.get(at)) else { continue };
-            let margin = match prompt {
-                Prompt::Box { .. } | Prompt::Mask { .. } => Some(look.margin),
-                Prompt::Scribble { .. } if !scribbles => None,
-                Prompt::Point { .. } | Prompt::Scribble { .. } => look.click_margin,
+            // Most of a painted region is known, and what a click means is asked of both looks.
+            let (margin, whole_share) = match prompt {
+                Prompt::Box { .. } => (Some(look.margin), look.whole_share),
+                Prompt::Mask { .. } => (Some(look.margin), 0.0),
+                Prompt::Scribble { .. } if !scribbles => (None, 0.0),
+                Prompt::Point { .. } | Prompt::Scribble { .. } => (look.click_margin, 0.0),
             };
             let extent = extent(prompt).or_else(|| loose_extent(prompt, shape));
             if let Some((extent, margin)) = extent.zip(margin) {
-                *slot = self.closer(prompt, extent, CloserLook { margin, ..look })?;
+                let look = CloserLook { margin, whole_share, ..look };
+                *slot = self.closer(prompt, extent, look)?;
             }
         }
         Ok(closer)
@@ -121,11 +124,7 @@ impl Session {
         let Some(Inside { part, prompt, rows, .. }) = self.inside(prompt, extent, &look)? else {
             return Ok(None);
         };
-        let whole_share = match prompt {
-            Prompt::Box { .. } => look.whole_share,
-            // Most of a painted region is known, and what a click means is asked of both looks.
-            Prompt::Mask { .. } | Prompt::Point { .. } | Prompt::Scribble { .. } => 0.0,
-        };
+        let whole_share = look.whole_share;
         let strokes = stroke_maps(&self.config, &[prompt], &part.frame)?.concat();
         let prompts = self.prompt_maps(vec![rows], strokes);
         Ok(prompts.map(|prompts| Closer { part, prompts, whole_share }))
@@ -239,12 +238,8 @@ fn extent(prompt: &Prompt) -> Option<[f32; 4]> {
 /// How far that reaches which a click or a scribble may mean, `[x, y, w, h]` in px: its points and all
 /// that was proposed for it; none for other prompts, and where nothing was.
 fn loose_extent(prompt: &Prompt, found: &Shape) -> Option<[f32; 4]> {
-    let click;
     let points = match prompt {
-        Prompt::Point { x, y } => {
-            click = [[*x, *y]];
-            &click[..]
-        }
+        Prompt::Point { x, y } => &[[*x, *y]][..],
         Prompt::Scribble { points } => points,
         Prompt::Box { .. } | Prompt::Mask { .. } => return None,
     };

@@ -77,7 +77,8 @@ impl Session {
         };
         for (index, closer) in closer.iter().enumerate() {
             if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
-                let whole = logits.clone().map(|logits| logits.narrow(0, index, 1));
+                let whole = logits.clone().filter(|_| closer.whole_share > 0.0);
+                let whole = whole.map(|logits| logits.narrow(0, index, 1));
                 self.refine(found, closer, (&frame, whole)).await?;
             }
         }
@@ -117,7 +118,7 @@ impl Session {
                 let told = Told { pointed: Some(pointed), concepts: None };
                 let out = decoder.forward(&maps, state, &layout, &told);
                 let Some(mut proposals) = out.proposals else { return Ok(()) };
-                if let Some(whole) = whole.filter(|_| *whole_share > 0.0) {
+                if let Some(whole) = whole {
                     let near = proposals.logits * (1.0 - whole_share);
                     proposals.logits = near + part.of_whole(whole, frame) * *whole_share;
                 }

@@ -64,8 +64,13 @@ impl Checkpoint {
         let best = Best::read(dir);
         let best =
             best.ok_or_else(|| CheckpointError::NoBest { path: dir.display().to_string() })?;
-        let path = folder(dir, best.step);
-        match whole::problem(&path, best.step) {
+        Self::of(dir, best.step)
+    }
+
+    /// The checkpoint of a step that has one.
+    fn of(dir: &Path, step: usize) -> Result<Self, CheckpointError> {
+        let path = folder(dir, step);
+        match whole::problem(&path, step) {
             None => Ok(Self { path, damaged: Vec::new() }),
             Some(problem) => Err(CheckpointError::NoneWhole { damaged: Damaged { path, problem } }),
         }

@@ -58,14 +58,14 @@ pub struct Attention {
 }
 
 impl Mixer {
-    pub(super) fn new(channels: usize, groups: usize, device: &Device) -> Self {
+    fn new(channels: usize, groups: usize, device: &Device) -> Self {
         let conv = conv([channels, channels], 3, false, device);
         Self { conv, norm: GroupNorm::new(groups, channels, device) }
     }
 }
 
 impl Attention {
-    pub(super) fn new(channels: usize, heads: usize, groups: usize, device: &Device) -> Self {
+    fn new(channels: usize, heads: usize, groups: usize, device: &Device) -> Self {
         let mut cells = DetrAttention::new(channels, channels, heads, device);
         cells.out_proj = Linear::normal(channels, channels, QUIET, device);
         Self { norm: GroupNorm::new(groups, channels, device), cells }
@@ -88,8 +88,8 @@ impl Level {
         let told =
             |inputs| config.relations.then(|| Pointwise::new([inputs, channels], false, device));
         let below = config.channels.get(i + 1);
-        let heads = config.attention.get(i).copied().unwrap_or(0);
-        let further = config.mixers.get(i).copied().unwrap_or(0);
+        let counts = (&config.attention[..], &config.mixers[..]);
+        let (attention, mixers) = mixing((i, channels, groups), counts, device);
         Self {
             lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
             below: below.map(|&below| Pointwise::new([below, channels], false, device)),
@@ -101,8 +101,8 @@ impl Level {
             state: Linear::new(config.quries_input_dim, 2 * channels, true, device),
             mix: conv([channels, channels], 3, false, device),
             norm: GroupNorm::new(groups, channels, device),
-            attention: (heads > 0).then(|| Attention::new(channels, heads, groups, device)),
-            mixers: (0..further).map(|_| Mixer::new(channels, groups, device)).collect(),
+            attention,
+            mixers,
         }
     }
 
@@ -154,6 +154,18 @@ impl Level {
         let x = activation::relu(self.norm.forward(x));
         mixed(x, self.attention.as_ref(), &self.mixers)
     }
+}
+
+/// Attention and mixers of level `i`, by the heads and the mixings of all levels.
+pub(super) fn mixing(
+    (i, channels, groups): (usize, usize, usize),
+    (heads, mixings): (&[usize], &[usize]),
+    device: &Device,
+) -> (Option<Attention>, Vec<Mixer>) {
+    let of = |counts: &[usize]| counts.get(i).copied().unwrap_or(0);
+    let (heads, mixings) = (of(heads), of(mixings));
+    let attention = (heads > 0).then(|| Attention::new(channels, heads, groups, device));
+    (attention, (0..mixings).map(|_| Mixer::new(channels, groups, device)).collect())
 }
 
 /// What attention and mixers add, one after another.

@@ -5,7 +5,7 @@
 //! picture, so that it may cost more than what is computed again for each prompt.
 
 use super::config::{NeckConfig, PromptedConfig};
-use super::level::{Attention, Mixer, QUIET, double, mixed};
+use super::level::{Attention, Mixer, QUIET, double, mixed, mixing};
 use crate::layers::{GroupNorm, Pointwise};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -40,14 +40,14 @@ impl Neck {
             let channels = neck.channels[i];
             let groups = config.norm_groups;
             let below = neck.channels.get(i + 1);
-            let count = neck.mixers.get(i).copied().unwrap_or(0);
-            let heads = neck.attention.get(i).copied().unwrap_or(0);
+            let counts = (&neck.attention[..], &neck.mixers[..]);
+            let (attention, mixers) = mixing((i, channels, groups), counts, device);
             NeckLevel {
                 lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
                 below: below.map(|&below| Pointwise::new([below, channels], false, device)),
                 norm: GroupNorm::new(groups, channels, device),
-                attention: (heads > 0).then(|| Attention::new(channels, heads, groups, device)),
-                mixers: (0..count).map(|_| Mixer::new(channels, groups, device)).collect(),
+                attention,
+                mixers,
                 out: Pointwise::normal([channels, config.channels[i]], QUIET, device),
             }
         };

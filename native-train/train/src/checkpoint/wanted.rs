@@ -1,7 +1,6 @@
 //! Which checkpoint of a stage is meant.
 
-use super::error::folder;
-use super::{Checkpoint, CheckpointError, Damaged, steps, whole};
+use super::{Checkpoint, CheckpointError, steps};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -45,15 +44,11 @@ impl Checkpoint {
             Wanted::Best => return Self::best(dir).map(Some),
             Wanted::Step(step) => step,
         };
-        let path = folder(dir, step);
         if !known.contains(&step) {
             let (path, known) = (dir.display().to_string(), known.iter().map(usize::to_string));
             let known = known.collect::<Vec<_>>().join(", ");
             return Err(CheckpointError::NoStep { path, step, known });
         }
-        match whole::problem(&path, step) {
-            None => Ok(Some(Self { path, damaged: Vec::new() })),
-            Some(problem) => Err(CheckpointError::NoneWhole { damaged: Damaged { path, problem } }),
-        }
+        Self::of(dir, step).map(Some)
     }
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod checkpoints;
+mod interrupted;
 mod records;
 mod run;
 mod several_ranks;

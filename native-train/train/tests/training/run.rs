@@ -1,42 +1,14 @@
 //! The loop with both of its stages, on a tiny model.
 
+use crate::interrupted::Interrupted;
 use crate::support::{Folder, Tiny, bits, log};
 use burn::module::Module;
-use burn::tensor::Device;
 use refvlm_collective::alone;
 use refvlm_train::source::scenes::SceneSource;
 use refvlm_train::source::{Drawn, Source};
 use refvlm_train::stage::{FullTask, SightTask, Student};
-use refvlm_train::{Losses, Part, Score, Task, run};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// A task that asks for a stop in its step `at`, as Ctrl-C does.
-struct Interrupted<'a, T> {
-    task: &'a T,
-    stop: &'a AtomicBool,
-    at: usize,
-    parts: AtomicUsize,
-}
-
-impl<T: Task> Task for Interrupted<'_, T> {
-    type Module = T::Module;
-    type Item = T::Item;
-
-    fn item(&self, step: usize, part: Part) -> Result<T::Item, String> {
-        self.task.item(step, part)
-    }
-
-    fn loss(&self, module: &T::Module, item: T::Item, device: &Device) -> Result<Losses, String> {
-        if self.parts.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        self.task.loss(module, item, device)
-    }
-
-    fn score(&self, module: &T::Module, device: &Device) -> Result<Vec<Score>, String> {
-        self.task.score(module, device)
-    }
-}
+use refvlm_train::{Part, Task, run};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The optimiser's moments, the position in the data, the learning rate and the weights all come
 /// from the checkpoint, so a run that was stopped ends like one that was not.
@@ -55,7 +27,7 @@ fn a_stopped_run_goes_on_to_the_same_weights() {
 
     let broken = Folder::new("broken");
     // Each step has two parts, so the fifth belongs to step 3.
-    let halted = Interrupted { task: &task, stop: &stop, at: 5, parts: AtomicUsize::new(0) };
+    let halted = Interrupted::new(&task, &stop, Some(5));
     let (half, done) =
         run(&halted, tiny.student(1), config, &broken.0, (&tiny.device, &alone()), &stop).unwrap();
     assert!(!done);

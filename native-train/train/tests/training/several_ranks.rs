@@ -1,6 +1,7 @@
 //! Several ranks train as one does: to the bit where each rank has as many parts of a batch, a power
 //! of two; else within rounding.
 
+use crate::interrupted::Interrupted;
 use crate::support::{Folder, Tiny, bits, log};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -12,35 +13,7 @@ use refvlm_train::plan::{Setting, Sizes, Wire};
 use refvlm_train::source::scenes::SceneSource;
 use refvlm_train::stage::FullTask;
 use refvlm_train::{Losses, Part, RunError, Score, Task, run};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// A task that asks for a stop when it has computed some parts, where there is such a number.
-struct Stopping<'a, T> {
-    task: &'a T,
-    stop: AtomicBool,
-    after: Option<usize>,
-    parts: AtomicUsize,
-}
-
-impl<T: Task> Task for Stopping<'_, T> {
-    type Module = T::Module;
-    type Item = T::Item;
-
-    fn item(&self, step: usize, part: Part) -> Result<T::Item, String> {
-        self.task.item(step, part)
-    }
-
-    fn loss(&self, module: &T::Module, item: T::Item, device: &Device) -> Result<Losses, String> {
-        if Some(self.parts.fetch_add(1, Ordering::Relaxed) + 1) == self.after {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        self.task.loss(module, item, device)
-    }
-
-    fn score(&self, module: &T::Module, device: &Device) -> Result<Vec<Score>, String> {
-        self.task.score(module, device)
-    }
-}
+use std::sync::atomic::AtomicBool;
 
 /// Trains on several ranks, each a thread that began with other weights. Only the last is ever
 /// asked to stop. Returns the bits of their weights, which must be equal, and what each sent.
@@ -54,12 +27,12 @@ fn train<T: Task>(
     let one = |ranks: &dyn Collective| {
         let rank = ranks.rank();
         let after = stop_after.filter(|_| rank + 1 == size);
-        let (stop, parts) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let task = Stopping { task, stop, after, parts };
+        let stop = AtomicBool::new(false);
+        let task = Interrupted::new(task, &stop, after);
         // What is not rank 0's must stay untouched.
         let dir = if rank == 0 { folder.0.clone() } else { folder.0.join("other") };
         let place = (device, ranks);
-        let (module, _) = run(&task, module(rank), config, &dir, place, &task.stop).unwrap();
+        let (module, _) = run(&task, module(rank), config, &dir, place, &stop).unwrap();
         ranks.leave().unwrap();
         (bits(&module), ranks.traffic())
     };
