@@ -5,6 +5,7 @@ mod attention;
 mod check;
 mod conv;
 mod detr_attention;
+mod drawing;
 mod dropout;
 #[allow(non_snake_case, reason = "PEFT's keys")]
 mod linear;
@@ -22,6 +23,7 @@ pub(crate) use check::{require, require_lora, require_vit};
 pub use conv::Pointwise;
 pub(crate) use conv::conv;
 pub use detr_attention::DetrAttention;
+pub use drawing::drawing;
 pub(crate) use dropout::dropout;
 pub use linear::{Activation, Embedding, Linear, Mlp, uniform};
 pub use lora::{LayerLinears, LoraConfig, LoraError, LoraFactor, is_lora};

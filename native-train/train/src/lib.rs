@@ -39,7 +39,6 @@ mod task;
 pub use config::{ConfigFileError, TrainFile};
 pub use error::RunError;
 pub use losses::Losses;
-pub use parallel::drawing;
 pub use run::run;
 pub use score::Score;
 pub use task::{Judge, Part, Standing, Task};

@@ -5,7 +5,7 @@ use super::task::Task;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use refvlm_model::layers::drawing;
 
 /// Draws the parameters that nothing has used yet. Else each fork of a step would draw its own, and
 /// the tape keep them all: a run became slower with each step.
@@ -23,13 +23,6 @@ pub(crate) fn draw<M: Module>(module: &M) {
         }
     }
     module.visit(&mut Draw);
-}
-
-/// To be held while weights are drawn. Some devices share one stream of random numbers among all
-/// threads, and what another draws between a seed and its weights would change them.
-pub fn drawing() -> MutexGuard<'static, ()> {
-    static DRAWING: Mutex<()> = Mutex::new(());
-    DRAWING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the log takes of one part of a step.

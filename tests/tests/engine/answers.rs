@@ -15,11 +15,10 @@ use refvlm_model::refvlm::RefVlm;
 use refvlm_model::triplet::Encoded;
 use refvlm_record::exchange::Exchange;
 use refvlm_record::{Prompt, Task, Unit};
-use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer};
+use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer, settled};
 
 fn model(config: &ModelConfig, device: &Device) -> RefVlm {
-    device.seed(7);
-    RefVlm::new(config, device).unwrap()
+    settled(RefVlm::new(config, device).unwrap())
 }
 
 fn photo(width: u32, height: u32) -> Vec<u8> {

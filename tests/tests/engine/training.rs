@@ -10,7 +10,7 @@ use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::vision::VisualEncoder;
 use refvlm_record::{Record, Unit};
-use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer};
+use refvlm_tests::{scenes_config as config, scenes_tokenizer as tokenizer, settled};
 
 const SIDE: u32 = 64;
 
@@ -58,8 +58,7 @@ fn states(model: &RefVlm, batch: &Batch) -> Vec<Vec<f32>> {
 #[test]
 fn a_dialogue_does_not_notice_its_neighbours() {
     let (config, device) = (config(), Device::flex());
-    device.seed(3);
-    let model = RefVlm::new(&config, &device).unwrap();
+    let model = settled(RefVlm::new(&config, &device).unwrap());
     let trunk = config.template.encode_prefix(&tokenizer(), true).unwrap();
     let examples = [example(&config, SPOKEN, 10), example(&config, POINTED, 40)];
     let batch = |examples: &[Example]| Batch::new(examples, &trunk, &config, &device);
@@ -90,8 +89,7 @@ fn a_dialogue_does_not_notice_its_neighbours() {
 #[test]
 fn pointing_teaches_without_a_language_model() {
     let (config, device) = (config(), Device::flex().autodiff());
-    device.seed(4);
-    let model = RefVlm::new(&config, &device).unwrap();
+    let model = settled(RefVlm::new(&config, &device).unwrap());
     let spoken = example(&config, SPOKEN, 10);
     assert!(PointingBatch::new(std::slice::from_ref(&spoken), &config, &device).is_none());
 

@@ -18,7 +18,7 @@ use refvlm_model::sam::{
     SamVit, SamVitConfig, TinyVitConfig, sam_pixels, sam_square_pixels,
 };
 use refvlm_record::{Mask, Record, Task, Unit};
-use refvlm_tests::{close, scenes_config, scenes_tokenizer};
+use refvlm_tests::{close, scenes_config, scenes_tokenizer, settled};
 
 /// A SAM that is small but has every part.
 fn small() -> SamConfig {
@@ -38,8 +38,7 @@ fn small() -> SamConfig {
 }
 
 fn sam(device: &Device) -> Sam {
-    device.seed(5);
-    Sam::new(&small(), device).unwrap()
+    settled(Sam::new(&small(), device).unwrap())
 }
 
 fn floats<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -189,7 +188,6 @@ fn every_part_of_a_prompt_counts_and_bad_ones_are_named() {
 #[test]
 fn global_attention_in_parts_is_what_plain_loops_compute() {
     let device = Device::flex();
-    device.seed(9);
     let config = SamVitConfig {
         img_size: 64,
         patch_size: 1,
@@ -200,7 +198,7 @@ fn global_attention_in_parts_is_what_plain_loops_compute() {
         global_attn_indexes: vec![0],
         ..SamVitConfig::default()
     };
-    let mut attn = SamVit::new(&config, &device).blocks.remove(0).attn;
+    let mut attn = settled(SamVit::new(&config, &device)).blocks.remove(0).attn;
     let noise = |shape: [usize; 2]| {
         Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device))
     };
@@ -250,8 +248,7 @@ fn unit(width: usize) -> SamUnitConfig {
 #[test]
 fn each_reference_is_a_prompt_of_its_own_picture() {
     let device = Device::flex();
-    device.seed(6);
-    let unit = SamUnit::new(&unit(10), &device).unwrap();
+    let unit = settled(SamUnit::new(&unit(10), &device).unwrap());
     let noise =
         |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let images = noise([2, 16, 64]).reshape([2, 16, 8, 8]);
@@ -299,8 +296,7 @@ fn with_sam() -> ModelConfig {
 #[test]
 fn a_model_whose_mask_unit_is_sam_answers() {
     let (config, device) = (with_sam(), Device::flex());
-    device.seed(7);
-    let model = RefVlm::new(&config, &device).unwrap();
+    let model = settled(RefVlm::new(&config, &device).unwrap());
     let keys: Vec<String> = names(&model).into_iter().map(|(name, _)| name).collect();
     for key in [
         "visual_decoder.mask.in_proj_queries.0.weight",
@@ -349,8 +345,7 @@ fn training_moves_what_is_not_frozen() {
     for freeze in [false, true] {
         let mut config = with_sam();
         config.sam_decoder.as_mut().unwrap().freeze_mask_decoder = freeze;
-        device.seed(8);
-        let model = RefVlm::new(&config, &device).unwrap();
+        let model = settled(RefVlm::new(&config, &device).unwrap());
         let tokenizer = scenes_tokenizer();
         let setup = Setup { config: &config, tokenizer: &tokenizer, label_side: 16 };
         let rgb = photo(8, 8);

@@ -8,10 +8,10 @@ use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::Event;
 use refvlm_model::image::Picture;
 use refvlm_model::language::Sampling;
-use refvlm_model::package::by_name::{names, visit_named};
+use refvlm_model::package::by_name::names;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_record::Task;
-use refvlm_tests::{close, scenes_config, scenes_tokenizer};
+use refvlm_tests::{close, scenes_config, scenes_tokenizer, settled};
 
 const DIM: usize = 12;
 
@@ -20,8 +20,7 @@ fn small() -> VdAdapterConfig {
 }
 
 fn adapter() -> VdAdapter {
-    Device::flex().seed(2);
-    VdAdapter::new(&small(), &Device::flex()).unwrap()
+    settled(VdAdapter::new(&small(), &Device::flex()).unwrap())
 }
 
 fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -136,13 +135,8 @@ fn with_adapter() -> ModelConfig {
     config
 }
 
-/// All weights drawn, so that clones agree.
 fn drawn(config: &ModelConfig) -> RefVlm {
-    let device = Device::flex();
-    device.seed(7);
-    let model = RefVlm::new(config, &device).unwrap();
-    visit_named(&model, &mut |_, _| {});
-    model
+    settled(RefVlm::new(config, &Device::flex()).unwrap())
 }
 
 fn answers(config: &ModelConfig, model: RefVlm) -> Vec<Event> {

@@ -6,11 +6,12 @@ mod sight;
 pub use full::FullTask;
 pub use sight::SightTask;
 
-use crate::parallel::{draw, drawing};
+use crate::parallel::draw;
 use crate::teach::dense::{DenseHeads, Legend};
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_model::config::{ModelConfig, ModelConfigError};
+use refvlm_model::layers::drawing;
 use refvlm_model::refvlm::RefVlm;
 
 /// The model and the throw-away heads of its towers.
@@ -33,7 +34,7 @@ impl Student {
     }
 
     /// A student with new weights that follow from `seed`, and the device's stream of random numbers
-    /// with them: whatever else draws weights meanwhile must hold [`crate::drawing`].
+    /// with them: whatever else draws weights meanwhile must hold [`drawing`].
     ///
     /// # Errors
     /// As [`Student::new`].

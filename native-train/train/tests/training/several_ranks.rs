@@ -131,7 +131,7 @@ impl Layers {
     fn new(seed: usize, device: &Device) -> Self {
         // A layer draws its first weights of a stream of random numbers that threads share: beside a
         // test that has just seeded it, that one's weights would change.
-        let _alone = refvlm_train::drawing();
+        let _alone = refvlm_model::layers::drawing();
         let layer = |n: usize, inputs: usize, outputs: usize| {
             let mut layer = Linear::new(inputs, outputs, true, device);
             let value = |i: usize| ((i * 37 + n * 11 + seed * 5) % 23) as f32 / 23.0 - 0.5;
