@@ -147,6 +147,10 @@ pub struct CloserLook {
     /// are not looked at more closely when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_margin: Option<f32>,
+    /// For what words alone have found, how many times as wide the part is as that, which is looked at
+    /// as if it had been painted; it is not when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words_margin: Option<f32>,
     /// For a box, how much the look at the whole picture counts beside the closer one, 0 to 1: it
     /// knows more of what is around.
     #[serde(default)]
@@ -459,13 +463,16 @@ impl ModelConfig {
                 field: "closer_look",
                 problem: problem.into(),
             };
-            let CloserLook { margin, least_zoom, click_margin, whole_share } = look;
+            let CloserLook { margin, least_zoom, click_margin, words_margin, whole_share } = look;
             if self.prompted_decoder.is_none() {
                 return Err(other("needs prompted_decoder"));
             }
-            let sizes = [margin, least_zoom, click_margin.unwrap_or(margin)];
-            if !sizes.iter().all(|v| (1.0..=100.0).contains(v)) {
-                return Err(other("margin, least_zoom and click_margin must be 1 to 100"));
+            let loose = [click_margin, words_margin].map(|size| size.unwrap_or(margin));
+            let sizes = [margin, least_zoom].into_iter().chain(loose);
+            if !sizes.into_iter().all(|v| (1.0..=100.0).contains(&v)) {
+                return Err(other(
+                    "margin, least_zoom, click_margin and words_margin must be 1 to 100",
+                ));
             }
             if !(0.0..=1.0).contains(&whole_share) {
                 return Err(other("whole_share must be 0 to 1"));

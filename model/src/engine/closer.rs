@@ -5,9 +5,9 @@
 //! the towers once more, larger, and mask and joints are looked for there; the mask of a box is a mean
 //! of both looks. A click does not say how large the thing is, nor does a scribble that may mean
 //! several things: the part is what the proposals of the first look cover together, and those of both
-//! looks compete.
+//! looks compete. What words alone have found is looked at as if it had been painted, which fits its
+//! border better.
 
-use super::context::Context;
 use super::{EngineError, Session, host};
 use crate::config::CloserLook;
 use crate::decoding::{Pointed, PromptMaps, QueryLayout};
@@ -73,46 +73,64 @@ impl PartialEq for Near {
 }
 
 impl Session {
-    /// For each reference, in the order of `found`, a closer look at the prompt that it means; none
-    /// where it means no prompt, or one that a closer look tells nothing new about.
+    /// For each reference the prompt that it means, if any.
     ///
     /// # Shapes
     /// `states` `[1, references, hidden]`
-    pub(super) async fn look_closer(
-        &mut self,
-        Context { look, pointers, .. }: &Context,
-        found: &[(f32, Shape)],
+    pub(super) async fn meant<'a>(
+        &self,
+        pointers: &'a [Prompt],
         (states, layout, pointed): (&Tensor<3>, &QueryLayout, Option<&Pointed<'_>>),
-    ) -> Result<Vec<Option<Closer>>, EngineError> {
-        let mut closer: Vec<Option<Closer>> = (0..layout.count()).map(|_| None).collect();
-        let (&Some(look), Some(pointed)) = (look, pointed) else { return Ok(closer) };
+    ) -> Result<Vec<Option<&'a Prompt>>, EngineError> {
         let mask = self.model.visual_decoder.mask.as_ref();
-        let Some(meant) = mask.and_then(|mask| mask.meant(states, layout, pointed)) else {
-            return Ok(closer);
-        };
-        let scribbles = self.config.prompted_decoder.as_ref().is_some_and(|d| d.scribbles_choose);
+        let meant = mask.zip(pointed).and_then(|(mask, at)| mask.meant(states, layout, at));
+        let Some(meant) = meant else { return Ok(vec![None; layout.count()]) };
         let choices = meant.dims()[1];
         let meant = host(meant).await?;
-        let rows = meant.chunks_exact(choices.max(1)).zip(found);
-        for (slot, (row, (_, shape))) in closer.iter_mut().zip(rows) {
+        let prompt = |row: &[f32]| {
             let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
             // The first choice is to mean no prompt.
-            let prompt = best.and_then(|at| at.checked_sub(1));
-            let Some(prompt) = prompt.and_then(|at| pointers.get(at)) else { continue };
-            // Most of a painted region is known, and what a click means is asked of both looks.
-            let (margin, whole_share) = match prompt {
-                Prompt::Box { .. } => (Some(look.margin), look.whole_share),
-                Prompt::Mask { .. } => (Some(look.margin), 0.0),
-                Prompt::Scribble { .. } if !scribbles => (None, 0.0),
-                Prompt::Point { .. } | Prompt::Scribble { .. } => (look.click_margin, 0.0),
-            };
-            let extent = extent(prompt).or_else(|| loose_extent(prompt, shape));
-            if let Some((extent, margin)) = extent.zip(margin) {
-                let look = CloserLook { margin, whole_share, ..look };
-                *slot = self.closer(prompt, extent, look)?;
+            pointers.get(best?.checked_sub(1)?)
+        };
+        Ok(meant.chunks_exact(choices.max(1)).map(prompt).collect())
+    }
+
+    /// A closer look at the prompt that a reference means; none where that tells nothing new.
+    pub(super) fn look_closer(
+        &mut self,
+        look: CloserLook,
+        prompt: &Prompt,
+        found: &Shape,
+    ) -> Result<Option<Closer>, EngineError> {
+        let scribbles = self.config.prompted_decoder.as_ref().is_some_and(|d| d.scribbles_choose);
+        // Most of a painted region is known, and what a click means is asked of both looks.
+        let (margin, whole_share) = match prompt {
+            Prompt::Box { .. } => (Some(look.margin), look.whole_share),
+            Prompt::Mask { .. } => (Some(look.margin), 0.0),
+            Prompt::Scribble { .. } if !scribbles => (None, 0.0),
+            Prompt::Point { .. } | Prompt::Scribble { .. } => (look.click_margin, 0.0),
+        };
+        let extent = extent(prompt).or_else(|| loose_extent(prompt, found));
+        match extent.zip(margin) {
+            Some((extent, margin)) => {
+                self.closer(prompt, extent, CloserLook { margin, whole_share, ..look })
             }
+            None => Ok(None),
         }
-        Ok(closer)
+    }
+
+    /// A closer look at what words alone have found, as if it had been painted; none where that tells nothing new.
+    pub(super) fn look_again(
+        &mut self,
+        look: CloserLook,
+        found: &Shape,
+    ) -> Result<Option<Closer>, EngineError> {
+        let (Some(margin), Shape::Mask { mask, .. }) = (look.words_margin, found) else {
+            return Ok(None);
+        };
+        let prompt = Prompt::Mask { mask: mask.clone() };
+        let Some(extent) = extent(&prompt) else { return Ok(None) };
+        self.closer(&prompt, extent, CloserLook { margin, whole_share: 0.0, ..look })
     }
 
     fn closer(
@@ -304,8 +322,13 @@ mod tests {
     use super::*;
     use crate::event::Proposal;
 
-    const LOOK: CloserLook =
-        CloserLook { margin: 1.5, least_zoom: 1.25, click_margin: None, whole_share: 0.0 };
+    const LOOK: CloserLook = CloserLook {
+        margin: 1.5,
+        least_zoom: 1.25,
+        click_margin: None,
+        words_margin: None,
+        whole_share: 0.0,
+    };
 
     #[test]
     fn clicks_and_scribbles_reach_as_far_as_what_is_proposed_for_them() {

@@ -68,18 +68,29 @@ impl Session {
         let place = (&frame, &sight);
         let Decoded { mut shapes, logits } =
             decode(&self.model, place, decoded, asked_of, &self.config).await?;
-        let closer = match decoded {
-            Unit::Mask | Unit::Keypoint => {
-                let asked = (&states, &layout, told.pointed.as_ref());
-                self.look_closer(context, &shapes, asked).await?
-            }
-            Unit::Box | Unit::Depth => Vec::new(),
-        };
-        for (index, closer) in closer.iter().enumerate() {
-            if let (Some(closer), Some(found)) = (closer, shapes.get_mut(index)) {
+        if let (Some(look), Unit::Mask | Unit::Keypoint) = (context.look, decoded) {
+            let asked = (&states, &layout, told.pointed.as_ref());
+            let meant = self.meant(&context.pointers, asked).await?;
+            for (index, (found, prompt)) in shapes.iter_mut().zip(meant).enumerate() {
+                let closer = match prompt {
+                    Some(prompt) => self.look_closer(look, prompt, &found.1)?,
+                    None => self.look_again(look, &found.1)?,
+                };
+                let Some(closer) = closer else { continue };
                 let whole = logits.clone().filter(|_| closer.whole_share > 0.0);
                 let whole = whole.map(|logits| logits.narrow(0, index, 1));
-                self.refine(found, closer, (&frame, whole)).await?;
+                let before = found.clone();
+                self.refine(found, &closer, (&frame, whole)).await?;
+                // The look takes what words have found for what is meant: whether it is was judged
+                // before, and nothing found there says nothing against it.
+                if prompt.is_none() {
+                    match &found.1 {
+                        Shape::Mask { bbox: [_, _, w, h], .. } if *w > 0.0 && *h > 0.0 => {
+                            found.0 = before.0;
+                        }
+                        _ => *found = before,
+                    }
+                }
             }
         }
         if unit != decoded {
