@@ -14,6 +14,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // There is no other place to say it.
             let _ = writeln!(std::io::stderr(), "error: {error}");
+            let mut cause = error.source();
+            while let Some(found) = cause.filter(|_| commands::say::verbose()) {
+                let _ = writeln!(std::io::stderr(), "because of: {found}");
+                cause = found.source();
+            }
             ExitCode::FAILURE
         }
     }

@@ -94,7 +94,7 @@ pub enum AskError {
     Empty,
     /// The text mentions a prompt that is not given.
     #[error(
-        "the question mentions [prompt {number}], but {count} prompts are given; correct the number"
+        "the question mentions [prompt {number}], but {} given; correct the number", given(*.count)
     )]
     Mention {
         /// The number in the text.
@@ -108,6 +108,14 @@ pub enum AskError {
     /// The nucleus is no probability.
     #[error("top_p: give a probability above 0 and at most 1 (1 keeps all tokens)")]
     TopP,
+}
+
+fn given(count: usize) -> String {
+    match count {
+        0 => "no prompt is".into(),
+        1 => "1 prompt is".into(),
+        _ => format!("{count} prompts are"),
+    }
 }
 
 /// Largest temperature; all tokens are equally likely long before.

@@ -151,6 +151,21 @@ fn check_target(target: &Target, field: &str, w: u32, h: u32) -> Result<(), Reco
             let problem = format!("[{x}, {y}, {bw}, {bh}] is not inside {w}x{h} px{hint}");
             return geometry(&format!("{field}.box"), problem);
         }
+        // Shares would be a box of less than a pixel in the corner: learned as truth.
+        let all = [x, y, bw, bh];
+        let shares = all.iter().all(|&v| v <= 1.0) && all.iter().any(|v| v.fract() > 0.0);
+        if shares && w > 1 && h > 1 {
+            let (w, h) = (w as f32, h as f32);
+            let problem = format!(
+                "[{x}, {y}, {bw}, {bh}] looks like shares of the picture: lengths are px, so write \
+                 [{}, {}, {}, {}]",
+                x * w,
+                y * h,
+                bw * w,
+                bh * h
+            );
+            return geometry(&format!("{field}.box"), problem);
+        }
     }
     if let Some(mask) = &target.mask {
         checked_mask(mask, &format!("{field}.mask"), w, h)?;

@@ -17,8 +17,14 @@ pub(crate) fn explain(line: &str, refused: &str) -> RecordError {
     };
     match record(&value) {
         Err(error) => error,
-        Ok(()) => RecordError::Json(refused.into()),
+        Ok(()) => RecordError::Json(twice(refused).unwrap_or_else(|| refused.into())),
     }
+}
+
+/// A key that stands twice in one object, of which the JSON as a value no longer knows.
+fn twice(refused: &str) -> Option<String> {
+    let key = refused.strip_prefix("duplicate field `")?.split('`').next()?;
+    Some(format!("the key '{key}' stands twice in one object; keep one of them"))
 }
 
 /// Where the line stops being JSON, with the text that stands there.
@@ -80,7 +86,8 @@ fn target(value: &Value, field: &str) -> Result<(), RecordError> {
 
 fn mask(value: &Value, field: &str) -> Result<(), RecordError> {
     if value.is_array() {
-        let wanted = "run lengths {\"size\": [height, width], \"counts\": ...}; polygons are not";
+        let wanted =
+            "an object {\"size\": [height, width], \"counts\": ...}, and not a list of polygons,";
         return expected(field, kind(value), wanted);
     }
     let object = known(value, field, &["size", "counts"])?;
@@ -308,6 +315,8 @@ mod tests {
             ("grounding_detection", "detect", &["turns[0].task", "'detect'", "segmentation"]),
             ("\"box\":[7,9,12,17]", "\"keypoints\":[1,2,2]", &["keypoints", "flat", "17 rows"]),
             ("{\"size\":[48,64],\"counts\":[3072]}", "[[1,2,3,4]]", &["mask", "polygons"]),
+            ("[7,9,12,17]", "[0.1,0.2,0.5,0.25]", &["shares", "[6.4, 9.6, 32, 12]"]),
+            ("\"turns\":", "\"id\":\"b\",\"turns\":", &["'id' stands twice"]),
             ("\"turns\":", "\"turn\":", &["turn:", "'turns'"]),
             (",\"turns\"", "", &["column"]),
         ];

@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// The operating system reports an error.
-    #[error("{file}: {source}")]
+    #[error("{file}: {source}; check the path and its permissions")]
     File {
         /// The file's path.
         file: String,

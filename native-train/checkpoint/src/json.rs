@@ -82,8 +82,17 @@ pub(crate) fn index(source: &Source) -> Result<BTreeMap<String, Vec<String>>, Ch
         return Err(CheckpointError::too_much(file, "bytes of an index", length, MAX_INDEX));
     }
     let bytes = source.read_vec(0, source.length())?;
-    let Index { weight_map } =
-        serde_json::from_slice(&bytes).map_err(|e| CheckpointError::damaged(file, e))?;
+    let Index { weight_map } = serde_json::from_slice(&bytes).map_err(|error| {
+        // Well-formed, and not of this kind: a model's settings stand beside its index.
+        if error.is_data() {
+            return CheckpointError::Unsupported {
+                file: file.into(),
+                what: "JSON that lists no weights".into(),
+                remedy: "give the file of the weights, or the folder that holds them",
+            };
+        }
+        CheckpointError::damaged(file, error)
+    })?;
     let mut names: Vec<&str> = weight_map.0.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {

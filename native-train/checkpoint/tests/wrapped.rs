@@ -156,6 +156,10 @@ fn what_stands_in_place_of_weights_is_named() {
         let error = text(bytes);
         assert!(error.contains(said), "{error}");
     }
+    let folder = Folder::new("settings");
+    folder.file("config.json", b"{\"model_type\": \"llama\"}");
+    let error_text = error(&folder.0.join("config.json"));
+    assert!(error_text.contains("lists no weights; give the file"), "{error_text}");
     let folder = Folder::new("piece");
     folder.file("m.gguf.part2of3", &[0xff, 0, 1, 2]);
     assert!(error(&folder.0.join("m.gguf.part2of3")).contains("cat NAME.gguf.part*"));

@@ -3,17 +3,15 @@
 use crate::bounded::read_bounded;
 use crate::error::DataError;
 use crate::sources::Source;
-use image::{DynamicImage, ImageReader, Limits, RgbImage};
-use refvlm_record::{MAX_SIDE_PX, Mask, Rle};
+use image::{DynamicImage, RgbImage};
+use refvlm_files::picture::{PictureError, decode_stored};
+use refvlm_record::{Mask, Rle};
 use std::collections::BTreeSet;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Largest file of a picture.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
-/// Memory that decoding a picture may take.
-const MAX_DECODED_BYTES: u64 = 1 << 30;
 
 /// 17 rows `[x, y, v]` in px, COCO order; v is 0 unlabelled, 1 hidden, 2 visible.
 pub type Joints = [[f32; 3]; 17];
@@ -114,15 +112,14 @@ impl Photo {
     }
 }
 
-/// A decoded picture, its pixels as they are stored.
+/// A decoded picture, its pixels as they are stored. One of which a part is missing would be learned
+/// as if that part were grey, and is refused.
 pub(crate) fn decoded(bytes: &[u8], path: &Path) -> Result<DynamicImage, DataError> {
-    let bad = |problem: String| DataError::Picture { path: path.into(), problem };
-    let mut reader = ImageReader::new(Cursor::new(bytes));
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE_PX);
-    limits.max_image_height = Some(MAX_SIDE_PX);
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
-    reader.limits(limits);
-    let reader = reader.with_guessed_format().map_err(|e| bad(e.to_string()))?;
-    reader.decode().map_err(|e| bad(e.to_string()))
+    decode_stored(bytes, path).map_err(|error| {
+        let problem = match error {
+            PictureError::Damaged { reason, .. } => format!("truncated or damaged ({reason})"),
+            other => other.to_string(),
+        };
+        DataError::Picture { path: path.into(), problem }
+    })
 }

@@ -26,6 +26,21 @@ fn a_sound_folder_is_read_whole() {
     assert_eq!(photo.load().unwrap().dimensions(), (96, 64));
 }
 
+/// Half of a JPEG would be learned as a picture whose lower half is grey.
+#[test]
+fn a_photo_of_which_a_part_is_missing_is_refused() {
+    let folder = scene();
+    let mut photo = Collection::open(&folder.0).unwrap().photos.remove(0);
+    let paint = |x: u32, y: u32| image::Rgb([(x * 77) as u8, (y * 131) as u8, (x * y) as u8]);
+    photo.path = folder.0.join("whole.jpg");
+    image::RgbImage::from_fn(96, 64, paint).save(&photo.path).unwrap();
+    photo.load().unwrap();
+    let bytes = std::fs::read(&photo.path).unwrap();
+    std::fs::write(&photo.path, [&bytes[..bytes.len() / 2], b"\xFF\xD9"].concat()).unwrap();
+    let error = photo.load().unwrap_err().to_string();
+    assert!(error.contains("whole.jpg: truncated or damaged"), "{error}");
+}
+
 #[test]
 fn a_folder_of_folders_is_read_by_name() {
     let folder = scene();

@@ -55,7 +55,7 @@ pub fn annotate(picture: &Picture, prompts: &[Prompt], answer: &[Event]) -> Pict
         let label = Label {
             anchor: Anchor::Box([12.0 * u, 12.0 * u, 0.0, 0.0]),
             number: triplet + 1,
-            phrase: text::shortened(concept, LABEL_LETTERS),
+            phrase: label_text(concept),
             colour: palette::triplet(*triplet),
         };
         labels::draw_all(&mut panel, &[label], Vec::new(), &[], u);
@@ -142,11 +142,16 @@ fn labels(shapes: &[Drawn], scale: f32) -> Vec<Label> {
             Some(Label {
                 anchor,
                 number: triplet + 1,
-                phrase: if named { text::shortened(concept, LABEL_LETTERS) } else { String::new() },
+                phrase: if named { label_text(concept) } else { String::new() },
                 colour: palette::triplet(*triplet),
             })
         })
         .collect()
+}
+
+/// Empty where the fonts have no letter of it: the number then stands alone.
+fn label_text(concept: &str) -> String {
+    text::shortened(&text::legible(concept), LABEL_LETTERS)
 }
 
 /// What a label would hide altogether: small things, and the heads of people.

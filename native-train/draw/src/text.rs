@@ -30,12 +30,23 @@ fn scale(font: &FontRef<'static>, size_px: f32) -> PxScale {
     PxScale::from(size_px * font.height_unscaled() / em)
 }
 
-/// Letters the subset lacks are shown as the replacement sign.
+/// The glyph of a letter, where it is one that can be seen.
+fn known(font: &FontRef<'static>, letter: char) -> Option<GlyphId> {
+    let id = font.glyph_id(letter);
+    (id != GlyphId(0) && (letter.is_whitespace() || font.outline(id).is_some())).then_some(id)
+}
+
+/// Letters that the fonts lack are shown as a question mark: their replacement sign is blank.
 fn glyph(font: &FontRef<'static>, letter: char) -> GlyphId {
-    match font.glyph_id(letter) {
-        GlyphId(0) => font.glyph_id('\u{FFFD}'),
-        id => id,
-    }
+    known(font, letter).unwrap_or_else(|| font.glyph_id('?'))
+}
+
+/// The words of a label that the fonts have every letter of: a row of question marks says less than
+/// the number beside it. Han, Arabic, emoji and the like leave nothing.
+pub(super) fn legible(text: &str) -> String {
+    let Some(font) = font(Weight::SemiBold) else { return String::new() };
+    let legible = |word: &&str| word.chars().all(|letter| known(font, letter).is_some());
+    text.split_whitespace().filter(legible).collect::<Vec<_>>().join(" ")
 }
 
 /// Width of a line in px.
@@ -107,7 +118,25 @@ mod tests {
                 (width("depth 12 m", weight, 10.0), width("depth 12 m", weight, 20.0));
             assert!(small > 30.0 && (large / small - 2.0).abs() < 1e-3, "{small} {large}");
         }
-        assert_eq!(width("漢", Weight::Regular, 10.0), width("\u{FFFD}", Weight::Regular, 10.0));
+        assert_eq!(width("漢", Weight::Regular, 10.0), width("?", Weight::Regular, 10.0));
+    }
+
+    #[test]
+    fn labels_keep_what_can_be_read() {
+        assert_eq!(legible("a  café table"), "a café table");
+        for text in ["猫", "кошка", "قطة", "बिल्ली", "🐈", "❤️", "\u{200d}", ""]
+        {
+            assert_eq!(legible(text), "", "{text}");
+        }
+        assert_eq!(legible("red 猫 car"), "red car");
+        // What stands in longer texts for a letter that is missing can be seen.
+        for weight in [Weight::Regular, Weight::SemiBold] {
+            let font = font(weight).unwrap();
+            for letter in ['漢', '🐈', '\u{FFFD}'] {
+                let sign = glyph(font, letter).with_scale(20.0);
+                assert!(font.outline_glyph(sign).is_some(), "{letter}");
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::files::temporary_name;
 use crate::unfinished;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,11 @@ pub fn check_folder(path: &Path, inputs: &[&Path], force: bool) -> Result<(), Ou
     probe(path)
 }
 
-fn refuse_inputs(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
+/// Checks that `path` is none of `inputs`, under whatever name.
+///
+/// # Errors
+/// When it is one.
+pub fn refuse_inputs(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
     let Ok(real) = path.canonicalize() else { return Ok(()) };
     match inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == real)) {
         true => Err(OutputError::Input { path: path.into() }),
@@ -118,15 +123,21 @@ fn refuse_inputs(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
     }
 }
 
-/// Whether the nearest folder that exists takes a file.
+/// Whether the nearest folder that exists takes a file of this name, or the folder of this name that
+/// is to be made in it.
 fn probe(path: &Path) -> Result<(), OutputError> {
     let above = path.ancestors().skip(1).map(|above| match above.as_os_str().is_empty() {
         true => Path::new("."),
         false => above,
     });
     let failed = |source| OutputError::Write { path: path.into(), source };
-    let Some(folder) = above.into_iter().find(|above| above.exists()) else { return Ok(()) };
-    let trial = folder.join(temporary_name(Path::new(".refvlm-trial")));
+    let Some((below, folder)) = above.enumerate().find(|(_, above)| above.exists()) else {
+        return Ok(());
+    };
+    // The name itself, since it may be too long or hold a letter that the disk does not take.
+    let name = path.ancestors().nth(below).and_then(Path::file_name);
+    let name = name.unwrap_or(OsStr::new(".refvlm-trial"));
+    let trial = folder.join(temporary_name(Path::new(name)));
     File::create(&trial).map_err(failed)?;
     fs::remove_file(&trial).map_err(failed)
 }
@@ -241,6 +252,11 @@ mod tests {
         // A file above: nothing can be made below it, which is found before the work.
         let below = check_file(&other.join("a.png"), &[], false).unwrap_err();
         assert!(matches!(below, OutputError::Write { .. }), "{below}");
+        let long = "x".repeat(300);
+        for name in [format!("{long}.png"), format!("{long}/new/a.png")] {
+            let error = check_file(&folder.0.join(&name), &[], false).unwrap_err();
+            assert!(matches!(error, OutputError::Write { .. }), "{name}: {error}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Pictures in and out: whatever a person has, bounded and upright, as plain RGB.
 
+mod colour;
+mod foreign;
 mod jpeg;
 mod mask;
+mod remark;
 mod save;
 
 pub use mask::read_mask;
+pub use remark::Remark;
 pub use save::{Format, write_picture};
 
 use image::metadata::Orientation;
@@ -99,18 +103,29 @@ pub enum PictureError {
         needed: u64,
     },
     /// A format that is known and not read.
-    #[error("{path}: this is {found}, which is not read: convert it to PNG or JPEG", path = path.display())]
+    #[error("{path}: this is {found}, which is not read: {remedy}", path = path.display())]
     Known {
         /// The file.
         path: PathBuf,
         /// What it is.
         found: &'static str,
+        /// What helps.
+        remedy: &'static str,
     },
     /// The name of a picture to be written ends in no format.
     #[error(
         "{path}: the ending decides the format: name it .png, .jpg or .webp", path = path.display()
     )]
     Ending {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A mask in more than two colours.
+    #[error(
+        "{path}: the mask has several colours, as an index mask or a photo has: a mask is white where \
+         the prompt is and black elsewhere; write one mask per thing", path = path.display()
+    )]
+    MaskColours {
         /// The file.
         path: PathBuf,
     },
@@ -180,8 +195,8 @@ impl Picture {
     }
 }
 
-/// Reads a PNG, JPEG, WebP or GIF (its first frame): turned upright by EXIF, transparent parts on
-/// white, grey as RGB.
+/// Reads a PNG, JPEG, WebP or GIF (its first frame): turned upright by EXIF, in sRGB, transparent
+/// parts on white, grey as RGB. A picture of which a part is missing is refused.
 ///
 /// # Errors
 /// Every reason is a variant of [`PictureError`], naming the file and what helps.
@@ -194,9 +209,38 @@ pub fn read_picture(path: &Path) -> Result<Picture, PictureError> {
 /// # Errors
 /// As [`read_picture`].
 pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Picture, PictureError> {
-    let mut image = decode(bytes, name)?;
-    if let DynamicImage::ImageLuma16(grey) = &mut image {
-        brighten(grey);
+    let (picture, remarks) = open_picture(bytes, name)?;
+    let missing = remarks.into_iter().find_map(|remark| match remark {
+        Remark::Missing { reason } => Some(reason),
+        _ => None,
+    });
+    match missing {
+        Some(reason) => Err(PictureError::Damaged { path: name.into(), reason }),
+        None => Ok(picture),
+    }
+}
+
+/// [`decode_picture`] that takes what there is of a damaged JPEG, and says what a person who asks
+/// about the picture should know of it.
+///
+/// # Errors
+/// As [`read_picture`], where nothing can be decoded.
+pub fn open_picture(bytes: &[u8], name: &Path) -> Result<(Picture, Vec<Remark>), PictureError> {
+    let Decoded { mut image, icc, mut remarks } = decode(bytes, name)?;
+    if let DynamicImage::ImageLuma16(grey) = &mut image
+        && brighten(grey)
+    {
+        remarks.push(Remark::Stretched);
+    }
+    // A profile of print has been used already.
+    if let Some(icc) = icc {
+        let (found, changed) = colour::to_srgb(image, &icc);
+        image = found;
+        match changed {
+            Ok(true) => remarks.push(Remark::Converted),
+            Ok(false) => {}
+            Err(reason) => remarks.push(Remark::Profile { reason }),
+        }
     }
     let (width, height) = (image.width(), image.height());
     let rgb = if image.color().has_alpha() {
@@ -206,7 +250,17 @@ pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Picture, PictureError
     } else {
         image.into_rgb8().into_raw()
     };
-    Ok(Picture { width, height, rgb })
+    Ok((Picture { width, height, rgb }, remarks))
+}
+
+/// The pixels of a picture as they are stored, neither turned nor brought to sRGB: what labels of
+/// data sets and maps of numbers mean.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn decode_stored(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureError> {
+    let (decoded, _) = decode_raw(bytes, name)?;
+    decoded.whole(name)
 }
 
 /// Columns and rows of a picture as its header says, before EXIF turns it; nothing is decoded.
@@ -221,12 +275,14 @@ pub fn dimensions(bytes: &[u8], name: &Path) -> Result<[u32; 2], PictureError> {
 }
 
 /// Stretches 16-bit grey of which only the lower bits are used, as sensors with 10, 12 or 14 bits
-/// write it: taken as it stands it is black.
-fn brighten(grey: &mut image::ImageBuffer<image::Luma<u16>, Vec<u16>>) {
+/// write it: taken as it stands it is black. Whether that was so.
+fn brighten(grey: &mut image::ImageBuffer<image::Luma<u16>, Vec<u16>>) -> bool {
     let most = grey.iter().copied().max().unwrap_or_default();
-    let Some(bits) = [8, 10, 12].into_iter().find(|bits| most < 1 << bits) else { return };
+    let bits = [8, 10, 12].into_iter().find(|bits| most < 1 << bits);
+    let Some(bits) = bits.filter(|_| most > 0) else { return false };
     let full = (1u32 << bits) - 1;
     grey.iter_mut().for_each(|v| *v = (u32::from(*v) * 65_535 / full) as u16);
+    true
 }
 
 fn on_white([r, g, b, a]: [u8; 4]) -> [u8; 3] {
@@ -239,7 +295,10 @@ fn on_white([r, g, b, a]: [u8; 4]) -> [u8; 3] {
 
 /// Reads a whole file of at most [`MAX_FILE_BYTES`]; also bounded for pipes, whose length is
 /// unknown.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, PictureError> {
+///
+/// # Errors
+/// When the file cannot be read, is empty or longer.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, PictureError> {
     let read = |path: &Path| -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
@@ -255,8 +314,35 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, PictureError> {
     Ok(bytes)
 }
 
+/// What a file holds, before its colours are judged.
+pub(crate) struct Decoded {
+    pub image: DynamicImage,
+    /// The colour profile that is still to be used.
+    pub icc: Option<Vec<u8>>,
+    pub remarks: Vec<Remark>,
+}
+
+impl Decoded {
+    /// The picture, unless a part of it is missing.
+    pub fn whole(self, name: &Path) -> Result<DynamicImage, PictureError> {
+        for remark in self.remarks {
+            if let Remark::Missing { reason } = remark {
+                return Err(PictureError::Damaged { path: name.into(), reason });
+            }
+        }
+        Ok(self.image)
+    }
+}
+
 /// Decodes within the bounds and turns upright.
-pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureError> {
+pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<Decoded, PictureError> {
+    let (mut decoded, orientation) = decode_raw(bytes, name)?;
+    decoded.image.apply_orientation(orientation);
+    Ok(decoded)
+}
+
+/// Decodes within the bounds; also how the picture is to be turned.
+fn decode_raw(bytes: &[u8], name: &Path) -> Result<(Decoded, Orientation), PictureError> {
     let path = || name.to_path_buf();
     let damaged = |reason: String| PictureError::Damaged { path: path(), reason };
     let failed = |error| unreadable(error, name);
@@ -272,9 +358,6 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
         let needed = decoder.total_bytes() >> 20;
         return Err(PictureError::Decoded { path: path(), width, height, needed });
     }
-    if format == ImageFormat::Jpeg {
-        jpeg::check_whole(bytes).map_err(damaged)?;
-    }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);
     limits.max_image_height = Some(MAX_SIDE_PX);
@@ -283,9 +366,23 @@ pub(crate) fn decode(bytes: &[u8], name: &Path) -> Result<DynamicImage, PictureE
     decoder.set_limits(limits).map_err(failed)?;
     // A picture with a broken EXIF block is still read.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    image.apply_orientation(orientation);
-    Ok(image)
+    // So is one with a broken profile.
+    let mut icc = decoder.icc_profile().ok().flatten();
+    let mut remarks = Vec::new();
+    let image = if format == ImageFormat::Jpeg {
+        let found = jpeg::decode(bytes, [width, height], icc.as_deref()).map_err(damaged)?;
+        remarks.extend(found.fault.map(|reason| Remark::Missing { reason }));
+        if found.print {
+            remarks.push(Remark::Print);
+        }
+        if found.inks {
+            icc = None;
+        }
+        found.image
+    } else {
+        DynamicImage::from_decoder(decoder).map_err(failed)?
+    };
+    Ok((Decoded { image, icc, remarks }, orientation))
 }
 
 /// A decoder of the content, which has read its header alone.
@@ -298,8 +395,8 @@ fn opened<'a>(
         .with_guessed_format()
         .map_err(|source| PictureError::Read { path: path(), source })?;
     let format = reader.format().filter(ImageFormat::reading_enabled);
-    let format = format.ok_or_else(|| match known(bytes) {
-        Some(found) => PictureError::Known { path: path(), found },
+    let format = format.ok_or_else(|| match foreign::known(bytes) {
+        Some((found, remedy)) => PictureError::Known { path: path(), found, remedy },
         None => PictureError::Format { path: path() },
     })?;
     // Zero and huge sides are judged later with a better text than a limit's.
@@ -316,37 +413,7 @@ fn unreadable(error: ImageError, name: &Path) -> PictureError {
     }
 }
 
-/// The name of a format that people have and that is not read.
-fn known(bytes: &[u8]) -> Option<&'static str> {
-    let brand = bytes.get(8..12).filter(|_| bytes.get(4..8) == Some(b"ftyp"));
-    match brand {
-        Some(b"avif" | b"avis") => return Some("an AVIF picture"),
-        Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1") => return Some("a HEIC picture"),
-        Some(_) => return Some("a film"),
-        None => {}
-    }
-    let starts: [(&[u8], &str); 8] = [
-        (b"BM", "a BMP picture"),
-        (b"II*\0", "a TIFF picture or a camera's raw file"),
-        (b"MM\0*", "a TIFF picture or a camera's raw file"),
-        (b"%PDF", "a PDF document"),
-        (b"PK\x03\x04", "a ZIP archive or an office document"),
-        (b"\xFF\x0A", "a JPEG XL picture"),
-        (b"\0\0\0\x0CJXL ", "a JPEG XL picture"),
-        (b"version https://git-lfs", "a pointer of Git LFS; run `git lfs pull`,"),
-    ];
-    if let Some((_, found)) = starts.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return Some(found);
-    }
-    let text = bytes.get(..bytes.len().min(256)).unwrap_or_default();
-    let text = String::from_utf8_lossy(text).trim_start().to_ascii_lowercase();
-    if text.starts_with("<svg") || (text.starts_with("<?xml") && text.contains("<svg")) {
-        return Some("an SVG drawing");
-    }
-    text.starts_with("<!doctype html")
-        .then_some("a web page")
-        .or_else(|| text.starts_with("<html").then_some("a web page"))
-}
-
+#[cfg(test)]
+mod odd;
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,16 @@ pub enum DataError {
         /// The path given.
         path: String,
     },
+    /// A path as Windows writes it, which no file has here.
+    #[error("record '{id}', {field}: '{path}': write folders with '/': {}", path.replace('\\', "/"))]
+    Backslash {
+        /// The record's id.
+        id: String,
+        /// The field.
+        field: String,
+        /// The path given.
+        path: String,
+    },
     /// A picture or distance map could not be read or written.
     #[error("record '{id}', {field}: {source}")]
     Picture {
@@ -335,7 +345,7 @@ fn load_depth(
         Some(bytes) => picture::decode(bytes, &path),
         None => picture::read_bytes(&path).and_then(|bytes| picture::decode(&bytes, &path)),
     };
-    let image = image.map_err(|source| in_record(record, field, source))?;
+    let image = image.map_err(|source| in_record(record, field, source))?.image;
     check_size(record, field, &path, [image.width(), image.height()])?;
     let DynamicImage::ImageLuma16(grey) = image else {
         return Err(DataError::DepthFormat { id: record.id.clone(), field: field.into(), path });
@@ -369,7 +379,11 @@ fn below(folder: &Path, path: &str, id: &str, field: &str) -> Result<PathBuf, Da
     if path.is_empty() || !inside {
         return Err(DataError::Outside { id: id.into(), field: field.into(), path: path.into() });
     }
-    Ok(folder.join(relative))
+    let whole = folder.join(relative);
+    if path.contains('\\') && !whole.exists() {
+        return Err(DataError::Backslash { id: id.into(), field: field.into(), path: path.into() });
+    }
+    Ok(whole)
 }
 
 /// The folder that a record file's paths are relative to.

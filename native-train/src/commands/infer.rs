@@ -1,7 +1,9 @@
 //! `refvlm infer`.
 
+use super::inputs::Input;
 use super::pointing::Pointing;
-use super::say::{note, say};
+use super::say::{detail, note, say};
+use super::show::Cut;
 use super::{Outcome, fetched, package, show};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
@@ -12,16 +14,14 @@ use refvlm_model::language::Sampling;
 use refvlm_native::chat::Chat;
 use refvlm_native::draw::annotate;
 use refvlm_native::fetch::SMOLLM2_135M;
-use refvlm_native::output::{check_file, check_folder};
+use refvlm_native::output::{check_file, check_folder, refuse_inputs};
 use refvlm_native::package::Embedded;
 use refvlm_native::photo;
-use refvlm_native::picture::{
-    Format, MAX_FILE_BYTES, Picture, decode_picture, read_picture, write_picture,
-};
+use refvlm_native::picture::{Format, Picture, write_picture};
 use refvlm_record::Task;
 use refvlm_record::ready::completed;
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -32,7 +32,8 @@ use std::time::Instant;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Infer {
-    /// PNG, JPEG, WebP or GIF; several, a folder of them, or - for the standard input.
+    /// PNG, JPEG, WebP or GIF: files, folders, patterns such as '*.jpg', addresses (http, https), or -
+    /// for the standard input.
     #[arg(required_unless_present = "text_only")]
     pictures: Vec<PathBuf>,
     /// Ask the language model alone, without a picture; needs `--preset`.
@@ -40,7 +41,7 @@ pub struct Infer {
         long, value_name = "QUESTION", requires = "preset",
         conflicts_with_all = [
             "pictures", "ask", "task", "point", "box", "scribble", "mask", "out", "force", "model",
-            "json", "raw", "unconstrained", "no_closer_look",
+            "json", "raw", "unconstrained", "no_closer_look", "min_confidence",
         ]
     )]
     text_only: Option<String>,
@@ -62,6 +63,9 @@ pub struct Infer {
     /// Where to draw the answer: .png, .jpg or .webp; for several pictures, a folder.
     #[arg(short, long)]
     out: Option<PathBuf>,
+    /// Leave out what is found with less confidence, 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_parser = super::share, allow_negative_numbers = true)]
+    min_confidence: f32,
     /// Replace what is at `--out`.
     #[arg(long)]
     force: bool,
@@ -82,20 +86,27 @@ pub struct Infer {
     #[arg(long)]
     no_closer_look: bool,
     /// The largest number of tokens in the answer.
-    #[arg(long, default_value_t = 192)]
+    #[arg(long, default_value_t = 192, value_parser = super::whole::<usize>, allow_negative_numbers = true)]
     budget: usize,
     /// Sampling temperature, 0 to 100; 0 always takes the best token.
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     temperature: f32,
     /// Sample from the k best tokens; 0 means all.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::whole::<usize>, allow_negative_numbers = true)]
     top_k: usize,
     /// Sample from the best tokens that reach this probability together, above 0 and at most 1.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     top_p: f32,
     /// Seed of the random numbers.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::whole::<u64>, allow_negative_numbers = true)]
     seed: u64,
+}
+
+/// A picture, what is asked of it, and what a person should know of it.
+struct Asked {
+    ask: Ask,
+    picture: Picture,
+    notes: Vec<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -142,40 +153,32 @@ impl Infer {
 
     fn answers(&self) -> Outcome {
         self.sampling().check()?;
-        let folders = self.pictures.iter().any(|path| path.is_dir());
-        let paths = expanded(&self.pictures)?;
-        let several = folders || paths.len() > 1;
-        let masks = self.pointing.files();
-        let inputs: Vec<&Path> =
-            paths.iter().chain(&self.pictures).chain(&masks).map(PathBuf::as_path).collect();
-        match &self.out {
-            Some(out) if several => check_folder(out, &inputs, self.force)?,
-            Some(out) => {
-                Format::of(out)?;
-                check_file(out, &inputs, self.force)?;
-            }
-            None => {}
+        if self.temperature == 0.0 && (self.top_k > 0 || self.top_p < 1.0) {
+            note("note: --top-k and --top-p count only with a --temperature above 0");
         }
+        let inputs = Input::all(&self.pictures)?;
+        // A folder or a pattern means several, however many it holds today.
+        let several = inputs.len() > 1
+            || self.pictures.iter().zip(&inputs).any(|(given, input)| {
+                input.path().is_some_and(|path| path != given && !given.starts_with("file:"))
+            });
+        let outs = self.outs(&inputs, several)?;
         let mut asked = Vec::new();
-        if let ([path], false) = (&paths[..], several) {
+        if let ([input], false) = (&inputs[..], several) {
             // What is wrong with the only picture is found before the model is read.
-            let picture = read(path)?;
-            asked.push((self.question(&picture)?, picture));
+            asked.push(self.asked(input)?);
         }
         let mut session = self.session()?;
-        if let Some((ask, picture)) = asked.pop() {
-            let out = self.out.clone();
-            return self.answer(&mut session, &paths[0], (ask, &picture), out, false);
+        if let (Some(asked), Some(out)) = (asked.pop(), outs.first()) {
+            return self.answer(&mut session, &inputs[0].name(), asked, out.as_deref(), false);
         }
-        let mut names = HashSet::new();
         let mut failed = 0;
-        for (at, path) in paths.iter().enumerate() {
-            note(format_args!("{}/{}: {}", at + 1, paths.len(), path.display()));
-            let out = self.out.as_ref().map(|folder| folder.join(drawn_name(path, &mut names)));
-            let answered = read(path).and_then(|picture| {
-                let ask = self.question(&picture)?;
-                self.answer(&mut session, path, (ask, &picture), out, true)
-            });
+        for (at, (input, out)) in inputs.iter().zip(&outs).enumerate() {
+            let name = input.name();
+            note(format_args!("{}/{}: {name}", at + 1, inputs.len()));
+            let answered = self
+                .asked(input)
+                .and_then(|asked| self.answer(&mut session, &name, asked, out.as_deref(), true));
             match answered {
                 Ok(()) => {}
                 Err(error) if error.is::<std::io::Error>() => return Err(error),
@@ -183,7 +186,7 @@ impl Infer {
                     failed += 1;
                     if self.json && !error.is::<Told>() {
                         let failure = Event::Failed { error: error.to_string() };
-                        say!("{}", show::json_line(&path.display().to_string(), &[failure]));
+                        say!("{}", show::json_line(&name, &[failure], &Cut::new(0.0), &[]));
                     }
                     let _ = writeln!(std::io::stderr(), "error: {error}");
                 }
@@ -191,19 +194,83 @@ impl Infer {
         }
         match failed {
             0 => Ok(()),
-            _ => Err(Told(format!("{failed} of {} pictures failed", paths.len())).into()),
+            _ => Err(Told(format!("{failed} of {} pictures failed", inputs.len())).into()),
         }
+    }
+
+    /// Where each picture's answer is drawn, checked before the work.
+    fn outs(
+        &self,
+        inputs: &[Input],
+        several: bool,
+    ) -> Result<Vec<Option<PathBuf>>, Box<dyn std::error::Error>> {
+        let Some(out) = &self.out else { return Ok(vec![None; inputs.len()]) };
+        let masks = self.pointing.files();
+        let read: Vec<&Path> = inputs
+            .iter()
+            .filter_map(Input::path)
+            .chain(self.pictures.iter().chain(&masks).map(PathBuf::as_path))
+            .collect();
+        if !several {
+            Format::of(out)?;
+            check_file(out, &read, self.force)?;
+            return Ok(vec![Some(out.clone())]);
+        }
+        if Format::of(out).is_ok() && !out.is_dir() {
+            let shown = out.display();
+            return Err(format!(
+                "{shown}: the answers about several pictures are drawn into a folder: name one, \
+                 without the ending of a picture"
+            )
+            .into());
+        }
+        check_folder(out, &read, self.force)?;
+        let mut names = HashSet::new();
+        let mut outs = Vec::new();
+        for input in inputs {
+            let drawn = out.join(input.drawn_name(&mut names));
+            // `--force` allows to write among the pictures, not over them.
+            refuse_inputs(&drawn, &read)?;
+            outs.push(Some(drawn));
+        }
+        Ok(outs)
+    }
+
+    /// A picture, and what is asked of it.
+    fn asked(&self, input: &Input) -> Result<Asked, Box<dyn std::error::Error>> {
+        let (picture, remarks) = input.read()?;
+        let name = input.name();
+        detail(format_args!("{name}: {}x{} px", picture.width, picture.height));
+        let mut notes = Vec::new();
+        for remark in &remarks {
+            if remark.matters() {
+                note(format_args!("note: {name}: {remark}"));
+                notes.push(remark.to_string());
+            } else {
+                detail(format_args!("{name}: {remark}"));
+            }
+        }
+        Ok(Asked { ask: self.question(&picture)?, picture, notes })
     }
 
     /// What is asked of a picture.
     fn question(&self, picture: &Picture) -> Result<Ask, Box<dyn std::error::Error>> {
         let prompts = self.pointing.prompts(picture)?;
-        let guessed = self.task.is_none() && !(self.ask.trim().is_empty() && prompts.is_empty());
+        let nothing = self.ask.trim().is_empty() && prompts.is_empty();
+        if let Some(task) = self.task.filter(|task| nothing && points(*task)) {
+            return Err(format!(
+                "--task {task} is about what is pointed at, described or named: give --point, --box, \
+                 --scribble, --mask or --ask"
+            )
+            .into());
+        }
+        let guessed = self.task.is_none() && !nothing;
         let ask = completed(self.task, &self.ask, prompts);
         if guessed {
             let task = ask.task;
             note(format_args!("note: answered as {task}; --task chooses another kind"));
         }
+        detail(format_args!("asked: {}, {:?}, {} prompts", ask.task, ask.text, ask.prompts.len()));
         Ok(Ask {
             sampling: self.sampling(),
             budget: self.budget,
@@ -217,26 +284,31 @@ impl Infer {
     fn answer(
         &self,
         session: &mut Session,
-        path: &Path,
-        (ask, picture): (Ask, &Picture),
-        out: Option<PathBuf>,
+        name: &str,
+        Asked { ask, picture, notes }: Asked,
+        out: Option<&Path>,
         several: bool,
     ) -> Outcome {
         let view = View::new(picture.width, picture.height, &picture.rgb)?;
         pollster::block_on(session.set_image(view))?;
+        if several && self.raw {
+            say!("{name}");
+        }
         let mut answer = session.ask(&ask)?;
-        let mut events = Vec::new();
+        let (mut events, mut cut) = (Vec::new(), Cut::new(self.min_confidence));
         while let Some(event) = pollster::block_on(answer.next()) {
+            if !cut.keeps(&event) {
+                continue;
+            }
             if self.json && !several {
-                say!("{}", serde_json::to_string(&event)?);
+                say!("{}", cut.json(&event)?);
             } else if self.raw {
                 show::print_raw(&event)?;
             }
             events.push(event);
         }
-        let name = path.display().to_string();
         if self.json && several {
-            say!("{}", show::json_line(&name, &events));
+            say!("{}", show::json_line(name, &events, &cut, &notes));
         } else if !self.json && !self.raw {
             if several {
                 say!("{name}");
@@ -246,14 +318,17 @@ impl Infer {
         if let Some(Event::Failed { error }) = events.last() {
             return Err(if self.json { Told(error.clone()).into() } else { error.clone().into() });
         }
+        if let Some(left_out) = cut.note() {
+            note(left_out);
+        }
         if show::ran_short(&events) {
             note(format_args!(
                 "note: a budget of {} tokens was too small for this answer; raise --budget",
                 self.budget
             ));
         }
-        if let Some(out) = &out {
-            write_picture(out, &annotate(picture, &ask.prompts, &events))?;
+        if let Some(out) = out {
+            write_picture(out, &annotate(&picture, &ask.prompts, &events))?;
             note(out.display());
         }
         Ok(())
@@ -271,6 +346,7 @@ impl Infer {
         if package.config.preset == "scenes" {
             note("note: this model knows drawn scenes; for photos give --model pocket");
         }
+        detail(format_args!("model: {}", package.config.preset));
         Ok(package.session(&device)?)
     }
 
@@ -309,52 +385,10 @@ impl Infer {
     }
 }
 
-/// The endings of pictures that are taken out of a folder.
-const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
-
-/// The pictures that a person named, folders opened, in the order of their names.
-fn expanded(given: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
-    let mut paths = Vec::new();
-    for path in given {
-        if !path.is_dir() {
-            paths.push(path.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut inside: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                let ending = path.extension().and_then(|ending| ending.to_str());
-                ending.is_some_and(|e| ENDINGS.contains(&e.to_ascii_lowercase().as_str()))
-            })
-            .collect();
-        if inside.is_empty() {
-            return Err(format!("{}: no picture in this folder", path.display()));
-        }
-        inside.sort();
-        paths.extend(inside);
-    }
-    Ok(paths)
-}
-
-/// A picture's file, or the standard input for `-`.
-fn read(path: &Path) -> Result<Picture, Box<dyn std::error::Error>> {
-    if path != Path::new("-") {
-        return Ok(read_picture(path)?);
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    Ok(decode_picture(&bytes, Path::new("standard input"))?)
-}
-
-/// The name of a drawn answer; a number keeps pictures of one name apart.
-fn drawn_name(path: &Path, names: &mut HashSet<String>) -> String {
-    let stem = path.file_stem().map_or("picture".into(), |stem| stem.to_string_lossy());
-    let mut name = format!("{stem}.png");
-    let mut number = 2;
-    while !names.insert(name.clone()) {
-        name = format!("{stem}-{number}.png");
-        number += 1;
-    }
-    name
+/// Whether a task is about certain things, so that nobody knows which without words or prompts.
+fn points(task: Task) -> bool {
+    matches!(
+        task,
+        Task::GroundingDetection | Task::GroundingSegmentation | Task::GroundingKeypoints
+    )
 }

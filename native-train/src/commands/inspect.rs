@@ -1,7 +1,7 @@
 //! `refvlm inspect`.
 
 use super::Outcome;
-use super::say::say;
+use super::say::{note, say};
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount};
 use refvlm_native::inspect::{Inspection, Memory, sha256};
@@ -45,6 +45,9 @@ impl Inspect {
             for entry in &found.entries {
                 say!("{:8} {:?} {}", entry.dtype.unwrap_or("-"), entry.shape, entry.name);
             }
+        }
+        if found.entries.is_empty() {
+            note("note: it holds no weights");
         }
         print_modules(&found)?;
         print_memory(&found)?;

@@ -11,6 +11,7 @@ mod eval;
 mod export;
 mod import;
 mod infer;
+mod inputs;
 mod inspect;
 mod meteor;
 mod plan;
@@ -25,7 +26,7 @@ mod tokenizer;
 mod train;
 
 use burn::tensor::Device;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use refvlm_model::package::Quantisation;
 use refvlm_native::fetch::{FetchError, Pinned, Source, announcement};
@@ -49,6 +50,9 @@ pub struct Cli {
     /// Leave out notes and figures.
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Say more: what was read, what is asked, and what an error comes from.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -85,6 +89,29 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Train the vocabulary of a model on dialogues about scenes.
     Tokenizer(tokenizer::TrainTokenizer),
+    /// Print what makes a shell complete commands and options.
+    Completions(Completions),
+}
+
+/// Print what makes a shell complete commands and options.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  refvlm completions bash > ~/.local/share/bash-completion/completions/refvlm
+  refvlm completions zsh > ~/.zfunc/_refvlm      (with ~/.zfunc in fpath)
+  refvlm completions fish > ~/.config/fish/completions/refvlm.fish")]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    fn run(&self) -> Outcome {
+        // Printed by way of memory: a closed pipe would make the generator panic.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "refvlm", &mut script);
+        say::line(format_args!("{}", String::from_utf8_lossy(&script).trim_end()))?;
+        Ok(())
+    }
 }
 
 impl Cli {
@@ -95,6 +122,9 @@ impl Cli {
     pub fn run(self) -> Outcome {
         if self.quiet {
             say::be_quiet();
+        }
+        if self.verbose {
+            say::be_verbose();
         }
         // Training saves a checkpoint instead, and a server finishes its answers.
         if !matches!(self.command, Command::Train(_) | Command::Serve(_)) {
@@ -119,6 +149,7 @@ impl Cli {
             Command::Import(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Tokenizer(command) => command.run(),
+            Command::Completions(command) => command.run(),
         }
     }
 }
@@ -176,6 +207,11 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), String> {
         .map_err(|e| format!("{}: {e}: check free space and permissions", path.display()))
 }
 
+/// A whole number that is not negative.
+fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "a whole number from 0 on is needed, and not too large a one".into())
+}
+
 /// A number from 0 to 1.
 fn share(text: &str) -> Result<f32, String> {
     match text.parse() {
@@ -195,11 +231,18 @@ fn package_on(
     usual: Embedded,
     device: &Device,
 ) -> Result<Package, LoadError> {
+    if let Some(path) = model.filter(|path| path.is_file()) {
+        return Err(LoadError::NoFolder { path: path.display().to_string() });
+    }
     let named = |path: &Path| Embedded::ALL.into_iter().find(|e| path == Path::new(e.name()));
     match model {
         None => Package::embedded(usual, device),
         Some(path) => match named(path).filter(|_| !path.exists()) {
             Some(embedded) => Package::embedded(embedded, device),
+            None if !path.exists() => {
+                let names = Embedded::ALL.map(|embedded| embedded.name()).join(" or ");
+                Err(LoadError::Absent { path: path.display().to_string(), names })
+            }
             None => Package::read(path, device),
         },
     }

@@ -1,5 +1,6 @@
 //! `--point`, `--box`, `--scribble` and `--mask`, in the order in which they were typed.
 
+use super::say::note;
 use clap::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use refvlm_native::picture::{Picture, read_mask};
@@ -86,10 +87,56 @@ impl Pointing {
                 }
             };
             let field = format!("prompt {} (--{name})", prompts.len() + 1);
-            prompt.check(&field, picture.width, picture.height)?;
+            let (width, height) = (picture.width, picture.height);
+            prompt
+                .check(&field, width, height)
+                .map_err(|error| format!("{error}{}", corners(&prompt, width, height)))?;
+            if let Some(odd) = odd(&prompt, width, height) {
+                note(format_args!("note: {field}: {odd}"));
+            }
             prompts.push(prompt);
         }
         Ok(prompts)
+    }
+}
+
+/// What to type if a box that does not fit was meant as two corners.
+fn corners(prompt: &Prompt, width: u32, height: u32) -> String {
+    match *prompt {
+        Prompt::Box { x, y, w, h } if w > x && h > y && w <= width as f32 && h <= height as f32 => {
+            format!(
+                "; a box is x,y,width,height: if these are two corners, give --box {x},{y},{},{}",
+                w - x,
+                h - y
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// What a prompt may have been meant for instead.
+fn odd(prompt: &Prompt, width: u32, height: u32) -> Option<String> {
+    let shares = |places: &[f32]| {
+        let small = places.iter().all(|&v| v <= 1.0) && places.iter().any(|v| v.fract() > 0.0);
+        (small && width > 1 && height > 1).then(|| {
+            let (across, down) = (width as f32, height as f32);
+            let px = places.iter().zip([across, down].into_iter().cycle()).map(|(a, b)| a * b);
+            let px: Vec<String> = px.map(|v| v.to_string()).collect();
+            format!("places are px; shares of the picture would be {} px", px.join(","))
+        })
+    };
+    match prompt {
+        Prompt::Point { x, y } => shares(&[*x, *y]),
+        Prompt::Box { x, y, w, h } => shares(&[*x, *y, *w, *h]),
+        Prompt::Scribble { points } => shares(points.as_flattened()),
+        Prompt::Mask { mask } => {
+            let area = u64::from(width) * u64::from(height);
+            let set = mask.to_mask().ok()?.area();
+            (set * 10 > area * 9).then(|| {
+                let share = set * 100 / area.max(1);
+                format!("the mask covers {share} % of the picture; white is meant, black is not")
+            })
+        }
     }
 }
 

@@ -1,17 +1,77 @@
 //! An answer as a person reads it, and as one line for programs.
 
-use super::say::{quiet, say};
+use super::say::{count, quiet, say};
 use refvlm_model::event::{Event, Finish, Shape};
 use refvlm_record::coco::JOINT_VISIBLE;
 use refvlm_record::reading::Reading;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
+/// What is found with less confidence than a person wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// The least confidence that is kept; 0 keeps all.
+    least: f32,
+    found: usize,
+    left_out: usize,
+}
+
+impl Cut {
+    /// Leaves out what has less confidence than `least`.
+    pub fn new(least: f32) -> Self {
+        Self { least, found: 0, left_out: 0 }
+    }
+
+    /// Whether an event is told.
+    pub fn keeps(&mut self, event: &Event) -> bool {
+        let Event::Unit { confidence, .. } = event else { return true };
+        self.found += 1;
+        // A confidence that is not a number is below every wish.
+        let kept = *confidence >= self.least || self.least <= 0.0;
+        self.left_out += usize::from(!kept);
+        kept
+    }
+
+    /// The number of targets left out, where a person asked for it.
+    fn told(&self) -> Option<usize> {
+        (self.least > 0.0).then_some(self.left_out)
+    }
+
+    /// An event for programs; the last one says how many targets were left out.
+    pub fn json(&self, event: &Event) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string(event)?;
+        if let (Some(left_out), true) = (self.told(), event.is_last()) {
+            text.truncate(text.len().saturating_sub(1));
+            text += &format!(",\"left_out\":{left_out}}}");
+        }
+        Ok(text)
+    }
+
+    /// A note for people.
+    pub fn note(&self) -> Option<String> {
+        let left_out = self.told().filter(|&left_out| left_out > 0)?;
+        let Self { found, least, .. } = self;
+        Some(format!(
+            "note: {left_out} of {} left out, with a confidence below {least}",
+            count(*found, "target")
+        ))
+    }
+}
+
 /// The text without its markup, then a line per target, then what it took.
 pub fn print(events: &[Event]) -> io::Result<()> {
     say!("{}", words(events).trim());
     for event in events {
-        print_found(event)?;
+        match event {
+            // As many as follow, which may be fewer than the model meant.
+            Event::Triplet { triplet, concept, unit, .. } => {
+                let follow = events.iter().filter(
+                    |event| matches!(event, Event::Unit { triplet: of, .. } if of == triplet),
+                );
+                say!("  [{}] {concept}: {} {unit}", triplet + 1, follow.count());
+            }
+            event => print_found(event)?,
+        }
     }
     for event in events.iter().filter(|_| !quiet()) {
         if let Event::Done { timings, .. } = event {
@@ -80,8 +140,8 @@ fn place(bbox: &[f32; 4]) -> String {
 }
 
 /// An answer about one of several pictures as one JSON object: its text without markup, why it
-/// ended, and its targets with their concepts.
-pub fn json_line(picture: &str, events: &[Event]) -> Value {
+/// ended, its targets with their concepts, and what a person should know of it.
+pub fn json_line(picture: &str, events: &[Event], cut: &Cut, notes: &[String]) -> Value {
     let mut concepts = Vec::new();
     let (mut targets, mut reason, mut error) = (Vec::new(), None, None);
     for event in events {
@@ -103,12 +163,23 @@ pub fn json_line(picture: &str, events: &[Event]) -> Value {
     }
     match error {
         Some(error) => json!({ "picture": picture, "error": error }),
-        None => json!({
-            "picture": picture,
-            "text": words(events).trim(),
-            "reason": reason,
-            "targets": targets,
-        }),
+        None => {
+            let mut line = json!({
+                "picture": picture,
+                "text": words(events).trim(),
+                "reason": reason,
+                "targets": targets,
+            });
+            if let Some(object) = line.as_object_mut() {
+                if let Some(left_out) = cut.told() {
+                    object.insert("left_out".into(), left_out.into());
+                }
+                if !notes.is_empty() {
+                    object.insert("notes".into(), notes.into());
+                }
+            }
+            line
+        }
     }
 }
 

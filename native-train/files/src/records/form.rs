@@ -4,6 +4,11 @@ use refvlm_record::json;
 
 /// What a file is, by its first bytes, when it is not one record per line.
 pub(super) fn other_than_lines(start: &[u8]) -> Option<&'static str> {
+    if start.contains(&0) && !start.starts_with(b"\xFF\xFE") && !start.starts_with(b"\xFE\xFF") {
+        return Some(
+            "this is not a text: give the file of records, or the folder with its records.jsonl",
+        );
+    }
     let text = match json::plain(start) {
         Ok(text) => text.trim_ascii_start(),
         Err(found) => return Some(found),

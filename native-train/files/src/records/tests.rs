@@ -79,6 +79,11 @@ fn damage_is_reported_with_its_line_and_reading_goes_on() {
     assert!(text(1).contains("turns[0].answer[0].targets[0]: index 7"), "{}", text(1));
     assert!(text(2).contains("image.path: '../../secret.png'"), "{}", text(2));
     assert!(text(3).contains("twice") && text(4).contains("0 bytes"));
+    // Written under Windows.
+    let mut windows = record("w");
+    windows.image.path = "pictures\\b.png".into();
+    let error = load_picture(folder_of(&path), &windows).unwrap_err().to_string();
+    assert!(error.contains("pictures/b.png"), "{error}");
 }
 
 #[test]
@@ -122,6 +127,7 @@ fn other_files_are_told_what_they_are() {
         (format!("[{}]", good.lines().collect::<Vec<_>>().join(",")).into_bytes(), "jq -c '.[]'"),
         (spread.into_bytes(), "line of its own"),
         (utf16, "UTF-16"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), "not a text"),
         (b"{\"info\": {}, \"images\": [], \"annotations\": []}".to_vec(), "COCO"),
         (b"{\n  \"images\": []\n}".to_vec(), "COCO"),
     ] {

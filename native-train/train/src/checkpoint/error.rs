@@ -18,7 +18,7 @@ pub struct Damaged {
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; check the path and its permissions")]
     File {
         /// The file's path.
         path: String,

@@ -106,6 +106,14 @@ pub enum FetchError {
         /// Whether a token was sent.
         sent: bool,
     },
+    /// An address that a person gave leads to nothing that can be used.
+    #[error("{url}: {problem}; check address and connection, or save the file and give its path")]
+    Web {
+        /// The address, without user and password.
+        url: String,
+        /// What the client reports.
+        problem: String,
+    },
     /// No cache folder is known.
     #[error("no cache folder: set REFVLM_CACHE, XDG_CACHE_HOME or HOME")]
     NoCache,

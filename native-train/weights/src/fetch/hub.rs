@@ -113,7 +113,7 @@ impl Hub {
 
     /// A hub and a cache of one's own choice.
     pub fn new(base: Url, cache: PathBuf) -> Self {
-        Self { base, cache, agent: agent(), token: None }
+        Self { base, cache, agent: agent(None), token: None }
     }
 
     /// The same hub, asked with a token.
