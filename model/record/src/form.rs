@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_fault_is_named_by_its_path() {
         Record::from_json(GOOD).unwrap();
-        let faults: [(&str, &str, &[&str]); 20] = [
+        let faults: [(&str, &str, &[&str]); 22] = [
             ("\"unit\":\"box\"", "\"unit\":\"bbox\"", &["turns[0].answer[0].unit", "'bbox'"]),
             ("\"targets\":[0]", "\"target\":[0]", &["answer[0].target:", "'targets'"]),
             ("[0]},", "[0],\"score\":1},", &["answer[0].score", "not known"]),
