@@ -1,8 +1,9 @@
 //! Records: one picture, one conversation, structured answers; and the plain values around a
 //! question: what is asked ([`Ask`], [`ready`], [`intent`]), what comes back ([`event::Event`]) and what that
 //! means ([`answer::Answer`], [`reading::Reading`]). What is known to all who draw or score answers
-//! stands here once: the body ([`coco`]), the colours of distances ([`depth`]) and the pixels of
-//! shapes ([`raster`]).
+//! stands here once: the body ([`coco`]), the colours of distances ([`depth`]), the pixels of shapes
+//! ([`raster`]) and how far they lie apart ([`distance`]), and what several clicks on one thing mean
+//! ([`clicks`]).
 //!
 //! A record is what the scene generator writes, what training and evaluation read, and what the
 //! template of the `model` crate turns into tokens, labels, prompt masks and targets. Answers are
@@ -15,8 +16,10 @@
 pub mod answer;
 pub mod ask;
 mod check;
+pub mod clicks;
 pub mod coco;
 pub mod depth;
+pub mod distance;
 mod error;
 pub mod event;
 pub mod exchange;

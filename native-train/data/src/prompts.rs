@@ -1,11 +1,12 @@
 //! Visual prompts as people make them: a click, a rough rectangle, a stroke, a daub; and the ones
 //! of an evaluation, whose carelessness is fixed.
 
-use crate::mask::{Window, closed, dilated, distances};
+use crate::mask::{Window, closed, dilated};
 use crate::photo::Joints;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
+use refvlm_record::distance::distances;
 use refvlm_record::{Mask, Prompt};
 
 /// Largest error of each side of a drawn rectangle in training, as a share of the box's side.

@@ -7,11 +7,11 @@
 
 use crate::app::{App, Place};
 use crate::failure::{Failure, Kind};
-use crate::prompts::cover;
 use crate::queue::Photo;
 use refvlm_record::answer::Answer;
+use refvlm_record::clicks::{meant, take_out};
 use refvlm_record::event::Shape;
-use refvlm_record::raster::{covers, simplified};
+use refvlm_record::raster::simplified;
 use refvlm_record::ready::completed;
 use refvlm_record::{Ask, Mask, Prompt, Rle, Task};
 use std::sync::Arc;
@@ -19,9 +19,6 @@ use std::time::Instant;
 
 /// More clicks than one thing needs.
 const MOST_CLICKS: usize = 32;
-/// A mask of a negative point that covers more than this share of what was found is of the same
-/// thing.
-const SAME: f32 = 0.9;
 /// How far the line of a polygon may lie from the border of its mask, px.
 const POLYGON_OFF: f32 = 0.5;
 /// More corners than a person wants to drag.
@@ -79,7 +76,7 @@ pub async fn segment(
     for &at in &clicks.negative {
         let negative = Clicks { positive: vec![at], ..Clicks::default() };
         let other = first(&ask(negative).await?.all().await?).map(|found| found.mask);
-        take_out(&mut found.mask, at, other, &clicks.positive);
+        take_out(&mut found.mask, at, other.as_ref(), &clicks.positive);
     }
     Ok((found.mask.area() > 0).then_some(found))
 }
@@ -107,15 +104,13 @@ impl Clicks {
 
 /// A rectangle says more than points on the thing, and a painted region more than both.
 fn question(clicks: &Clicks, [width, height]: [u32; 2]) -> Result<Ask, Failure> {
-    let prompt = match (&clicks.region, clicks.rectangle, clicks.positive.as_slice()) {
-        (Some(mask), ..) => Prompt::Mask { mask: mask.clone() },
-        (None, Some([x, y, w, h]), _) => Prompt::Box { x, y, w, h },
-        (None, None, [[x, y]]) => Prompt::Point { x: *x, y: *y },
-        (None, None, []) => {
+    let prompt = match (&clicks.region, clicks.rectangle) {
+        (Some(mask), _) => Prompt::Mask { mask: mask.clone() },
+        (None, Some([x, y, w, h])) => Prompt::Box { x, y, w, h },
+        (None, None) => meant(&clicks.positive).ok_or_else(|| {
             let message = "nothing is meant; click on the thing, or draw a box around it";
-            return Err(Failure::new(Kind::Prompt, message));
-        }
-        (None, None, points) => Prompt::Scribble { points: points.to_vec() },
+            Failure::new(Kind::Prompt, message)
+        })?,
     };
     prompt.check("prompt", width, height)?;
     Ok(completed(Some(Task::GroundingSegmentation), "", vec![prompt]))
@@ -132,20 +127,6 @@ fn first(answer: &Answer) -> Option<Found> {
             _ => None,
         })
         .next()
-}
-
-/// Takes what lies at a negative point out of a mask.
-fn take_out(mask: &mut Mask, at: [f32; 2], other: Option<Mask>, positive: &[[f32; 2]]) {
-    if let Some(other) = other {
-        let shared: u32 =
-            mask.pixels.iter().zip(&other.pixels).map(|(a, b)| u32::from(a & b)).sum();
-        let same = shared as f32 > SAME * mask.area() as f32;
-        if !same && !positive.iter().any(|at| covers(&other, *at)) {
-            let pixels = mask.pixels.iter_mut().zip(&other.pixels);
-            pixels.for_each(|(pixel, other)| *pixel &= 1 - *other);
-        }
-    }
-    cover(mask, &Prompt::Point { x: at[0], y: at[1] }, 0);
 }
 
 /// The outer and inner borders of a mask as polygons of few corners, largest first.
@@ -179,23 +160,6 @@ mod tests {
         let mut mask = Mask::zeros(100, 60);
         fill_box(&mut mask, rect, 1);
         mask
-    }
-
-    #[test]
-    fn what_lies_at_a_negative_point_goes_unless_it_is_the_thing_itself() {
-        let after = |other: Option<Mask>, at| {
-            let mut mask = boxed([10.0, 10.0, 40.0, 40.0]);
-            take_out(&mut mask, at, other, &[[15.0, 15.0]]);
-            mask
-        };
-        let part = after(Some(boxed([30.0, 0.0, 60.0, 60.0])), [60.0, 30.0]);
-        assert_eq!(part.bounds(), Some([10, 10, 20, 40]));
-        for same in [Some(boxed([9.0, 9.0, 43.0, 43.0])), None] {
-            let left = after(same, [40.0, 40.0]).area();
-            assert!((1560..1600).contains(&left), "a disc of 2 px: {left}");
-        }
-        let with_the_click = after(Some(boxed([0.0, 0.0, 20.0, 20.0])), [12.0, 12.0]);
-        assert!(with_the_click.area() > 1560);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! before it, which the model is then given as a mask; the page does the same.
 
 use crate::failure::{Failure, Kind};
-use refvlm_record::raster::{POINT_SHARE, fill_box, stroke};
+use refvlm_record::clicks::cover;
 use refvlm_record::{Mask, Prompt, Rle};
 use serde::Deserialize;
 
@@ -114,22 +114,6 @@ pub fn given(list: &[Labelled], size: [u32; 2]) -> Result<Vec<Prompt>, Failure> 
         None => prompt,
     };
     Ok(marks.into_iter().map(as_given).collect())
-}
-
-/// Sets the pixels that a prompt covers to `value`.
-pub fn cover(region: &mut Mask, prompt: &Prompt, value: u8) {
-    let radius = POINT_SHARE * region.width.max(region.height) as f32;
-    match prompt {
-        Prompt::Point { x, y } => stroke(region, &[[*x, *y]], radius, value),
-        Prompt::Box { x, y, w, h } => fill_box(region, [*x, *y, *w, *h], value),
-        Prompt::Scribble { points } => stroke(region, points, radius, value),
-        Prompt::Mask { mask } => {
-            // It was checked against the picture before.
-            let Ok(mask) = mask.to_mask() else { return };
-            let pixels = region.pixels.iter_mut().zip(&mask.pixels);
-            pixels.filter(|(_, set)| **set == 1).for_each(|(pixel, _)| *pixel = value);
-        }
-    }
 }
 
 #[cfg(test)]
