@@ -3,7 +3,7 @@
 use refvlm_metrics::coco::detection::Judged;
 use refvlm_metrics::coco::files::{Kind, Pictures, read};
 use refvlm_metrics::coco::{Detection, Settings};
-use refvlm_metrics::text::{Caption, Cider};
+use refvlm_metrics::text::{Caption, Cider, lines};
 use refvlm_metrics::{Metric, gather};
 use std::error::Error;
 use std::path::Path;
@@ -28,11 +28,11 @@ fn boxes(folder: &Path) -> Result<Option<f64>, Box<dyn Error>> {
 }
 
 fn captions(folder: &Path) -> Result<Option<f64>, Box<dyn Error>> {
-    let text = std::fs::read_to_string(folder.join("captions.jsonl"))?;
-    let rows: Result<Vec<(String, Vec<String>)>, _> =
-        text.lines().map(serde_json::from_str).collect();
-    let metric = gather(&rows?, Cider::default, |metric, (answer, references)| {
-        metric.add(&Caption::new(answer, references))
+    let [answers, references] =
+        ["answers.jsonl", "references.jsonl"].map(|name| std::fs::read(folder.join(name)));
+    let pairs = lines::read(&answers?, &references?)?;
+    let metric = gather(&pairs, Cider::default, |metric, pair| {
+        metric.add(&Caption::new(&pair.answer, &pair.truths))
     })?;
     Ok(metric.rows().first().and_then(|row| row.value))
 }

@@ -7,6 +7,7 @@
 //! Boxes are `[x, y, width, height]` in px of the original picture, masks are of its size.
 
 pub mod calibration;
+pub mod clicks;
 pub mod coco;
 pub mod compare;
 pub mod depth;

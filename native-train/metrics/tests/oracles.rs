@@ -6,6 +6,7 @@
 
 use flate2::read::GzDecoder;
 use refvlm_metrics::calibration::Calibration;
+use refvlm_metrics::clicks::{Clicks, next_click};
 use refvlm_metrics::coco::detection::Judged;
 use refvlm_metrics::coco::files::{Kind, Pictures, read};
 use refvlm_metrics::coco::{Detection, Region, Settings};
@@ -16,7 +17,7 @@ use refvlm_metrics::panoptic::{Map, Panoptic, Segment};
 use refvlm_metrics::semantic::Semantic;
 use refvlm_metrics::text::{Bleu, Caption, Cider, Pope, Rouge, Vqa};
 use refvlm_metrics::{Metric, Row};
-use refvlm_record::Rle;
+use refvlm_record::{Mask, Rle};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
@@ -189,6 +190,49 @@ fn boundaries_as_davis() {
 }
 
 #[test]
+fn clicks_as_f_brs() {
+    let mask =
+        |value: &Value| serde_json::from_value::<Rle>(value.clone()).unwrap().to_mask().unwrap();
+    hold("clicks", |case| {
+        let most = case["most"].as_u64().unwrap() as usize;
+        let mut places = Vec::new();
+        let mut things = Vec::new();
+        for sample in case["samples"].as_array().unwrap() {
+            let truth = mask(&sample[0]);
+            let (mut found, mut before) = (Mask::zeros(truth.width, truth.height), Vec::new());
+            let mut steps = Vec::new();
+            for answer in sample[1].as_array().unwrap() {
+                let click = next_click(&truth, &found, &before).unwrap().unwrap();
+                before.push(click);
+                found = mask(answer);
+                let pairs = || found.pixels.iter().zip(&truth.pixels);
+                let count = |of: fn(u8, u8) -> u8| pairs().filter(|p| of(*p.0, *p.1) == 1).count();
+                steps.push((
+                    click.positive,
+                    count(|a, b| a & b) as f64 / count(|a, b| a | b) as f64,
+                ));
+            }
+            places.extend(before);
+            things.push(steps);
+        }
+        let mut metrics = [Clicks::new(most), Clicks::new(most)];
+        for (at, steps) in things.iter().enumerate() {
+            metrics[at % 2].add(steps).unwrap();
+        }
+        let [mut first, second] = metrics;
+        first.merge(second);
+        let mut rows = first.rows();
+        for (at, click) in places.iter().enumerate() {
+            let kind = f64::from(u8::from(click.positive));
+            for (name, value) in [("kind", kind), ("x", click.x.into()), ("y", click.y.into())] {
+                rows.push(Row::mean(format!("{name} of click {at}"), value, 1));
+            }
+        }
+        rows
+    });
+}
+
+#[test]
 fn semantic_as_scikit_learn() {
     let labels = |value: &Value| -> Vec<u32> { serde_json::from_value(value.clone()).unwrap() };
     hold("semantic", |case| {
@@ -223,6 +267,27 @@ fn panoptic_as_panopticapi() {
                 let (found, truth) = (map(&s[0]), map(&s[1]));
                 let [found, truth] = [&found, &truth].map(|m| Map { pixels: &m.0, segments: &m.1 });
                 m.add((found, truth)).unwrap();
+            },
+        )
+    });
+}
+
+#[test]
+fn nyu_as_bts() {
+    hold("depth-nyu", |case| {
+        halves(
+            case,
+            || Depth::new(depth::Settings::NYU),
+            |m, s| {
+                let size = [0, 1].map(|at| s[at].as_u64().unwrap() as usize);
+                let (mut found, mut truth) =
+                    (vec![1.0; size[0] * size[1]], vec![0.0; size[0] * size[1]]);
+                for place in s[2].as_array().unwrap() {
+                    let at = place[0].as_u64().unwrap() as usize;
+                    (found[at], truth[at]) =
+                        (place[1].as_f64().unwrap(), place[2].as_f64().unwrap());
+                }
+                m.add(depth::Sample { width: size[0], found: &found, truth: &truth }).unwrap();
             },
         )
     });

@@ -195,8 +195,11 @@ fn captions(
         cider.add(&caption)?;
         captions.push(caption);
     }
-    let mut rows = [bleu.rows(), rouge.rows(), cider.rows()].concat();
-    let mut own = vec![("CIDEr-D", cider.scores())];
+    // Computed once: it weighs all n-grams of the corpus.
+    let scores = cider.scores();
+    let row = Row::mean("CIDEr-D", scores.iter().sum(), scores.len() as u64);
+    let mut rows = [bleu.rows(), rouge.rows(), vec![row]].concat();
+    let mut own = vec![("CIDEr-D", scores)];
     if let Some(jar) = jar {
         let (row, scores) = meteor(jar, &captions)?;
         rows.push(row);

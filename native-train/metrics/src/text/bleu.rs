@@ -1,11 +1,9 @@
 //! BLEU: shares of n-grams that stand in a reference, over all samples, with a penalty for brevity.
 
-use super::{Caption, ngrams};
+use super::Caption;
+use super::grams::{Counts, LONGEST, counts, order};
 use crate::{Metric, MetricError, Row};
 use std::collections::HashMap;
-
-/// The longest n-gram.
-const LONGEST: usize = 4;
 
 /// What keeps the quotients of the official tool from being 0 / 0.
 const TINY: f64 = 1e-15;
@@ -42,19 +40,29 @@ impl Metric for Bleu {
 
     fn add(&mut self, caption: &Caption) -> Result<(), MetricError> {
         caption.check()?;
-        let answer = Caption::words(&caption.answer);
-        let references: Vec<Vec<&str>> =
-            caption.references.iter().map(|text| Caption::words(text)).collect();
-        let mut most: HashMap<&[&str], u64> = HashMap::new();
-        for reference in &references {
-            for (gram, count) in ngrams(reference, LONGEST) {
-                let most = most.entry(gram).or_default();
-                *most = count.max(*most);
-            }
-        }
+        // Words as numbers of this sample.
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let texts = std::iter::once(&caption.answer).chain(&caption.references);
+        let mut texts = texts.map(|text| -> Vec<u32> {
+            let next = |word| {
+                let next = numbers.len() as u32;
+                *numbers.entry(word).or_insert(next)
+            };
+            Caption::words(text).into_iter().map(next).collect()
+        });
+        let answer = texts.next().unwrap_or_default();
+        let references: Vec<Vec<u32>> = texts.collect();
+        let most: Vec<Counts> = references.iter().map(|words| counts(words)).collect();
         let length = answer.len();
-        for (gram, count) in ngrams(&answer, LONGEST) {
-            self.correct[gram.len() - 1] += count.min(most.get(gram).copied().unwrap_or(0));
+        for (gram, count) in counts(&answer) {
+            let in_one = |own: &Counts| {
+                let at = own.binary_search_by_key(&gram, |(gram, _)| *gram).ok()?;
+                own.get(at).map(|(_, count)| *count)
+            };
+            let most = most.iter().filter_map(in_one).max().unwrap_or(0);
+            if let Some(correct) = self.correct.get_mut(order(gram)) {
+                *correct += u64::from(count.min(most));
+            }
         }
         for (n, guessed) in self.guessed.iter_mut().enumerate() {
             *guessed += length.saturating_sub(n) as u64;

@@ -1,12 +1,10 @@
 //! CIDEr-D: n-grams weighted by how rare they are among all references.
 
 use super::Caption;
+use super::grams::{Counts, Gram, GramHash, LONGEST, counts, order};
 use crate::{Metric, MetricError, Row};
 use rayon::prelude::*;
 use std::collections::HashMap;
-
-/// The longest n-gram.
-const LONGEST: usize = 4;
 
 /// Width of the penalty for another length, in tokens.
 const SIGMA: f64 = 6.0;
@@ -19,31 +17,6 @@ pub struct Cider {
     samples: Vec<Vec<Vec<u32>>>,
 }
 
-/// Up to four words in one number: each plus one, so that shorter stretches are other numbers.
-type Gram = u128;
-
-/// N-grams of a text with their counts, sorted.
-type Counts = Vec<(Gram, u32)>;
-
-fn counts(words: &[u32]) -> Counts {
-    let key = |gram: &[u32]| gram.iter().fold(0, |key, &word| (key << 32) | (Gram::from(word) + 1));
-    let mut grams: Vec<Gram> = (1..=LONGEST).flat_map(|n| words.windows(n).map(key)).collect();
-    grams.sort_unstable();
-    let mut counts: Counts = Vec::with_capacity(grams.len());
-    for gram in grams {
-        match counts.last_mut() {
-            Some((last, count)) if *last == gram => *count += 1,
-            _ => counts.push((gram, 1)),
-        }
-    }
-    counts
-}
-
-/// How many words the n-gram has, less one.
-fn order(gram: Gram) -> usize {
-    ((128 - gram.leading_zeros() as usize).div_ceil(32)).saturating_sub(1)
-}
-
 /// A text as weights of n-grams.
 struct Vector {
     weights: Vec<(Gram, f64)>,
@@ -52,7 +25,7 @@ struct Vector {
 }
 
 impl Vector {
-    fn new(counts: &Counts, log_samples: f64, frequency: &HashMap<Gram, u32>) -> Self {
+    fn new(counts: &Counts, log_samples: f64, frequency: &HashMap<Gram, u32, GramHash>) -> Self {
         let mut vector =
             Self { weights: Vec::with_capacity(counts.len()), norms: [0.0; LONGEST], pairs: 0.0 };
         for &(gram, count) in counts {
@@ -94,7 +67,7 @@ impl Cider {
             .par_iter()
             .map(|texts| texts.iter().map(|words| counts(words)).collect())
             .collect();
-        let mut frequency: HashMap<Gram, u32> = HashMap::new();
+        let mut frequency: HashMap<Gram, u32, GramHash> = HashMap::default();
         for texts in &cooked {
             let mut grams: Vec<Gram> = texts.iter().skip(1).flatten().map(|(g, _)| *g).collect();
             grams.sort_unstable();

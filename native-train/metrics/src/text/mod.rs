@@ -2,6 +2,7 @@
 
 pub mod bleu;
 pub mod cider;
+mod grams;
 pub mod lines;
 pub mod pope;
 pub mod rouge;
@@ -16,7 +17,6 @@ pub use tokens::tokens;
 pub use vqa::Vqa;
 
 use crate::MetricError;
-use std::collections::HashMap;
 
 /// An answer and the captions it is compared with, as [`tokens()`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +45,4 @@ impl Caption {
         }
         Ok(())
     }
-}
-
-/// How often each stretch of `1..=longest` tokens occurs.
-fn ngrams<'a, 'b>(tokens: &'a [&'b str], longest: usize) -> HashMap<&'a [&'b str], u64> {
-    let mut counts = HashMap::new();
-    for n in 1..=longest {
-        for gram in tokens.windows(n) {
-            *counts.entry(gram).or_default() += 1;
-        }
-    }
-    counts
 }
