@@ -379,7 +379,7 @@ def clicks():
             if not t.any(): t[0, 0] = True
             clicker, masks, own, found = Clicker(t.astype(np.int32)), [], [], np.zeros_like(t)
             for step in range(rng.randint(1, most)):
-                if (found == t).all(): break  # nothing is left to click at
+                if not ((found != t) & clicker.not_clicked_map).any(): break  # nothing is left to click at
                 clicker.make_next_click(found)
                 # The next answer: as it was, another one, or the truth but for some lines.
                 found = found if rng.random() < .2 else f if step == 0 or rng.random() < .2 else t ^ (np.arange(t.shape[0]) % rng.choice([2, 5, 9, 30]) == 0)[:, None]
