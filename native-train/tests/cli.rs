@@ -337,6 +337,27 @@ fn an_evaluation_goes_on_and_lists_what_cannot_be_asked() {
     folder.refused(&eval(&["--tasks", "chess"]), &["no task chess", "vqa"]);
     folder.refused(&eval(&["--min-confidence", "2"]), &["0 to 1"]);
 
+    // Clicks in place of questions.
+    let clicks = ["--clicks", "2", "--hands", "tools,proposals", "--threads", "1"];
+    let files = ["--json", "c.json", "--html", "c.html"];
+    let [text, _] = folder.done(&eval(&[&clicks[..], &files].concat()));
+    for line in ["Clicks (tools), NoC@85", "Clicks (proposals), IoU@2", "n = "] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("Answers that parse"), "{text}");
+    let json = fs::read_to_string(folder.0.join("c.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["clicks"].as_array().unwrap().len(), 2);
+    assert_eq!(json["clicks"][0]["curve"].as_array().unwrap().len(), 2);
+    let html = fs::read_to_string(folder.0.join("c.html")).unwrap();
+    assert!(html.contains("Mean IoU after each click"));
+    folder.refused(&eval(&["--clicks", "0"]), &["--clicks", "1..=100"]);
+    folder.refused(&eval(&["--clicks", "2", "--hands", "left"]), &["left", "tools, page"]);
+    folder.refused(&eval(&["--clicks", "2", "--tasks", "vqa"]), &["one mask by one prompt"]);
+    if cfg!(not(feature = "cuda")) {
+        folder.refused(&eval(&["--device", "cuda"]), &["--features cuda"]);
+    }
+
     // A line that is no record, and a picture that is gone.
     let path = folder.0.join("set/records.jsonl");
     let mut text = fs::read_to_string(&path).unwrap();

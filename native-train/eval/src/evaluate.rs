@@ -1,9 +1,11 @@
 //! Asking a model what is known, and scoring what it says.
 
 use crate::answers::{AnswerFile, AnswersError, Said};
+use crate::clicks::{Clicking, Hand};
 use crate::coco::Questions;
 use crate::metrics::{Answer, Scores};
 use refvlm_files::picture::Picture;
+use refvlm_metrics::clicks::Clicks;
 use refvlm_model::engine::{Ask, EngineError, Session};
 use refvlm_model::event::{Event, Timings};
 use refvlm_model::image::Picture as View;
@@ -64,6 +66,8 @@ pub struct Outcome {
     pub samples: Vec<SampleScore>,
     /// What was there and what was found, where it is kept.
     pub objects: Questions,
+    /// What clicks reached, where things are clicked.
+    pub clicks: BTreeMap<Hand, Clicks>,
 }
 
 /// The score of one sample.
@@ -71,7 +75,7 @@ pub struct Outcome {
 pub struct SampleScore {
     /// The record's id and the kind of dialogue.
     pub id: String,
-    /// 0..1 under the name of the kind.
+    /// 0..1 under the name of the kind; of clicks, each number under the names of hand and number.
     pub scores: BTreeMap<String, f32>,
 }
 
@@ -98,6 +102,8 @@ pub struct Manner<'a> {
     pub keep: Keep<'a>,
     /// Whether all objects are kept, for curves and COCO files.
     pub keep_objects: bool,
+    /// Things are clicked in place of asking the samples' questions.
+    pub clicks: Option<&'a Clicking>,
 }
 
 /// The kinds that the results table is made of.
@@ -258,6 +264,10 @@ impl Outcome {
         samples: &[Sample],
         manner: Manner,
     ) -> Result<(), AnswersError> {
+        if let Some(clicking) = manner.clicks {
+            self.click(session, picture, samples, clicking);
+            return Ok(());
+        }
         let mut set = false;
         for sample in samples {
             let Some(turn) = sample.record.turns.first() else { continue };
@@ -346,5 +356,6 @@ impl Outcome {
         self.timings.extend(other.timings);
         self.samples.extend(other.samples);
         self.objects.merge(other.objects);
+        self.add_clicks(other.clicks);
     }
 }

@@ -1,9 +1,9 @@
 //! `refvlm bench`.
 
+use super::device::Answering;
 use super::say::{note, say};
-use super::{Outcome, fetched, package, put};
-use burn::tensor::Device;
-use clap::Args;
+use super::{Outcome, fetched, package_on, put};
+use clap::{Args, ValueEnum};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::{Event, Shape, Timings};
 use refvlm_model::image::Picture as View;
@@ -41,6 +41,9 @@ pub struct Bench {
     /// Tokens to write behind each, of `--text-only`.
     #[arg(long, default_value_t = 64)]
     tokens: usize,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Answering::Cpu)]
+    device: Answering,
     /// Threads; all of the machine's when absent.
     #[arg(long)]
     threads: Option<usize>,
@@ -85,7 +88,9 @@ impl Bench {
             rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global()?;
         }
         let threads = rayon::current_num_threads();
-        note(format_args!("{threads} threads, kernels: {}", Kernel::found().name()));
+        let device = self.device.to_possible_value();
+        let device = device.map(|value| value.get_name().to_string()).unwrap_or_default();
+        note(format_args!("{device}, {threads} threads, kernels: {}", Kernel::found().name()));
         let mut figures = vec![self.copy()];
         show(&figures)?;
         let first = figures.len();
@@ -97,7 +102,8 @@ impl Bench {
         if let Some(path) = &self.json {
             let kernels = Kernel::found().name();
             let all = serde_json::json!({
-                "threads": threads, "kernels": kernels, "runs": self.runs, "figures": figures,
+                "device": device, "threads": threads, "kernels": kernels, "runs": self.runs,
+                "figures": figures,
             });
             put(path, &serde_json::to_vec_pretty(&all)?)?;
         }
@@ -126,9 +132,9 @@ impl Bench {
 
     /// Questions about a picture.
     fn picture(&self, picture: &Picture) -> Measured<Vec<Figure>> {
-        let device = Device::flex();
+        let device = self.device.device()?;
         let start = Instant::now();
-        let package = package(self.model.as_deref(), Embedded::Pocket)?;
+        let package = package_on(self.model.as_deref(), Embedded::Pocket, &device)?;
         let mut session = package.session(&device)?;
         let loaded = start.elapsed().as_secs_f64();
         let mut figures = vec![Figure { what: "package opened".into(), value: loaded, unit: "s" }];
@@ -173,7 +179,7 @@ impl Bench {
     fn text(&self) -> Measured<Vec<Figure>> {
         let path = fetched(&SMOLLM2_135M)?;
         let start = Instant::now();
-        let chat = Chat::read(&path, &Device::flex())?;
+        let chat = Chat::read(&path, &self.device.device()?)?;
         let loaded = start.elapsed().as_secs_f64();
         let mut figures =
             vec![Figure { what: "language model opened".into(), value: loaded, unit: "s" }];

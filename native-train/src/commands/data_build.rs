@@ -191,9 +191,8 @@ impl Preview {
         let sheet = Sheet {
             title: "Records".into(),
             subtitle: format!("{}, {} from {}", self.records.display(), cards.len(), self.skip),
-            rows: Vec::new(),
-            objects: Vec::new(),
             cards,
+            ..Sheet::default()
         };
         sheet.write(&self.out)?;
         say!("{}", self.out.display());

@@ -1,11 +1,11 @@
 //! `refvlm infer`.
 
+use super::device::Answering;
 use super::inputs::Input;
 use super::pointing::Pointing;
 use super::say::{detail, note, say};
 use super::show::Cut;
-use super::{Outcome, fetched, package, show};
-use burn::tensor::Device;
+use super::{Outcome, fetched, package_on, show};
 use clap::{Args, ValueEnum};
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::Event;
@@ -73,6 +73,9 @@ pub struct Infer {
     /// scenes).
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Answering::Cpu)]
+    device: Answering,
     /// Print JSON: the events of an answer, one per line; of several pictures, one line each.
     #[arg(long)]
     json: bool,
@@ -336,13 +339,13 @@ impl Infer {
 
     /// The model that was asked for, with a warning about its limits.
     fn session(&self) -> Result<Session, Box<dyn std::error::Error>> {
-        let device = Device::flex();
+        let device = self.device.device()?;
         if self.preset == Some(Preset::Photo) {
             let [language, tower] = photo::PARTS.map(|part| fetched(&part));
             note("note: projector and decoders of this preset are untrained: answers mean nothing");
             return Ok(photo::session(&language?, &tower?, &device)?);
         }
-        let package = package(self.model.as_deref(), Embedded::Pocket)?;
+        let package = package_on(self.model.as_deref(), Embedded::Pocket, &device)?;
         if package.config.preset == "scenes" {
             note("note: this model knows drawn scenes; for photos give --model pocket");
         }
@@ -363,7 +366,7 @@ impl Infer {
     fn text_only(&self, question: &str) -> Outcome {
         let path = fetched(&SMOLLM2_135M)?;
         let start = Instant::now();
-        let chat = Chat::read(&path, &Device::flex())?;
+        let chat = Chat::read(&path, &self.device.device()?)?;
         let loaded = start.elapsed().as_secs_f64();
         let prompt = chat.prompt(question)?;
         let start = Instant::now();

@@ -7,6 +7,7 @@ mod data_build;
 mod data_convert;
 mod data_shard;
 mod data_stats;
+mod device;
 mod eval;
 mod export;
 mod import;
@@ -220,12 +221,7 @@ fn share(text: &str) -> Result<f32, String> {
     }
 }
 
-/// The package in a folder, one inside the program by its name, or the `usual` one.
-fn package(model: Option<&Path>, usual: Embedded) -> Result<Package, LoadError> {
-    package_on(model, usual, &Device::flex())
-}
-
-/// [`package`] on a device.
+/// The package in a folder, one inside the program by its name, or the `usual` one, on a device.
 fn package_on(
     model: Option<&Path>,
     usual: Embedded,

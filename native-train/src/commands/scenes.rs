@@ -104,9 +104,8 @@ impl Scenes {
             let sheet = Sheet {
                 title: "Scenes".into(),
                 subtitle: format!("seeds {} to {}", self.seed, self.seed + self.count),
-                rows: Vec::new(),
-                objects: Vec::new(),
                 cards: cards.collect(),
+                ..Sheet::default()
             };
             sheet.write(page)?;
             say!("{}", page.display());

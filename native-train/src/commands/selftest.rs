@@ -1,10 +1,10 @@
 //! `refvlm selftest`.
 
 use super::Outcome;
+use super::device::Answering;
 use super::say::{note, say};
-use super::train::Compute;
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use refvlm_model::engine::{Ask, Session};
 use refvlm_model::event::Shape;
 use refvlm_model::image::Picture as View;
@@ -30,35 +30,8 @@ const SCENES: u64 = 2;
 #[derive(Debug, Args)]
 pub struct Selftest {
     /// What to check.
-    #[arg(long, value_enum, default_value_t = Tested::Cpu)]
-    device: Tested,
-}
-
-/// A device that can be checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Tested {
-    /// The processor: all threads against one.
-    Cpu,
-    /// The first CUDA GPU; needs a build with `--features cuda`.
-    Cuda,
-    /// The first GPU that Vulkan, Metal or DirectX reach; needs a build with `--features wgpu`.
-    Wgpu,
-}
-
-impl Tested {
-    fn device(self) -> Result<Device, Box<dyn std::error::Error>> {
-        match self {
-            Self::Cpu => Compute::Cpu.device(),
-            Self::Cuda => Compute::Cuda.device(),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu => {
-                let device = pollster::block_on(Device::wgpu_options().init_async());
-                Ok(device.map_err(|e| format!("wgpu finds no GPU here: {e}"))?)
-            }
-            #[cfg(not(feature = "wgpu"))]
-            Self::Wgpu => Err("this build has no wgpu; build with `--features wgpu`".into()),
-        }
-    }
+    #[arg(long, value_enum, default_value_t = Answering::Cpu)]
+    device: Answering,
 }
 
 impl Selftest {
@@ -66,7 +39,7 @@ impl Selftest {
     pub fn run(self) -> Outcome {
         let (device, reference) = (self.device.device()?, Device::flex());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-        let one_thread = self.device == Tested::Cpu;
+        let one_thread = self.device == Answering::Cpu;
         let on_reference = |compute: &mut (dyn FnMut() + Send)| match one_thread {
             true => pool.install(compute),
             false => compute(),

@@ -1,6 +1,7 @@
 //! Curves and tables of objects, as SVG and HTML.
 
 use super::escaped;
+use crate::clicks::Table;
 use crate::objects::Objects;
 use std::fmt::Write;
 
@@ -34,8 +35,53 @@ pub(super) fn section(body: &mut String, objects: &Objects) {
     body.push_str("</section>");
 }
 
+/// The mean IoU after each number of clicks.
+pub(super) fn clicks(body: &mut String, tables: &[Table]) {
+    let most = tables.iter().map(|table| table.curve.len()).max().unwrap_or_default();
+    body.push_str("<section><h2>Clicks</h2><div class=\"charts\">");
+    let axes = ["clicks", "mean IoU"];
+    counted(body, "Mean IoU after each click", axes, most as f64, |body| {
+        for (number, table) in tables.iter().enumerate() {
+            let reached = table.curve.iter().enumerate();
+            let points = reached.map(|(at, &iou)| {
+                let clicks = at + 1;
+                let [x, y] = place(clicks as f64 / most as f64, iou);
+                (format!("{x:.1},{y:.1}"), clicks, iou, [x, y])
+            });
+            let points: Vec<_> = points.collect();
+            let line: Vec<&str> = points.iter().map(|point| point.0.as_str()).collect();
+            let (line, name) = (line.join(" "), table.hand.name());
+            let at = 160 + 14 * number;
+            let _ = write!(
+                body,
+                "<polyline class=\"line n{number}\" points=\"{line}\"/><text class=\"n{number}\" \
+                 x=\"296\" y=\"{at}\" text-anchor=\"end\">{name}</text>"
+            );
+            for (_, clicks, iou, [x, y]) in &points {
+                let _ = write!(
+                    body,
+                    "<circle class=\"dot n{number}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"><title>\
+                     {name}, {clicks} clicks: {iou:.3}</title></circle>"
+                );
+            }
+        }
+    });
+    body.push_str("</div></section>");
+}
+
 /// A chart of two shares; `draw` adds what is in the field.
-fn chart(body: &mut String, title: &str, [across, up]: [&str; 2], draw: impl Fn(&mut String)) {
+fn chart(body: &mut String, title: &str, axes: [&str; 2], draw: impl Fn(&mut String)) {
+    counted(body, title, axes, 1.0, draw);
+}
+
+/// A chart of shares over numbers from 0 to `last`; `draw` adds what is in the field.
+fn counted(
+    body: &mut String,
+    title: &str,
+    [across, up]: [&str; 2],
+    last: f64,
+    draw: impl Fn(&mut String),
+) {
     let title = escaped(title);
     let _ = write!(
         body,
@@ -51,9 +97,10 @@ fn chart(body: &mut String, title: &str, [across, up]: [&str; 2], draw: impl Fn(
             body,
             "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>\
              <text x=\"34\" y=\"{:.1}\" text-anchor=\"end\">{share}</text>\
-             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{share}</text>",
+             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             y + 4.0,
-            bottom + 15.0
+            bottom + 15.0,
+            share * last
         );
     }
     let _ = write!(

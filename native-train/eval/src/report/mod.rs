@@ -4,6 +4,7 @@
 mod charts;
 pub mod run;
 
+use crate::clicks::Table;
 use crate::evaluate::Answered;
 use crate::metrics::{Answer, AnswerTriplet, Row};
 use crate::objects::Objects;
@@ -31,6 +32,8 @@ pub struct Sheet {
     pub subtitle: String,
     /// The table of scores; none leaves it out.
     pub rows: Vec<Row>,
+    /// What each number of clicks reaches, one for each hand.
+    pub clicks: Vec<Table>,
     /// Curves and tables of objects, one for each kind of shape.
     pub objects: Vec<Objects>,
     /// Shown in this order; see [`worst_first`].
@@ -169,6 +172,9 @@ impl Sheet {
                 );
             }
             body.push_str("</tbody></table>");
+        }
+        if !self.clicks.is_empty() {
+            charts::clicks(&mut body, &self.clicks);
         }
         for objects in &self.objects {
             charts::section(&mut body, objects);

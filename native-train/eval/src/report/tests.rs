@@ -1,6 +1,7 @@
 //! The page's text; how it looks is judged by eye (`REFVLM_DRAWINGS`).
 
 use super::*;
+use crate::clicks::{Hand, Table};
 use crate::metrics::{Scores, Summary};
 use crate::objects::{Class, Objects};
 use refvlm_record::{AnswerPart, Image, Mask, Prompt, QuestionPart, Task, Turn};
@@ -99,8 +100,9 @@ fn a_sheet_shows_scores_and_the_worst_first() {
     let rows = Summary::of(&scores).rows();
     let objects = vec![objects()];
     let subtitle = "refvlm eval --package www/models/scenes --records held-out.jsonl";
-    let sheet =
-        Sheet { title: "Held-out scenes".into(), subtitle: subtitle.into(), rows, objects, cards };
+    let clicks = vec![Table { hand: Hand::Tools, rows: Vec::new(), curve: vec![0.5, 1.0] }];
+    let (title, subtitle) = ("Held-out scenes".into(), subtitle.into());
+    let sheet = Sheet { title, subtitle, rows, clicks, objects, cards };
     let html = sheet.html(Path::new("sheet.html")).unwrap();
     assert_eq!(html.matches("<article ").count(), 4);
     assert_eq!(html.matches("data:image/jpeg;base64,/9j/").count(), 7);
@@ -112,6 +114,8 @@ fn a_sheet_shows_scores_and_the_worst_first() {
     // Half of the recall at full precision, then none; x from 40 to 300, y from 10 to 210.
     assert!(html.contains("points=\"40.0,10.0 170.0,10.0 300.0,210.0\""), "curve");
     assert!(html.contains("<th scope=\"row\">&lt;dog&gt;</th>"), "confusion");
+    // One click of two, then two.
+    assert!(html.contains("points=\"170.0,110.0 300.0,10.0\""), "clicks");
     assert!(html.contains("1 red ball  ·  2 yellow ball"));
     if let Ok(folder) = std::env::var("REFVLM_DRAWINGS") {
         sheet.write(&Path::new(&folder).join("sheet.html")).unwrap();
