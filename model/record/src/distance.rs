@@ -27,7 +27,7 @@ fn columns(mask: &Mask, of: u8) -> Vec<f32> {
             *out = out.min(*last);
         }
     };
-    for (row, out) in mask.pixels.chunks_exact(w).zip(steps.chunks_exact_mut(w)) {
+    for (row, out) in mask.pixels.chunks_exact(w.max(1)).zip(steps.chunks_exact_mut(w.max(1))) {
         pass(row, out);
     }
     last.fill(far);
@@ -37,7 +37,8 @@ fn columns(mask: &Mask, of: u8) -> Vec<f32> {
             *out = out.min(*last);
         }
     };
-    for (row, out) in mask.pixels.chunks_exact(w).zip(steps.chunks_exact_mut(w)).rev() {
+    for (row, out) in mask.pixels.chunks_exact(w.max(1)).zip(steps.chunks_exact_mut(w.max(1))).rev()
+    {
         pass(row, out);
     }
     steps.iter_mut().for_each(|step| *step *= *step);
