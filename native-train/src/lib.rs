@@ -1,7 +1,7 @@
 //! Everything around the model that needs files, under one roof: each part is a crate of its own.
 
 pub use refvlm_draw as draw;
-pub use refvlm_eval::{answers, clicks, coco, evaluate, metrics, objects, report, work};
+pub use refvlm_eval::{answers, clicks, coco, evaluate, hands, metrics, objects, report, work};
 pub use refvlm_files::{distance, files, output, picture, records};
 pub use refvlm_metrics as scores;
 pub use refvlm_serve as serve;

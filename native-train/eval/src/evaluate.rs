@@ -1,8 +1,8 @@
 //! Asking a model what is known, and scoring what it says.
 
 use crate::answers::{AnswerFile, AnswersError, Said};
-use crate::clicks::{Clicking, Hand};
 use crate::coco::Questions;
+use crate::hands::{Clicking, Hand};
 use crate::metrics::{Answer, Scores};
 use refvlm_files::picture::Picture;
 use refvlm_metrics::clicks::Clicks;

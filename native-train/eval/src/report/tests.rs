@@ -1,7 +1,8 @@
 //! The page's text; how it looks is judged by eye (`REFVLM_DRAWINGS`).
 
 use super::*;
-use crate::clicks::{Hand, Table};
+use crate::clicks::Table;
+use crate::hands::Hand;
 use crate::metrics::{Scores, Summary};
 use crate::objects::{Class, Objects};
 use refvlm_record::{AnswerPart, Image, Mask, Prompt, QuestionPart, Task, Turn};
