@@ -1,6 +1,10 @@
 //! A whole model in one configuration: every size, and every choice between the published
 //! behaviour and ours. `[model]` in `configs/scenes.toml` is one value of this type.
 
+mod closer_look;
+
+pub use closer_look::CloserLook;
+
 use crate::decoding::{
     DecoderConfig, DecoderConfigError, PromptedConfig, SamUnitConfig, VdAdapterConfig,
     check_channels,
@@ -133,28 +137,6 @@ impl ClassTokens {
             Self::Tokens(tokens) => tokens.len(),
         }
     }
-}
-
-/// How a part of the picture is looked at once more.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CloserLook {
-    /// How many times as wide as the prompt's longer side the part is.
-    pub margin: f32,
-    /// How many times as large a thing must become for the part to be worth a look.
-    pub least_zoom: f32,
-    /// For a click, how many times as wide the part is as what its proposals cover together; clicks
-    /// are not looked at more closely when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub click_margin: Option<f32>,
-    /// For what words alone have found, how many times as wide the part is as that, which is looked at
-    /// as if it had been painted; it is not when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words_margin: Option<f32>,
-    /// For a box, how much the look at the whole picture counts beside the closer one, 0 to 1: it
-    /// knows more of what is around.
-    #[serde(default)]
-    pub whole_share: f32,
 }
 
 /// Hidden states, counted from the end.
@@ -463,20 +445,10 @@ impl ModelConfig {
                 field: "closer_look",
                 problem: problem.into(),
             };
-            let CloserLook { margin, least_zoom, click_margin, words_margin, whole_share } = look;
             if self.prompted_decoder.is_none() {
                 return Err(other("needs prompted_decoder"));
             }
-            let loose = [click_margin, words_margin].map(|size| size.unwrap_or(margin));
-            let sizes = [margin, least_zoom].into_iter().chain(loose);
-            if !sizes.into_iter().all(|v| (1.0..=100.0).contains(&v)) {
-                return Err(other(
-                    "margin, least_zoom, click_margin and words_margin must be 1 to 100",
-                ));
-            }
-            if !(0.0..=1.0).contains(&whole_share) {
-                return Err(other("whole_share must be 0 to 1"));
-            }
+            look.check().map_err(other)?;
         }
         if let Some(sam) = &self.sam_decoder {
             sam.check().map_err(part("sam_decoder"))?;

@@ -6,3 +6,4 @@ mod package;
 mod presets;
 mod prompted;
 mod training;
+mod words;
