@@ -30,14 +30,7 @@ impl Layers {
         if let Some((_, path)) = self.outlines.iter().find(|(known, _)| Arc::ptr_eq(known, mask)) {
             return Ok(path.clone());
         }
-        let path = Path2d::new()?;
-        for points in mask.outline() {
-            for (k, [x, y]) in points.into_iter().enumerate() {
-                let (x, y) = (f64::from(x), f64::from(y));
-                if k == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
-            }
-            path.close_path();
-        }
+        let path = path(mask)?;
         if self.outlines.len() >= MOST {
             self.outlines.remove(0);
         }
@@ -96,6 +89,7 @@ pub fn painted(
                 on.fill_rect(left, top, w, h);
             }
             Stroke::Scribble(points) => discs(&on, see, points, point)?,
+            Stroke::Found(mask) => found(&on, see, mask)?,
             Stroke::Paint { points, radius } | Stroke::Cut { points, radius, .. } => {
                 discs(&on, see, points, *radius)?;
             }
@@ -106,6 +100,33 @@ pub fn painted(
     c.draw_image_with_html_canvas_element_and_dw_and_dh(&canvas, 0.0, 0.0, w, h)?;
     c.set_global_alpha(1.0);
     negatives(c, see, strokes)
+}
+
+/// What was found, in place of what was drawn before.
+fn found(on: &CanvasRenderingContext2d, see: &Sight, mask: &Arc<Mask>) -> Result<(), JsValue> {
+    let [w, h] = see.canvas.map(f64::from);
+    on.clear_rect(0.0, 0.0, w, h);
+    let path = path(mask)?;
+    on.save();
+    let [left, top] = see.view.to_screen([0.0, 0.0]).map(f64::from);
+    on.translate(left, top)?;
+    on.scale(f64::from(see.view.scale), f64::from(see.view.scale))?;
+    on.fill_with_path_2d(&path);
+    on.restore();
+    Ok(())
+}
+
+/// The outline of a mask, px of the picture.
+fn path(mask: &Mask) -> Result<Path2d, JsValue> {
+    let path = Path2d::new()?;
+    for points in mask.outline() {
+        for (k, [x, y]) in points.into_iter().enumerate() {
+            let (x, y) = (f64::from(x), f64::from(y));
+            if k == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+        }
+        path.close_path();
+    }
+    Ok(path)
 }
 
 fn discs(

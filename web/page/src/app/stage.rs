@@ -8,6 +8,7 @@ use super::sight::Sight;
 use super::state::Focus;
 use super::store::Store;
 use crate::canvas::geometry::{Place, View};
+use crate::canvas::marks::Board;
 use crate::canvas::tools::{Input, Outcome, Setting, Tool};
 use leptos::html;
 use leptos::prelude::*;
@@ -58,6 +59,19 @@ impl Store {
         self.canvas.view.update(|view| *view = view.panned(by, size, canvas));
     }
 
+    /// Has a negative point cut what live mode shows for the mark, which is what the person sees too
+    /// much of.
+    fn cut_from_found(self, before: &Board, next: &mut Board) {
+        let Some(mark) = next.selected.and_then(|id| next.get_mut(id)) else { return };
+        let found = self.talk.live_masks.with_untracked(|masks| {
+            let live = masks.get(&mark.id).filter(|live| before.get(mark.id) == Some(&live.mark));
+            live.and_then(|live| live.found.as_ref()?.mask.clone())
+        });
+        if let Some(found) = found {
+            mark.cut_from(found);
+        }
+    }
+
     /// Feeds a gesture; `tool` overrides the chosen one for a right click.
     pub fn gesture_input(self, input: Input, tool: Tool) {
         let Some(size) = self.canvas.picture.with_untracked(|p| p.as_ref().map(|p| p.size)) else {
@@ -83,7 +97,12 @@ impl Store {
             {
                 self.select(board.selected);
             }
-            Outcome::Keep(board) => self.keep(board),
+            Outcome::Keep(mut next) => {
+                if tool == Tool::Negative {
+                    self.cut_from_found(&board, &mut next);
+                }
+                self.keep(next);
+            }
             Outcome::Back(board) => self.settle(board),
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! A mark is one prompt, made of strokes. A single click, box or scribble goes to the model as
 //! what it is. Whatever else is drawn becomes a mask: strokes add what they cover, cuts take it
-//! away. That is how a negative point counts, which the model has no notion of: it cuts a disc out
-//! of its prompt, so what is seen on the canvas is what the model is given.
+//! away. The model has no notion of a negative point: it cuts a disc out of what the model has found
+//! for its prompt, or out of the prompt itself where nothing is known to be found, so what is seen on
+//! the canvas is what the model is given.
 
 use crate::canvas::geometry::{Place, distance, inside};
 pub use refvlm_record::raster::POINT_SHARE;
@@ -30,6 +31,8 @@ pub enum Stroke {
         /// Of the discs, px.
         radius: f32,
     },
+    /// What the model found for all that was drawn before, in its place.
+    Found(Arc<Mask>),
     /// What is taken away: a line of discs.
     Cut {
         /// Centres.
@@ -49,6 +52,7 @@ impl Stroke {
             Stroke::Point(at) => Stroke::Point(shift(*at)),
             Stroke::Box([x, y, w, h]) => Stroke::Box([x + by[0], y + by[1], *w, *h]),
             Stroke::Scribble(points) => Stroke::Scribble(all(points)),
+            Stroke::Found(mask) => Stroke::Found(Arc::new(shifted(mask, by))),
             Stroke::Paint { points, radius } => {
                 Stroke::Paint { points: all(points), radius: *radius }
             }
@@ -63,6 +67,8 @@ impl Stroke {
         let points = match self {
             Stroke::Point([x, y]) => return [*x, *y, *x, *y],
             Stroke::Box([x, y, w, h]) => return [*x, *y, x + w, y + h],
+            // It may be moved out of the picture, as what is cut may.
+            Stroke::Found(_) => return [f32::MAX, f32::MAX, f32::MIN, f32::MIN],
             Stroke::Scribble(points)
             | Stroke::Paint { points, .. }
             | Stroke::Cut { points, .. } => points,
@@ -102,6 +108,15 @@ impl Mark {
         matches!(self.strokes.first(), Some(Stroke::Paint { .. }))
     }
 
+    /// Puts what the model has found for the mark in front of what was drawn last, so that this is
+    /// cut out of it. Measured (`refvlm eval --clicks 2`, 44 things of everyday photos of which too
+    /// much was found): cut out of what was drawn, the IoU falls by 0.49, cut out of what was found,
+    /// it rises by 0.04.
+    pub fn cut_from(&mut self, found: Arc<Mask>) {
+        let last = self.strokes.len().saturating_sub(1);
+        self.strokes.insert(last, Stroke::Found(found));
+    }
+
     /// What the mark covers, for marks that go to the model as a mask and for showing it.
     pub fn region(&self, picture_px: [u32; 2]) -> Mask {
         let [width, height] = picture_px;
@@ -112,6 +127,7 @@ impl Mark {
                 Stroke::Point(at) => stroke(&mut mask, &[*at], point_px, 1),
                 Stroke::Box(rect) => fill_box(&mut mask, *rect, 1),
                 Stroke::Scribble(points) => stroke(&mut mask, points, point_px, 1),
+                Stroke::Found(found) => mask.clone_from(found),
                 Stroke::Paint { points, radius } => stroke(&mut mask, points, *radius, 1),
                 Stroke::Cut { points, radius, .. } => stroke(&mut mask, points, *radius, 0),
             }
@@ -186,10 +202,28 @@ impl Mark {
                     Stroke::Box([x, y, w, h]) => {
                         distance(at, [at[0].clamp(*x, x + w), at[1].clamp(*y, y + h)])
                     }
+                    Stroke::Found(_) => f32::MAX,
                 })
                 .fold(f32::MAX, f32::min),
         }
     }
+}
+
+/// A mask moved by px; what leaves the picture is gone.
+fn shifted(mask: &Mask, by: Place) -> Mask {
+    let [dx, dy] = by.map(|by| by.round() as i64);
+    let [width, height] = [mask.width, mask.height].map(i64::from);
+    let mut moved = Mask::zeros(mask.width, mask.height);
+    for (at, _) in (0i64..).zip(&mask.pixels).filter(|(_, set)| **set == 1) {
+        let [x, y] = [at % width + dx, at / width + dy];
+        if (0..width).contains(&x)
+            && (0..height).contains(&y)
+            && let Some(pixel) = moved.pixels.get_mut((y * width + x) as usize)
+        {
+            *pixel = 1;
+        }
+    }
+    moved
 }
 
 fn off_points(at: Place, points: &[Place]) -> f32 {
@@ -307,6 +341,34 @@ mod tests {
         assert!(!covers(&mask, [30.0, 30.0]) && covers(&mask, [45.0, 45.0]));
         let disc = 64.0 * std::f32::consts::PI;
         assert!((mask.area() as f32 - (1600.0 - disc)).abs() < 12.0);
+    }
+
+    #[test]
+    fn a_negative_point_cuts_what_was_found_and_both_move_together() {
+        let mut found = Mask::zeros(SIZE[0], SIZE[1]);
+        fill_box(&mut found, [10.0, 10.0, 40.0, 40.0], 1);
+        let mut mark = Mark { id: 0, strokes: vec![Stroke::Point([20.0, 20.0])] };
+        mark.strokes.push(cut([45.0, 45.0], 8.0));
+        mark.cut_from(Arc::new(found.clone()));
+        let region = mark.region(SIZE);
+        assert!(covers(&region, [20.0, 20.0]) && !covers(&region, [45.0, 45.0]));
+        assert!(region.area() < found.area() && region.iou(&found) > 0.85, "{}", region.area());
+        assert_eq!((mark.kind(), mark.badge(SIZE)), ("mask", [20.0, 20.0]));
+        assert_eq!(mark.off([12.0, 40.0], SIZE), 0.0, "it can be hit where it was found");
+        // A second one begins with what was found since.
+        mark.strokes.push(cut([15.0, 15.0], 4.0));
+        mark.cut_from(Arc::new(found.clone()));
+        assert!(
+            covers(&mark.region(SIZE), [45.0, 45.0]) && !covers(&mark.region(SIZE), [15.0, 15.0])
+        );
+        mark.strokes.truncate(3);
+        let moved = mark.moved([30.0, -5.0], SIZE).region(SIZE);
+        assert_eq!(moved.area(), region.area());
+        assert!(covers(&moved, [50.0, 15.0]) && !covers(&moved, [75.0, 40.0]));
+        // Beyond the border it is gone, and the click stays in the picture.
+        let beyond = mark.moved([90.0, 0.0], SIZE);
+        assert_eq!(beyond.strokes[0], Stroke::Point([100.0, 20.0]));
+        assert!(beyond.region(SIZE).area() < region.area());
     }
 
     #[test]
