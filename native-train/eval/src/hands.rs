@@ -16,8 +16,8 @@ pub enum Hand {
     /// As the server answers annotation tools: clicks that belong to the thing are a line through
     /// them; what the model finds at each that does not is taken out of the mask.
     Tools,
-    /// As the page where live mode is off: the discs of the clicks are a painted mask, negative ones cut
-    /// theirs out of it.
+    /// As the page where live mode is off: the discs of the clicks are a painted mask, negative ones
+    /// cut theirs out of it.
     Page,
     /// Of the answer and its other proposals the first that agrees with most clicks, as a person
     /// chooses; asked again only for a click that belongs to the thing.

@@ -307,7 +307,7 @@ mod tests {
         let paths: Vec<_> = found.iter().filter_map(Input::path).collect();
         assert_eq!(paths, [folder.0.join("a.png"), folder.0.join("b.png")]);
         // The folder that is called as a picture is not one.
-        let inside = Input::all(&[folder.0.clone()]).unwrap();
+        let inside = Input::all(std::slice::from_ref(&folder.0)).unwrap();
         assert_eq!(inside.len(), 3, "{inside:?}");
         let mut names = HashSet::new();
         let drawn: Vec<String> = inside.iter().map(|i| i.drawn_name(&mut names)).collect();
