@@ -104,6 +104,7 @@ fn prompts_and_answers(name: &str, hand: &dyn Hand, page: &Page, known: &mut Kno
     hand.take(page, "Negative point");
     hand.draw(page, &[[cx + 24.0, cy]]);
     page.expect_prompts(&["mask"]);
+    page.browser.shot(&format!("{name}-cut"));
     hand.press(page, "[aria-label='Undo']");
     page.expect_prompts(&["point"]);
     hand.press(page, "[aria-label='Redo']");
