@@ -134,6 +134,16 @@ impl Prompt {
     }
 }
 
+/// Places and lengths in turn across and down in px, as they are printed, if they look like shares
+/// of a picture of `[width, height]` px: one is below a whole pixel, and all are 1 at most.
+pub fn shares_in_px(lengths: &[f32], [width, height]: [u32; 2]) -> Option<Vec<String>> {
+    let small = lengths.iter().all(|&v| v <= 1.0) && lengths.iter().any(|v| v.fract() > 0.0);
+    (small && width > 1 && height > 1).then(|| {
+        let sides = [width as f32, height as f32].into_iter().cycle();
+        lengths.iter().zip(sides).map(|(share, side)| (share * side).to_string()).collect()
+    })
+}
+
 fn check_target(target: &Target, field: &str, w: u32, h: u32) -> Result<(), RecordError> {
     if let Some([x, y, bw, bh]) = target.bbox {
         let inside = x >= 0.0 && y >= 0.0 && x + bw <= w as f32 + 1.0 && y + bh <= h as f32 + 1.0;
@@ -152,17 +162,11 @@ fn check_target(target: &Target, field: &str, w: u32, h: u32) -> Result<(), Reco
             return geometry(&format!("{field}.box"), problem);
         }
         // Shares would be a box of less than a pixel in the corner: learned as truth.
-        let all = [x, y, bw, bh];
-        let shares = all.iter().all(|&v| v <= 1.0) && all.iter().any(|v| v.fract() > 0.0);
-        if shares && w > 1 && h > 1 {
-            let (w, h) = (w as f32, h as f32);
+        if let Some(px) = shares_in_px(&[x, y, bw, bh], [w, h]) {
             let problem = format!(
                 "[{x}, {y}, {bw}, {bh}] looks like shares of the picture: lengths are px, so write \
-                 [{}, {}, {}, {}]",
-                x * w,
-                y * h,
-                bw * w,
-                bh * h
+                 [{}]",
+                px.join(", ")
             );
             return geometry(&format!("{field}.box"), problem);
         }

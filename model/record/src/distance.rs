@@ -21,25 +21,20 @@ fn columns(mask: &Mask, of: u8) -> Vec<f32> {
     let far = f32::INFINITY;
     let mut steps = vec![far; mask.pixels.len()];
     let mut last = vec![far; w];
-    let mut pass = |row: &[u8], out: &mut [f32]| {
+    let pass = |last: &mut [f32], row: &[u8], out: &mut [f32]| {
         for ((last, &pixel), out) in last.iter_mut().zip(row).zip(out) {
             *last = if pixel == of { 0.0 } else { *last + 1.0 };
             *out = out.min(*last);
         }
     };
+    // From the top down, then from the bottom up.
     for (row, out) in mask.pixels.chunks_exact(w.max(1)).zip(steps.chunks_exact_mut(w.max(1))) {
-        pass(row, out);
+        pass(&mut last, row, out);
     }
     last.fill(far);
-    let mut pass = |row: &[u8], out: &mut [f32]| {
-        for ((last, &pixel), out) in last.iter_mut().zip(row).zip(out) {
-            *last = if pixel == of { 0.0 } else { *last + 1.0 };
-            *out = out.min(*last);
-        }
-    };
     for (row, out) in mask.pixels.chunks_exact(w.max(1)).zip(steps.chunks_exact_mut(w.max(1))).rev()
     {
-        pass(row, out);
+        pass(&mut last, row, out);
     }
     steps.iter_mut().for_each(|step| *step *= *step);
     steps

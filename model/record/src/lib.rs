@@ -37,6 +37,7 @@ mod task;
 pub mod weighted;
 
 pub use ask::{Ask, AskError, Sampling};
+pub use check::shares_in_px;
 pub use error::RecordError;
 pub use record::{AnswerPart, DepthMap, Image, Prompt, QuestionPart, Record, Target, Turn};
 pub use rle::{Counts, MAX_SIDE_PX, Mask, Rle, RleError};

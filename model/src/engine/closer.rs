@@ -119,7 +119,8 @@ impl Session {
         }
     }
 
-    /// A closer look at what words alone have found, as if it had been painted; none where that tells nothing new.
+    /// A closer look at what words alone have found, as if it had been painted; none where that
+    /// tells nothing new.
     pub(super) fn look_again(
         &mut self,
         look: CloserLook,

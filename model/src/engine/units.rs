@@ -79,17 +79,16 @@ impl Session {
                 let Some(closer) = closer else { continue };
                 let whole = logits.clone().filter(|_| closer.whole_share > 0.0);
                 let whole = whole.map(|logits| logits.narrow(0, index, 1));
-                let before = found.clone();
-                self.refine(found, &closer, (&frame, whole)).await?;
+                if prompt.is_some() {
+                    self.refine(found, &closer, (&frame, whole)).await?;
+                    continue;
+                }
                 // The look takes what words have found for what is meant: whether it is was judged
                 // before, and nothing found there says nothing against it.
-                if prompt.is_none() {
-                    match &found.1 {
-                        Shape::Mask { bbox: [_, _, w, h], .. } if *w > 0.0 && *h > 0.0 => {
-                            found.0 = before.0;
-                        }
-                        _ => *found = before,
-                    }
+                let mut seen = found.clone();
+                self.refine(&mut seen, &closer, (&frame, whole)).await?;
+                if matches!(seen.1, Shape::Mask { bbox: [_, _, w, h], .. } if w > 0.0 && h > 0.0) {
+                    found.1 = seen.1;
                 }
             }
         }

@@ -132,13 +132,12 @@ impl Said {
                 self.found = fresh(best.map_or(&[], std::slice::from_ref), &self.found);
             }
             Hand::Page | Hand::Repainted => {
-                let mut region = match hand {
-                    Hand::Page => Mask::zeros(self.found.width, self.found.height),
-                    _ => self.found.clone(),
+                let (mut region, clicks) = match hand {
+                    Hand::Page => {
+                        (Mask::zeros(self.found.width, self.found.height), &self.clicks[..])
+                    }
+                    _ => (self.found.clone(), std::slice::from_ref(&click)),
                 };
-                let newest = self.clicks.len().saturating_sub(1);
-                let clicks =
-                    if hand == Hand::Page { &self.clicks[..] } else { &self.clicks[newest..] };
                 for click in clicks {
                     let [x, y] = click.place();
                     cover(&mut region, &Prompt::Point { x, y }, u8::from(click.positive));

@@ -210,14 +210,8 @@ pub fn read_picture(path: &Path) -> Result<Picture, PictureError> {
 /// As [`read_picture`].
 pub fn decode_picture(bytes: &[u8], name: &Path) -> Result<Picture, PictureError> {
     let (picture, remarks) = open_picture(bytes, name)?;
-    let missing = remarks.into_iter().find_map(|remark| match remark {
-        Remark::Missing { reason } => Some(reason),
-        _ => None,
-    });
-    match missing {
-        Some(reason) => Err(PictureError::Damaged { path: name.into(), reason }),
-        None => Ok(picture),
-    }
+    check_whole(remarks, name)?;
+    Ok(picture)
 }
 
 /// [`decode_picture`] that takes what there is of a damaged JPEG, and says what a person who asks
@@ -325,12 +319,20 @@ pub(crate) struct Decoded {
 impl Decoded {
     /// The picture, unless a part of it is missing.
     pub fn whole(self, name: &Path) -> Result<DynamicImage, PictureError> {
-        for remark in self.remarks {
-            if let Remark::Missing { reason } = remark {
-                return Err(PictureError::Damaged { path: name.into(), reason });
-            }
-        }
+        check_whole(self.remarks, name)?;
         Ok(self.image)
+    }
+}
+
+/// That no part of a picture is missing.
+fn check_whole(remarks: Vec<Remark>, name: &Path) -> Result<(), PictureError> {
+    let missing = remarks.into_iter().find_map(|remark| match remark {
+        Remark::Missing { reason } => Some(reason),
+        _ => None,
+    });
+    match missing {
+        Some(reason) => Err(PictureError::Damaged { path: name.into(), reason }),
+        None => Ok(()),
     }
 }
 

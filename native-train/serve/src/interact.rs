@@ -156,12 +156,6 @@ mod tests {
     use super::*;
     use refvlm_record::raster::fill_box;
 
-    fn boxed(rect: [f32; 4]) -> Mask {
-        let mut mask = Mask::zeros(100, 60);
-        fill_box(&mut mask, rect, 1);
-        mask
-    }
-
     #[test]
     fn shares_are_of_the_pictures_sides_and_clicks_stay_inside() {
         let clicks = Clicks {
@@ -190,7 +184,8 @@ mod tests {
 
     #[test]
     fn polygons_go_round_parts_and_leave_holes_and_crumbs_out() {
-        let mut mask = boxed([10.0, 10.0, 40.0, 40.0]);
+        let mut mask = Mask::zeros(100, 60);
+        fill_box(&mut mask, [10.0, 10.0, 40.0, 40.0], 1);
         fill_box(&mut mask, [20.0, 20.0, 10.0, 10.0], 0);
         fill_box(&mut mask, [60.0, 10.0, 20.0, 20.0], 1);
         fill_box(&mut mask, [90.0, 50.0, 2.0, 2.0], 1);

@@ -70,8 +70,9 @@ pub struct Eval {
     )]
     clicks: Option<u16>,
     /// How the clicks are put to the model: tools (as the server answers annotation tools), page (as
-    /// the page's positive and negative points), proposals (the proposal that agrees with most
-    /// clicks), repainted (the mask so far, with the click's disc painted or cut).
+    /// the page where live mode is off), proposals (the proposal that agrees with most clicks),
+    /// repainted (the mask so far, with the click's disc painted or cut, as the page cuts what live
+    /// mode shows).
     #[arg(
         long, requires = "clicks", value_delimiter = ',', value_name = "HAND",
         default_value = "tools", value_parser = hand

@@ -4,7 +4,7 @@ use super::say::note;
 use clap::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use refvlm_native::picture::{Picture, read_mask};
-use refvlm_record::Prompt;
+use refvlm_record::{Prompt, shares_in_px};
 use std::path::{Path, PathBuf};
 
 /// What is pointed at.
@@ -117,13 +117,8 @@ fn corners(prompt: &Prompt, width: u32, height: u32) -> String {
 /// What a prompt may have been meant for instead.
 fn odd(prompt: &Prompt, width: u32, height: u32) -> Option<String> {
     let shares = |places: &[f32]| {
-        let small = places.iter().all(|&v| v <= 1.0) && places.iter().any(|v| v.fract() > 0.0);
-        (small && width > 1 && height > 1).then(|| {
-            let (across, down) = (width as f32, height as f32);
-            let px = places.iter().zip([across, down].into_iter().cycle()).map(|(a, b)| a * b);
-            let px: Vec<String> = px.map(|v| v.to_string()).collect();
-            format!("places are px; shares of the picture would be {} px", px.join(","))
-        })
+        let px = shares_in_px(places, [width, height])?;
+        Some(format!("places are px; shares of the picture would be {} px", px.join(",")))
     };
     match prompt {
         Prompt::Point { x, y } => shares(&[*x, *y]),

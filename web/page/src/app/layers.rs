@@ -30,7 +30,14 @@ impl Layers {
         if let Some((_, path)) = self.outlines.iter().find(|(known, _)| Arc::ptr_eq(known, mask)) {
             return Ok(path.clone());
         }
-        let path = path(mask)?;
+        let path = Path2d::new()?;
+        for points in mask.outline() {
+            for (k, [x, y]) in points.into_iter().enumerate() {
+                let (x, y) = (f64::from(x), f64::from(y));
+                if k == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
+            }
+            path.close_path();
+        }
         if self.outlines.len() >= MOST {
             self.outlines.remove(0);
         }
@@ -64,6 +71,7 @@ pub fn from_rgba(size: [u32; 2], rgba: &[u8]) -> Result<HtmlCanvasElement, JsVal
 /// When the browser has no canvas to spare.
 pub fn painted(
     c: &CanvasRenderingContext2d,
+    layers: &mut Layers,
     see: &Sight,
     strokes: &[Stroke],
     colour: &str,
@@ -89,7 +97,7 @@ pub fn painted(
                 on.fill_rect(left, top, w, h);
             }
             Stroke::Scribble(points) => discs(&on, see, points, point)?,
-            Stroke::Found(mask) => found(&on, see, mask)?,
+            Stroke::Found(mask) => found(&on, see, &layers.outline(mask)?)?,
             Stroke::Paint { points, radius } | Stroke::Cut { points, radius, .. } => {
                 discs(&on, see, points, *radius)?;
             }
@@ -103,30 +111,16 @@ pub fn painted(
 }
 
 /// What was found, in place of what was drawn before.
-fn found(on: &CanvasRenderingContext2d, see: &Sight, mask: &Arc<Mask>) -> Result<(), JsValue> {
+fn found(on: &CanvasRenderingContext2d, see: &Sight, outline: &Path2d) -> Result<(), JsValue> {
     let [w, h] = see.canvas.map(f64::from);
     on.clear_rect(0.0, 0.0, w, h);
-    let path = path(mask)?;
     on.save();
     let [left, top] = see.view.to_screen([0.0, 0.0]).map(f64::from);
     on.translate(left, top)?;
     on.scale(f64::from(see.view.scale), f64::from(see.view.scale))?;
-    on.fill_with_path_2d(&path);
+    on.fill_with_path_2d(outline);
     on.restore();
     Ok(())
-}
-
-/// The outline of a mask, px of the picture.
-fn path(mask: &Mask) -> Result<Path2d, JsValue> {
-    let path = Path2d::new()?;
-    for points in mask.outline() {
-        for (k, [x, y]) in points.into_iter().enumerate() {
-            let (x, y) = (f64::from(x), f64::from(y));
-            if k == 0 { path.move_to(x, y) } else { path.line_to(x, y) }
-        }
-        path.close_path();
-    }
-    Ok(path)
 }
 
 fn discs(

@@ -37,7 +37,7 @@ pub fn sight(c: &CanvasRenderingContext2d, layers: &mut Layers, see: &Sight) {
         let _ = results(c, layers, see, answer);
     }
     for mark in &see.board.marks {
-        let _ = prompt(c, see, mark);
+        let _ = prompt(c, layers, see, mark);
     }
     if see.handles {
         for (at, mark) in see.board.marks.iter().enumerate() {
@@ -290,7 +290,12 @@ fn known(
     Ok(())
 }
 
-fn prompt(c: &CanvasRenderingContext2d, see: &Sight, mark: &Mark) -> Result<(), JsValue> {
+fn prompt(
+    c: &CanvasRenderingContext2d,
+    layers: &mut Layers,
+    see: &Sight,
+    mark: &Mark,
+) -> Result<(), JsValue> {
     let colour = palette::prompt(mark.id);
     let strength = match see.focus {
         Some(Focus::Mark(id)) if id != mark.id => 0.3,
@@ -330,7 +335,7 @@ fn prompt(c: &CanvasRenderingContext2d, see: &Sight, mark: &Mark) -> Result<(), 
             line(c, width + 2.0, HALO, width, colour);
             c.set_line_cap("butt");
         }
-        strokes => super::layers::painted(c, see, strokes, colour, strength * 0.62)?,
+        strokes => super::layers::painted(c, layers, see, strokes, colour, strength * 0.62)?,
     }
     c.set_global_alpha(1.0);
     Ok(())
