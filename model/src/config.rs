@@ -6,8 +6,8 @@ mod closer_look;
 pub use closer_look::CloserLook;
 
 use crate::decoding::{
-    DecoderConfig, DecoderConfigError, PromptedConfig, SamUnitConfig, VdAdapterConfig,
-    check_channels,
+    DecoderConfig, DecoderConfigError, FinderConfig, PromptedConfig, SamUnitConfig,
+    VdAdapterConfig, check_channels,
 };
 use crate::image::BoxDigits;
 use crate::language::{ConfigError, LlamaConfig};
@@ -94,6 +94,10 @@ pub struct ModelConfig {
     /// at; needs `prompted_decoder`. None sees the picture as a whole only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closer_look: Option<CloserLook>,
+    /// Finds the things of a noun; needs `class_words`. Without it, the language model alone says
+    /// whether there are any and how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finder: Option<FinderConfig>,
     /// SAM in place of the mask decoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sam_decoder: Option<SamUnitConfig>,
@@ -195,6 +199,12 @@ pub enum ModelConfigError {
         index: usize,
         /// The last index there is.
         last: usize,
+    },
+    /// The finder's settings are wrong.
+    #[error("finder: {source}")]
+    Finder {
+        /// The setting that is wrong.
+        source: DecoderConfigError,
     },
     /// The settings of a tower or of the prompt encoder are wrong.
     #[error("{part}.{source}")]
@@ -426,19 +436,14 @@ impl ModelConfig {
             if found != expected {
                 return Err(ModelConfigError::StateWidth { unit: Unit::Mask, found, expected });
             }
-            let sides = self.pyramid_sides();
-            let sides: Vec<usize> = index.iter().filter_map(|&i| sides.get(i).copied()).collect();
-            if sides.windows(2).any(|pair| pair[0] != 2 * pair[1]) {
-                let problem = format!(
-                    "encoder_input_index names maps of sides {sides:?}; each must be half as wide \
-                     as the one before"
-                );
-                return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
-            }
+            self.check_halves("prompted_decoder", index)?;
             if self.mask_decoder.is_some() {
                 let problem = "takes the place of mask_decoder; remove one of the two".into();
                 return Err(ModelConfigError::Other { field: "prompted_decoder", problem });
             }
+        }
+        if let Some(finder) = &self.finder {
+            self.check_finder(finder)?;
         }
         if let Some(look) = self.closer_look {
             let other = |problem: &str| ModelConfigError::Other {
@@ -473,5 +478,38 @@ impl ModelConfig {
             return Err(ModelConfigError::Other { field: "vpt_projector", problem });
         }
         Ok(())
+    }
+
+    fn check_finder(&self, finder: &FinderConfig) -> Result<(), ModelConfigError> {
+        let failed = |source| ModelConfigError::Finder { source };
+        finder.validate().map_err(failed)?;
+        let (index, dim) = (&finder.encoder_input_index, &finder.encoder_input_dim);
+        check_channels(index, dim, &self.decoder_channels()).map_err(failed)?;
+        self.check_halves("finder", index)?;
+        let problem = if finder.quries_input_dim != self.llm.hidden_size {
+            let (found, width) = (finder.quries_input_dim, self.llm.hidden_size);
+            format!("`quries_input_dim` is {found}; set it to {width}, the language model's width")
+        } else if self.class_words.is_none() {
+            "needs class_words".into()
+        } else if !(0.0..=1.0).contains(&finder.least_confidence) {
+            "least_confidence must be 0 to 1".into()
+        } else {
+            return Ok(());
+        };
+        Err(ModelConfigError::Other { field: "finder", problem })
+    }
+
+    /// Each map half as wide as the one before.
+    fn check_halves(&self, field: &'static str, index: &[usize]) -> Result<(), ModelConfigError> {
+        let sides = self.pyramid_sides();
+        let sides: Vec<usize> = index.iter().filter_map(|&i| sides.get(i).copied()).collect();
+        if sides.windows(2).all(|pair| pair[0] == 2 * pair[1]) {
+            return Ok(());
+        }
+        let problem = format!(
+            "encoder_input_index names maps of sides {sides:?}; each must be half as wide as the \
+             one before"
+        );
+        Err(ModelConfigError::Other { field, problem })
     }
 }

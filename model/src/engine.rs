@@ -9,6 +9,7 @@ mod answer;
 mod candidates;
 mod closer;
 mod context;
+mod finding;
 mod probe;
 mod units;
 

@@ -3,8 +3,8 @@
 
 use crate::config::{ClassTokens, ModelConfig, ModelConfigError};
 use crate::decoding::{
-    BoxDecoder, DepthDecoder, MaskDecoder, MaskUnit, PoseDecoder, PromptMaps, PromptedDecoder,
-    SamUnit, VdAdapter,
+    BoxDecoder, DepthDecoder, Finder, MaskDecoder, MaskUnit, Middles, PoseDecoder, PromptMaps,
+    PromptedDecoder, SamUnit, VdAdapter,
 };
 use crate::input::Inputs;
 use crate::language::Llama;
@@ -44,6 +44,8 @@ pub struct RefVlm {
     pub llm: Llama,
     /// Between language model and decoders, where there is one.
     pub vd_adapter: Option<VdAdapter>,
+    /// Nouns to where their things are; absent where the language model alone says so.
+    pub finder: Option<Finder>,
     /// Reference states to units.
     pub visual_decoder: Decoders,
     #[module(skip)]
@@ -75,6 +77,7 @@ struct Wiring {
     image: Vec<usize>,
     prompt: Vec<usize>,
     decoders: [Vec<usize>; 4],
+    finder: Vec<usize>,
 }
 
 /// What the model sees of a batch of pictures.
@@ -172,6 +175,12 @@ impl RefVlm {
                 .map(|c| VdAdapter::new(c, device))
                 .transpose()
                 .map_err(|source| ModelConfigError::Part { part: "vd_adapter", source })?,
+            finder: config
+                .finder
+                .as_ref()
+                .map(|finder| Finder::new(finder, device))
+                .transpose()
+                .map_err(|source| ModelConfigError::Finder { source })?,
             visual_decoder: Decoders {
                 boxes: config
                     .box_decoder
@@ -198,6 +207,10 @@ impl RefVlm {
                 image: config.image_features.clone(),
                 prompt: config.prompt_features.clone(),
                 decoders: Unit::ALL.map(maps),
+                finder: config
+                    .finder
+                    .as_ref()
+                    .map_or_else(Vec::new, |finder| finder.encoder_input_index.clone()),
             },
             class_words: ClassWords::new(class_tokens, config.llm.vocab_size),
         })
@@ -389,6 +402,31 @@ impl RefVlm {
         pictures: &[usize],
     ) -> Option<Tensor<4>> {
         Some(self.class_words.shown(sight.words.as_ref()?, concepts, pictures))
+    }
+
+    /// Where the things of nouns are, each in the tokens that its phrase has; none without a finder.
+    /// `pictures[i]` is the picture that noun `i` is looked for in.
+    pub fn find(&self, sight: &Sight, nouns: &[Vec<i64>], pictures: &[usize]) -> Option<Middles> {
+        let finder = self.finder.as_ref()?;
+        let maps = sight.pyramid.select(&self.wiring.finder);
+        let tokens: Vec<i64> = nouns.iter().flatten().copied().collect();
+        let (count, total) = (nouns.len(), tokens.len());
+        if total == 0 {
+            return None;
+        }
+        let device = sight.rows.device();
+        let mut mean = vec![0.0f32; count * total];
+        let mut at = 0;
+        for (row, noun) in mean.chunks_exact_mut(total).zip(nouns) {
+            row[at..at + noun.len()].fill(1.0 / noun.len().max(1) as f32);
+            at += noun.len();
+        }
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [1, total]), &device);
+        // What is found does not change what words mean.
+        let words = self.llm.embed(tokens).squeeze_dim::<2>(0).detach();
+        let mean = Tensor::<2>::from_data(TensorData::new(mean, [count, total]), &device);
+        let concepts = self.shown(sight, nouns, pictures);
+        Some(finder.forward(&maps, mean.matmul(words), concepts, pictures))
     }
 
     /// The maps that a unit's decoder looks at, finest first; none where there is no decoder.

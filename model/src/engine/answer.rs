@@ -1,6 +1,7 @@
 //! One answer, written step by step.
 
 use super::context::Context;
+use super::finding::{Search, names_things};
 use super::units::Asked;
 use super::{Ask, EngineError, Row, Session, host};
 use crate::decoding::{PromptMaps, QueryMask};
@@ -21,8 +22,8 @@ const LEAST_ROOM: usize = 32;
 /// An answer that is being written. [`Answer::next`] gives its events in order; the last one is
 /// [`Event::Done`] or [`Event::Failed`].
 pub struct Answer<'s> {
-    session: &'s mut Session,
-    grammar: Option<Grammar>,
+    pub(super) session: &'s mut Session,
+    pub(super) grammar: Option<Grammar>,
     sampler: Sampler,
     stream: Stream,
     declared: Vec<Unit>,
@@ -32,7 +33,7 @@ pub struct Answer<'s> {
     /// Ids of the answer so far.
     written: Vec<u32>,
     /// State that the next token follows from, `[1, 1, hidden]`.
-    last: Option<Tensor<3>>,
+    pub(super) last: Option<Tensor<3>>,
     /// States at the `<REF>`s by position in the answer.
     references: HashMap<usize, Tensor<3>>,
     /// What an adapter asks for; empty without one.
@@ -48,6 +49,10 @@ pub struct Answer<'s> {
     over: bool,
     /// What ended it with [`Event::Failed`].
     failure: Option<EngineError>,
+    /// Whether to look for what is asked for, before it is planned.
+    looks: bool,
+    /// What was looked for.
+    pub(super) search: Option<Search>,
 }
 
 impl Session {
@@ -122,6 +127,7 @@ impl<'s> Answer<'s> {
         start: f64,
     ) -> Self {
         let stream = Stream::new(&session.tokenizer, ask.task.units());
+        let looks = names_things(ask.task) && context.pointers.is_empty();
         let mut timings = Timings::default();
         if let Some(seen) = session.picture.as_mut().filter(|seen| !seen.reported) {
             seen.reported = true;
@@ -147,6 +153,8 @@ impl<'s> Answer<'s> {
             bent: false,
             over: false,
             failure: None,
+            looks,
+            search: None,
         }
     }
 
@@ -199,6 +207,9 @@ impl<'s> Answer<'s> {
         }
         if self.timings.tokens >= self.budget {
             return self.finish(Finish::Length).await;
+        }
+        if std::mem::take(&mut self.looks) {
+            self.look_for().await?;
         }
         let next = self.grammar.as_ref().map(Grammar::next).transpose()?;
         let next = match next {
@@ -311,8 +322,11 @@ impl<'s> Answer<'s> {
         let words = refs.first().and_then(|first| words.get(first).cloned());
         let words = words.and_then(|at| self.written.get(at)).unwrap_or_default();
         let words = words.iter().map(|&id| i64::from(id)).collect();
+        let search = self.search.as_ref();
+        let things = search.map_or(Vec::new(), |search| search.meant(&concept, count));
+        let states = Tensor::cat(states, 1);
+        let asked = Asked { number, refs, things, states, concept: words };
         self.events.push_back(Event::Triplet { triplet: number, concept, unit, count });
-        let asked = Asked { number, refs, states: Tensor::cat(states, 1), concept: words };
         let decoder = self.session.config.decoder(unit);
         if decoder.is_some_and(|decoder| decoder.query_mask == QueryMask::Reference) {
             // The published decoders see all references of an answer.

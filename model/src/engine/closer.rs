@@ -134,16 +134,46 @@ impl Session {
         self.closer(&prompt, extent, CloserLook { margin, whole_share: 0.0, ..look })
     }
 
+    /// A look at a thing whose box is known, a closer one where that tells more.
+    pub(super) fn look_at(
+        &mut self,
+        look: Option<CloserLook>,
+        prompt: &Prompt,
+    ) -> Result<Option<Closer>, EngineError> {
+        let near = match look.zip(extent(prompt)) {
+            Some((look, extent)) => {
+                self.closer(prompt, extent, CloserLook { whole_share: 0.0, ..look })?
+            }
+            None => None,
+        };
+        if near.is_some() {
+            return Ok(near);
+        }
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let Frame { width, height, .. } = seen.frame;
+        let window = [0, 0, width, height];
+        let part = Part { window, frame: seen.frame, sight: seen.sight.clone() };
+        self.told(self.inside_part(part, prompt.clone())?, 0.0)
+    }
+
     fn closer(
         &mut self,
         prompt: &Prompt,
         extent: [f32; 4],
         look: CloserLook,
     ) -> Result<Option<Closer>, EngineError> {
-        let Some(Inside { part, prompt, rows, .. }) = self.inside(prompt, extent, &look)? else {
-            return Ok(None);
-        };
-        let whole_share = look.whole_share;
+        match self.inside(prompt, extent, &look)? {
+            Some(inside) => self.told(inside, look.whole_share),
+            None => Ok(None),
+        }
+    }
+
+    /// What the decoder is told of a prompt in its part.
+    fn told(
+        &self,
+        Inside { part, prompt, rows, .. }: Inside,
+        whole_share: f32,
+    ) -> Result<Option<Closer>, EngineError> {
         let strokes = stroke_maps(&self.config, &[prompt], &part.frame)?.concat();
         let prompts = self.prompt_maps(vec![rows], strokes);
         Ok(prompts.map(|prompts| Closer { part, prompts, whole_share }))
@@ -176,10 +206,15 @@ impl Session {
     ) -> Result<Option<Inside>, EngineError> {
         let Some(part) = self.part(extent, look)? else { return Ok(None) };
         let Some(prompt) = within(prompt, part.window) else { return Ok(None) };
+        self.inside_part(part, prompt).map(Some)
+    }
+
+    /// A prompt in px of a part.
+    fn inside_part(&self, part: Part, prompt: Prompt) -> Result<Inside, EngineError> {
         let prompts = std::slice::from_ref(&prompt);
         let region = regions(&self.config, prompts, &part.frame)?.concat();
         let rows = self.prompt_rows(&part.sight, region.clone());
-        Ok(Some(Inside { part, prompt, region, rows }))
+        Ok(Inside { part, prompt, region, rows })
     }
 
     /// The part of the picture around an extent.

@@ -3,14 +3,15 @@
 use super::candidates::Candidates;
 use super::closer::Closer;
 use super::context::Context;
+use super::finding::Thing;
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
-use crate::decoding::{Pointed, Proposals, QueryLayout, Told};
+use crate::decoding::{Pointed, Proposals, QueryLayout, Told, overlap};
 use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
 use burn::tensor::{Tensor, activation};
-use refvlm_record::{Mask, Unit};
+use refvlm_record::{Mask, Prompt, Unit};
 
 /// A triplet that is to be decoded.
 pub(super) struct Asked {
@@ -18,10 +19,36 @@ pub(super) struct Asked {
     pub number: usize,
     /// Positions of its `<REF>`s in the answer.
     pub refs: Vec<usize>,
+    /// What the picture shows of its concept, in px of the picture; empty where nothing was looked
+    /// for.
+    pub things: Vec<Thing>,
     /// The states there, `[1, references, hidden]`.
     pub states: Tensor<3>,
     /// Ids of its concept.
     pub concept: Vec<i64>,
+}
+
+impl Asked {
+    /// What its reference `k` may mean of what the picture shows.
+    fn things_of(&self, k: usize) -> &[Thing] {
+        match self.refs.len() {
+            0 | 1 => &self.things,
+            _ => self.things.get(k..=k).unwrap_or_default(),
+        }
+    }
+}
+
+/// The thing that words mean most likely: the more so, the better it agrees with what they have
+/// found, and the likelier it is there.
+fn meant_thing(found: &Shape, things: &[Thing]) -> Option<Thing> {
+    let bbox = match found {
+        Shape::Mask { bbox, .. } => *bbox,
+        _ => [0.0; 4],
+    };
+    let centred = |[x, y, w, h]: [f32; 4]| [x + w / 2.0, y + h / 2.0, w, h];
+    let agrees = |thing: &Thing| overlap(centred(thing.bbox), centred(bbox));
+    let score = |thing: &Thing| thing.confidence + agrees(thing);
+    things.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))
 }
 
 /// Triplet and place in it, confidence 0..1 (1 where the decoder gives none), and what was found,
@@ -68,13 +95,22 @@ impl Session {
         let place = (&frame, &sight);
         let Decoded { mut shapes, logits } =
             decode(&self.model, place, decoded, asked_of, &self.config).await?;
-        if let (Some(look), Unit::Mask | Unit::Keypoint) = (context.look, decoded) {
-            let asked = (&states, &layout, told.pointed.as_ref());
-            let meant = self.meant(&context.pointers, asked).await?;
-            for (index, (found, prompt)) in shapes.iter_mut().zip(meant).enumerate() {
-                let closer = match prompt {
-                    Some(prompt) => self.look_closer(look, prompt, &found.1)?,
-                    None => self.look_again(look, &found.1)?,
+        if matches!(decoded, Unit::Mask | Unit::Keypoint) {
+            let asked_of = (&states, &layout, told.pointed.as_ref());
+            let meant = self.meant(&context.pointers, asked_of).await?;
+            let things = asked.iter().flat_map(|a| (0..a.states.dims()[1]).map(|k| a.things_of(k)));
+            let things: Vec<&[Thing]> = things.collect();
+            let found = shapes.iter_mut().zip(meant).zip(things);
+            for (index, ((found, prompt), things)) in found.enumerate() {
+                let thing = prompt.is_none().then(|| meant_thing(&found.1, things)).flatten();
+                let closer = match (prompt, thing, context.look) {
+                    (Some(prompt), _, Some(look)) => self.look_closer(look, prompt, &found.1)?,
+                    (None, Some(Thing { confidence, bbox: [x, y, w, h] }), look) => {
+                        found.0 = confidence;
+                        self.look_at(look, &Prompt::Box { x, y, w, h })?
+                    }
+                    (None, None, Some(look)) => self.look_again(look, &found.1)?,
+                    (_, _, None) => None,
                 };
                 let Some(closer) = closer else { continue };
                 let whole = logits.clone().filter(|_| closer.whole_share > 0.0);

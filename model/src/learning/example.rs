@@ -5,7 +5,7 @@ use crate::config::ModelConfig;
 use crate::image::{Frame, ImageError, Picture, share_of_cells};
 use crate::input::{InputError, Pixels, regions, stroke_maps};
 use crate::learning::losses::{DenseTarget, PoseTarget};
-use crate::triplet::{Encoded, TemplateError, Tokenizer};
+use crate::triplet::{Encoded, TemplateError, TokenError, Tokenizer};
 use refvlm_record::exchange::Exchange;
 use refvlm_record::{Mask, Record, RleError, Target, Unit};
 use thiserror::Error;
@@ -33,6 +33,18 @@ pub struct Example {
     /// The targets of the record in its order, each in the forms that the turns ask for, and as a
     /// mask where boxes are those of masks.
     pub targets: Vec<Targets>,
+    /// Nouns and all of their things, for a finder to learn from.
+    pub sought: Vec<Sought>,
+}
+
+/// A noun and all of its things in a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sought {
+    /// The tokens of its phrase.
+    pub noun: Vec<i64>,
+    /// Centre x, centre y, width, height in the unit square; empty where the picture surely shows
+    /// no such thing.
+    pub things: Vec<[f32; 4]>,
 }
 
 /// What a forward pass starts from.
@@ -164,6 +176,24 @@ impl Setup<'_> {
             renamed_picture: Vec::new(),
             turns,
             targets,
+            sought: Vec::new(),
+        })
+    }
+
+    /// A noun with the boxes of all of its things, `[x, y, w, h]` in px.
+    ///
+    /// # Errors
+    /// When the noun cannot be written in the vocabulary.
+    pub fn sought(
+        &self,
+        noun: &str,
+        things: &[[f32; 4]],
+        frame: &Frame,
+    ) -> Result<Sought, TokenError> {
+        let label = |bbox: &[f32; 4]| self.config.box_digits.label(frame, *bbox);
+        Ok(Sought {
+            noun: self.tokenizer.encode(noun)?.into_iter().map(i64::from).collect(),
+            things: things.iter().map(label).collect(),
         })
     }
 

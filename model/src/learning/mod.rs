@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod example;
+pub mod finding;
 pub mod losses;
 pub mod pointing;
 pub mod training;

@@ -82,6 +82,16 @@ impl PointingBatch {
             prompts,
         })
     }
+
+    /// The same asked of some units only.
+    pub fn of_units(mut self, asked: impl Fn(Unit) -> bool, device: &Device) -> Self {
+        for (unit, refs) in Unit::ALL.into_iter().zip(&mut self.units) {
+            if !asked(unit) {
+                *refs = UnitBuilder::new(unit).finish(device);
+            }
+        }
+        self
+    }
 }
 
 impl RefVlm {

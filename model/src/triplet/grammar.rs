@@ -30,6 +30,17 @@ pub enum Next {
     End,
 }
 
+/// What is known of an answer's first concept before it is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// There is none: words alone.
+    Nothing,
+    /// There is something.
+    Things,
+    /// There are so many.
+    Number(usize),
+}
+
 /// Why a grammar cannot be made, or why it refuses a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrammarError {
@@ -104,6 +115,7 @@ pub struct Grammar {
     rules: Arc<Rules>,
     state: State,
     planned: VecDeque<Vec<u32>>,
+    expected: Option<Expected>,
     left: usize,
 }
 
@@ -127,7 +139,8 @@ impl Grammar {
             true => State::Head { node: Trie::<Leaf>::ROOT },
             false => State::body(),
         };
-        let grammar = Self { rules, state, planned: VecDeque::new(), left: limits.budget };
+        let planned = VecDeque::new();
+        let grammar = Self { rules, state, planned, expected: None, left: limits.budget };
         let needed = grammar.cost(&grammar.state);
         if needed > limits.budget {
             return Err(GrammarError::Budget { budget: limits.budget, needed });
@@ -182,6 +195,25 @@ impl Grammar {
         self.left
     }
 
+    /// Plans for what is known of the first concept, as far as there is room. Of what is no plan, or
+    /// is planned already, nothing changes.
+    pub fn expect(&mut self, expected: Expected) {
+        self.expected = Some(expected);
+    }
+
+    /// The first concept of the plan, from where it is written to where its number is.
+    pub fn first_concept(&self) -> Option<&str> {
+        match &self.state {
+            State::Tail { concept, .. } if self.planned.is_empty() => Some(concept),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer is a plan that may go either way: units, or words alone.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Head { .. }) && !self.rules.units.is_empty()
+    }
+
     /// The same state without a budget: what would be allowed if there were room.
     pub fn unbounded(&self) -> Self {
         Self { left: usize::MAX / 4, ..self.clone() }
@@ -195,12 +227,11 @@ impl Grammar {
         match &self.state {
             State::End => return Ok(None),
             State::Head { node } => {
-                let ids = rules.head.ids_within(*node, self.left, &|leaf| self.after(leaf, 0));
+                let ids = self.within(&rules.head, *node, 0);
                 ids.into_iter().for_each(|id| set.insert(id));
             }
             State::Tail { node, tokens, .. } => {
-                let cost = |leaf| self.after(leaf, *tokens);
-                let ids = rules.tail.ids_within(*node, self.left, &cost);
+                let ids = self.within(&rules.tail, *node, *tokens);
                 ids.into_iter().for_each(|id| set.insert(id));
             }
             State::Script { ids, at, .. } => {
@@ -360,6 +391,28 @@ impl Grammar {
     /// Fewest tokens of the body that is planned, with the token that ends the answer.
     fn rest(&self) -> usize {
         self.planned.iter().map(|script| script.len() + 1).sum::<usize>() + 1
+    }
+
+    /// As [`Self::after`]; out of reach behind a leaf that is not as expected.
+    fn after_expected(&self, leaf: Leaf, tokens: usize) -> usize {
+        let as_expected = match (self.expected, leaf) {
+            (Some(expected), Leaf::Words) => expected == Expected::Nothing,
+            (Some(expected), Leaf::Plan) => expected != Expected::Nothing,
+            (Some(Expected::Number(targets)), Leaf::Line { number, .. }) => {
+                !self.planned.is_empty() || number == targets
+            }
+            _ => true,
+        };
+        if as_expected { self.after(leaf, tokens) } else { usize::MAX / 2 }
+    }
+
+    /// The ids from which the end can be reached, as expected if there is room for it.
+    fn within(&self, trie: &Trie<Leaf>, node: usize, tokens: usize) -> Vec<u32> {
+        let ids = trie.ids_within(node, self.left, &|leaf| self.after_expected(leaf, tokens));
+        match ids.is_empty() {
+            true => trie.ids_within(node, self.left, &|leaf| self.after(leaf, tokens)),
+            false => ids,
+        }
     }
 
     /// Fewest tokens behind a leaf, for a concept of so many tokens.

@@ -206,6 +206,9 @@ pub struct TrainConfig {
     /// stages.
     #[serde(default)]
     pub class_weight: f64,
+    /// Weight of what the finder finds of nouns, in both stages.
+    #[serde(default)]
+    pub finder_weight: f64,
     /// Weight of what decoders are asked of prompts directly, as in the stage before.
     pub pointing_weight: f64,
     /// Weight of 1 - cosine between the state at a `<REF>` and that which stands for a prompt on

@@ -2,7 +2,7 @@
 
 use super::score::Score;
 use burn::tensor::Tensor;
-use refvlm_model::learning::losses::UnitLoss;
+use refvlm_model::learning::losses::{MiddleLoss, UnitLoss};
 use refvlm_record::Unit;
 
 /// The loss of one step and its parts by name.
@@ -31,6 +31,14 @@ impl Losses {
     pub fn add_some(&mut self, name: &str, loss: Option<Tensor<1>>, weight: f64) {
         if let Some(loss) = loss {
             self.add(name, loss, weight);
+        }
+    }
+
+    /// Adds both terms of what a finder finds.
+    pub fn add_found(&mut self, loss: Option<MiddleLoss>, weight: f64) {
+        if let Some(MiddleLoss { middles, boxes }) = loss {
+            self.add("finder.middles", middles, weight);
+            self.add("finder.boxes", boxes, weight);
         }
     }
 

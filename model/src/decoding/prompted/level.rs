@@ -19,8 +19,8 @@ pub struct Level {
     pub lateral: Pointwise,
     /// The level below to the channels of this one, 1x1; the coarsest has none.
     pub below: Option<Pointwise>,
-    /// The prompt's map to the channels of the level, 1x1.
-    pub prompt: Pointwise,
+    /// The prompt's map to the channels of the level, 1x1; none where no prompt is ever told.
+    pub prompt: Option<Pointwise>,
     /// Where a cell lies seen from the prompt, to the channels of the level, 1x1.
     pub place: Option<Pointwise>,
     /// How alike a cell is to what the prompt covers, to the channels of the level, 1x1.
@@ -93,7 +93,7 @@ impl Level {
         Self {
             lateral: Pointwise::new([config.encoder_input_dim[i], channels], true, device),
             below: below.map(|&below| Pointwise::new([below, channels], false, device)),
-            prompt: Pointwise::new([STROKE_KINDS, channels], false, device),
+            prompt: Some(Pointwise::new([STROKE_KINDS, channels], false, device)),
             place: told(place::PLACES),
             likeness: told(groups),
             concept: (config.concepts && below.is_none())
@@ -106,6 +106,15 @@ impl Level {
         }
     }
 
+    /// The same for a decoder that is told of no prompt.
+    pub(in crate::decoding) fn unprompted(
+        config: &PromptedConfig,
+        i: usize,
+        device: &Device,
+    ) -> Self {
+        Self { prompt: None, ..Self::new(config, i, device) }
+    }
+
     /// # Shapes
     /// - `map` `[pictures, channels, h, w]` and what the neck adds to it in the level's channels,
     ///   `coarser` `[references, channels_below, h / 2, w / 2]`
@@ -114,7 +123,7 @@ impl Level {
     /// - `concepts`: where the classifier sees what each is called, `[references, SHOWN, side, side]`
     /// - `states` `[references, width]`, `sample` the picture of each reference
     /// - returns `[references, channels, h, w]`
-    pub(super) fn forward(
+    pub(in crate::decoding) fn forward(
         &self,
         (map, neck): (Tensor<4>, Option<Tensor<4>>),
         coarser: Option<Tensor<4>>,
@@ -145,7 +154,9 @@ impl Level {
                 let alike = place::likeness(lateral, prompt.clone(), groups);
                 x = x + likeness.forward(alike);
             }
-            x = x + self.prompt.forward(prompt);
+            if let Some(map) = &self.prompt {
+                x = x + map.forward(prompt);
+            }
         }
         if let (Some(concept), Some(concepts)) = (&self.concept, concepts) {
             x = x + concept.forward(resize_bilinear(concepts, [h, w]));

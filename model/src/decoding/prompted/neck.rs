@@ -35,7 +35,11 @@ pub struct NeckLevel {
 }
 
 impl Neck {
-    pub(super) fn new(config: &PromptedConfig, neck: &NeckConfig, device: &Device) -> Self {
+    pub(in crate::decoding) fn new(
+        config: &PromptedConfig,
+        neck: &NeckConfig,
+        device: &Device,
+    ) -> Self {
         let level = |i: usize| {
             let channels = neck.channels[i];
             let groups = config.norm_groups;

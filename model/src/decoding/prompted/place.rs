@@ -19,7 +19,7 @@ const POINTING: usize = STROKE_KINDS - 1;
 
 /// Where each reference's prompt lies, in units of the square; no gradient flows through it.
 #[derive(Debug, Clone)]
-pub(super) struct Extent {
+pub(in crate::decoding) struct Extent {
     /// Its centre, `[references, 1]` for x and y.
     centre: [Tensor<2>; 2],
     /// Half the sides of the rectangle of the same spread, `[references, 1]` for x and y.

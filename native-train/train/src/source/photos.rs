@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use refvlm_data::{
     DialogueOptions, Kind, Photo, Split, View, dialogues, exercises, paste, pointing, renamed,
-    split,
+    sought, split,
 };
 use refvlm_model::learning::example::Example;
 use refvlm_model::triplet::Tokenizer;
@@ -178,7 +178,14 @@ impl<'a> PhotoSource<'a> {
         {
             words.append(Example { renamed: made.renamed, ..example(&made.record)? });
         }
-        Ok(Some((words, example(&record)?)))
+        let mut pointing = example(&record)?;
+        if self.file.model.finder.is_some() {
+            let looked_for = sought(&seen, groups.draw(&mut rng), &mut rng).into_iter();
+            let looked_for = looked_for.map(|(noun, boxes)| setup.sought(&noun, &boxes, &frame));
+            let looked_for = looked_for.collect::<Result<_, _>>();
+            pointing.sought = looked_for.map_err(|e| place(e.to_string()))?;
+        }
+        Ok(Some((words, pointing)))
     }
 
     /// A view of a photo with things of other photos in it.

@@ -4,19 +4,24 @@ use super::{Drawn, Source};
 use crate::config::TrainFile;
 use crate::task::Part;
 use crate::tower::FrozenTowers;
+use rand::seq::IteratorRandom;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use refvlm_model::image::Picture;
-use refvlm_model::learning::example::Example;
+use refvlm_model::image::{Frame, Picture};
+use refvlm_model::learning::example::{Example, Sought};
 use refvlm_model::triplet::Tokenizer;
 use refvlm_record::Record;
 use refvlm_scenes::dialog::{dialogues, pointing};
 use refvlm_scenes::{Scene, SceneOptions, Split, Stream, World, scene_rng};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Pictures of the held-out loss of seeing and pointing.
 const HELD_OUT_SIGHT: u64 = 32;
 /// Pictures of the held-out loss of the whole; `refvlm eval` scores all of them.
 const HELD_OUT_FULL: u64 = 16;
+/// Classes that a scene does not show and that are looked for all the same.
+const ABSENT: usize = 3;
 
 /// A world as a source. A scene's seed is its place in the run, so a step's data follow from its
 /// number.
@@ -75,8 +80,12 @@ impl<'a> SceneSource<'a> {
                 None => number,
             };
             let scene = self.world.scene(seed, &options);
-            let record = pointing(&scene, &mut scene_rng(number, split, Stream::Pointing));
-            let pointing = self.example(&scene, split, &record)?;
+            let mut rng = scene_rng(number, split, Stream::Pointing);
+            let record = pointing(&scene, &mut rng);
+            let mut pointing = self.example(&scene, split, &record)?;
+            if self.file.model.finder.is_some() {
+                pointing.sought = self.sought(&scene, &pointing.frame, &mut rng)?;
+            }
             let example = match self.dialogues {
                 true => {
                     let mut rng = scene_rng(number, split, Stream::Dialogues);
@@ -92,6 +101,25 @@ impl<'a> SceneSource<'a> {
         let (examples, pointing): (Vec<_>, _) = examples.into_iter().unzip();
         let examples = examples.into_iter().flatten().collect();
         Ok(Drawn { examples, pointing, truth: Some(scenes), ..Drawn::default() })
+    }
+
+    /// The classes of a scene with all of their things, and some that it does not show.
+    fn sought(
+        &self,
+        scene: &Scene,
+        frame: &Frame,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<Sought>, String> {
+        let setup = self.file.setup(self.tokenizer);
+        let mut things: BTreeMap<&str, Vec<[f32; 4]>> = BTreeMap::new();
+        for object in &scene.objects {
+            things.entry(object.class).or_default().push(object.bbox);
+        }
+        let absent = scene.classes.iter().copied().filter(|class| !things.contains_key(class));
+        let absent: Vec<&str> = absent.choose_multiple(rng, ABSENT);
+        things.extend(absent.into_iter().map(|class| (class, Vec::new())));
+        let sought = things.iter().map(|(class, boxes)| setup.sought(class, boxes, frame));
+        sought.collect::<Result<_, _>>().map_err(|e| e.to_string())
     }
 
     fn example(&self, scene: &Scene, split: Split, record: &Record) -> Result<Example, String> {

@@ -12,6 +12,7 @@ use crate::teach::alignment::alignment;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use refvlm_model::learning::batch::Batch;
+use refvlm_model::learning::finding::FindingBatch;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::triplet::Tokenizer;
 
@@ -70,6 +71,11 @@ impl Task for FullTask<'_> {
         let risen = config.risen(item.step);
         for (unit, loss) in step.units {
             losses.add_unit("", unit, loss, risen * config.weights.of(unit));
+        }
+        if let Some(sought) =
+            FindingBatch::new(&item.pointing).filter(|_| config.finder_weight > 0.0)
+        {
+            losses.add_found(model.finding_loss(&step.sight, &sought), config.finder_weight);
         }
         if let Some(pointing) = PointingBatch::new(&item.pointing, &self.file.model, device) {
             let (states, prompts) = model.pointing(&step.sight, &pointing);

@@ -14,6 +14,7 @@ use crate::teach::Teachers;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use refvlm_model::learning::batch::Pictures;
+use refvlm_model::learning::finding::FindingBatch;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::triplet::{TokenError, Tokenizer};
 
@@ -57,6 +58,7 @@ impl Task for SightTask<'_> {
         let (file, model) = (self.file, &student.model);
         let batch = PointingBatch::new(&item.pointing, &file.model, device)
             .ok_or("no object of this step can be pointed at")?;
+        let batch = batch.of_units(|unit| file.train.weights.of(unit) > 0.0, device);
         let sight = model.look(&Pictures::new(&item.pointing, &file.model, device), None);
         let (states, prompts) = model.pointing(&sight, &batch);
         let truth = item.truth.as_deref();
@@ -73,6 +75,11 @@ impl Task for SightTask<'_> {
             losses.add_unit("", unit, loss, config.weights.of(unit));
         }
         losses.add_some("classes", self.teachers.classes(model), config.class_weight);
+        if let Some(sought) =
+            FindingBatch::new(&item.pointing).filter(|_| config.finder_weight > 0.0)
+        {
+            losses.add_found(model.finding_loss(&sight, &sought), config.finder_weight);
+        }
         for (name, loss) in named {
             losses.add_some(name, loss, file.sight.naming_weight);
         }

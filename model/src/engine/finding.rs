@@ -1,0 +1,155 @@
+//! Looking for what a question names, before it is answered.
+//!
+//! The plan of an answer says first whether there is anything, what it is called, and how many of it
+//! there are. A model with a finder need not guess: it writes the plan as if there were something,
+//! unseen, up to the name; looks for that; and takes the plan back. What is written then agrees with
+//! what was found, and each reference means one of the things.
+
+use super::answer::Answer;
+use super::{EngineError, Row, Session, host};
+use crate::decoding::{FoundThing, peaks};
+use crate::language::{argmax, distribution};
+use crate::triplet::{Expected, Grammar, Next, TokenSet};
+use burn::tensor::activation;
+use refvlm_record::{Sampling, Task};
+
+/// Most things of one noun.
+const MOST: usize = 20;
+/// Most tokens of a plan up to its number.
+const LONGEST: usize = 96;
+/// A question means one of several things that were found if the language model gives the number
+/// one at least this probability: it tells `the dog` from `dogs`, though it counts badly.
+const ONE: f32 = 0.9;
+
+/// A thing in the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Thing {
+    /// How likely it is there, 0 to 1.
+    pub confidence: f32,
+    /// `[x, y, w, h]` in px of the picture.
+    pub bbox: [f32; 4],
+}
+
+/// What was looked for, and what was found of it, the most confident first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Search {
+    pub concept: String,
+    pub things: Vec<Thing>,
+}
+
+impl Search {
+    /// The things that a triplet of this concept with `count` references means: as many, from left to
+    /// right, or all that one reference may mean.
+    pub fn meant(&self, concept: &str, count: usize) -> Vec<Thing> {
+        if concept != self.concept {
+            return Vec::new();
+        }
+        let mut things = self.things.clone();
+        if count > 1 {
+            things.truncate(count);
+            let middle = |thing: &Thing| thing.bbox[0] + thing.bbox[2] / 2.0;
+            things.sort_by(|a, b| middle(a).total_cmp(&middle(b)));
+        }
+        things
+    }
+}
+
+/// What the language model would plan.
+struct Wanted {
+    concept: String,
+    /// How likely it would ask for one thing, 0 to 1.
+    one: f32,
+}
+
+/// Whether a task asks for what its question names.
+pub(super) fn names_things(task: Task) -> bool {
+    matches!(task, Task::GroundingDetection | Task::GroundingSegmentation)
+}
+
+impl Session {
+    /// The things of a noun; none without a finder.
+    async fn find(&self, noun: &str) -> Result<Option<Vec<Thing>>, EngineError> {
+        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
+        let Some(finder) = &self.config.finder else { return Ok(None) };
+        let ids: Vec<i64> = self.tokenizer.encode(noun)?.into_iter().map(i64::from).collect();
+        let Some(found) = self.model.find(&seen.sight, &[ids], &[0]) else { return Ok(None) };
+        let width = found.logits.dims()[2];
+        let probabilities = host(activation::sigmoid(found.logits)).await?;
+        let boxes = host(found.boxes).await?;
+        let frame = seen.frame;
+        let things = peaks(&probabilities, width, &boxes, finder.least_confidence, MOST);
+        let in_px = |FoundThing { confidence, bbox }| {
+            let bbox = frame.clip_box(self.config.box_digits.answer(&frame, bbox));
+            Thing { confidence, bbox }
+        };
+        Ok(Some(
+            things.into_iter().map(in_px).filter(|t| t.bbox[2] > 0.0 && t.bbox[3] > 0.0).collect(),
+        ))
+    }
+}
+
+impl Answer<'_> {
+    /// Looks for what the answer's plan would name, and lets the plan say what was found.
+    pub(super) async fn look_for(&mut self) -> Result<(), EngineError> {
+        let open = |grammar: &Grammar| self.session.model.finder.is_some() && grammar.is_open();
+        let Some(mut grammar) = self.grammar.clone().filter(open) else { return Ok(()) };
+        let Some(Wanted { concept, one }) = self.wanted(grammar.clone()).await? else {
+            return Ok(());
+        };
+        let Some(things) = self.session.find(&concept).await? else { return Ok(()) };
+        grammar.expect(match things.len() {
+            0 => Expected::Nothing,
+            several @ 2.. if one < ONE => Expected::Number(several),
+            _ => Expected::Number(1),
+        });
+        self.grammar = Some(grammar);
+        self.search = Some(Search { concept, things });
+        Ok(())
+    }
+
+    /// What the language model would name and how many of it, if there were something. What it reads
+    /// on the way is forgotten again.
+    async fn wanted(&mut self, mut grammar: Grammar) -> Result<Option<Wanted>, EngineError> {
+        let (held, mut last) = (self.session.read.len(), self.last.clone());
+        grammar.expect(Expected::Things);
+        let mut wanted = None;
+        for _ in 0..LONGEST {
+            let Some(state) = last.clone() else { break };
+            let ids = match grammar.next()? {
+                Next::End => break,
+                Next::Forced(ids) => ids,
+                Next::Allowed(set) => {
+                    let scores = host(self.session.model.llm.logits(state)).await?;
+                    if let Some(concept) = grammar.first_concept() {
+                        // Only the number is left to choose.
+                        let concept = concept.to_string();
+                        wanted = Some(Wanted { concept, one: one(&grammar, &scores, &set)? });
+                        break;
+                    }
+                    vec![argmax(&scores, Some(&|id| set.contains(id)))?]
+                }
+            };
+            ids.iter().try_for_each(|&id| grammar.advance(id))?;
+            let rows: Vec<Row> = ids.iter().map(|&id| Row::Token(id)).collect();
+            let embeds = self.session.embed_ids(ids.iter().map(|&id| i64::from(id)).collect())?;
+            let hidden = self.session.feed(embeds, &rows)?;
+            last = Some(hidden.narrow(1, ids.len() - 1, 1));
+        }
+        self.session.cache.truncate(held);
+        self.session.read.truncate(held);
+        Ok(wanted)
+    }
+}
+
+/// How likely one thing is planned for, where `set` are the tokens that a number may begin with.
+fn one(grammar: &Grammar, scores: &[f32], set: &TokenSet) -> Result<f32, EngineError> {
+    let mut single = grammar.clone();
+    single.expect(Expected::Number(1));
+    let first = match single.next()? {
+        Next::Forced(ids) => ids.first().copied(),
+        Next::Allowed(_) | Next::End => None,
+    };
+    let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+    let chances = distribution(scores, Some(&|id| set.contains(id)), &sampling)?;
+    Ok(chances.into_iter().find(|(id, _)| Some(*id) == first).map_or(0.0, |(_, chance)| chance))
+}
