@@ -2,6 +2,7 @@
 //! behaviour and ours. `[model]` in `configs/scenes.toml` is one value of this type.
 
 mod closer_look;
+mod maps;
 
 pub use closer_look::CloserLook;
 
@@ -478,38 +479,5 @@ impl ModelConfig {
             return Err(ModelConfigError::Other { field: "vpt_projector", problem });
         }
         Ok(())
-    }
-
-    fn check_finder(&self, finder: &FinderConfig) -> Result<(), ModelConfigError> {
-        let failed = |source| ModelConfigError::Finder { source };
-        finder.validate().map_err(failed)?;
-        let (index, dim) = (&finder.encoder_input_index, &finder.encoder_input_dim);
-        check_channels(index, dim, &self.decoder_channels()).map_err(failed)?;
-        self.check_halves("finder", index)?;
-        let problem = if finder.quries_input_dim != self.llm.hidden_size {
-            let (found, width) = (finder.quries_input_dim, self.llm.hidden_size);
-            format!("`quries_input_dim` is {found}; set it to {width}, the language model's width")
-        } else if self.class_words.is_none() {
-            "needs class_words".into()
-        } else if !(0.0..=1.0).contains(&finder.least_confidence) {
-            "least_confidence must be 0 to 1".into()
-        } else {
-            return Ok(());
-        };
-        Err(ModelConfigError::Other { field: "finder", problem })
-    }
-
-    /// Each map half as wide as the one before.
-    fn check_halves(&self, field: &'static str, index: &[usize]) -> Result<(), ModelConfigError> {
-        let sides = self.pyramid_sides();
-        let sides: Vec<usize> = index.iter().filter_map(|&i| sides.get(i).copied()).collect();
-        if sides.windows(2).all(|pair| pair[0] == 2 * pair[1]) {
-            return Ok(());
-        }
-        let problem = format!(
-            "encoder_input_index names maps of sides {sides:?}; each must be half as wide as the \
-             one before"
-        );
-        Err(ModelConfigError::Other { field, problem })
     }
 }

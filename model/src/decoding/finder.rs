@@ -53,6 +53,9 @@ pub struct FinderConfig {
     pub neck: Option<NeckConfig>,
     /// Confidence from which on a peak is a thing, 0 to 1.
     pub least_confidence: f32,
+    /// Parts of the picture along each side that are looked at once more, larger; below 2 for none.
+    #[serde(default)]
+    pub tiles: usize,
 }
 
 impl FinderConfig {

@@ -6,29 +6,17 @@
 //! what was found, and each reference means one of the things.
 
 use super::answer::Answer;
-use super::{EngineError, Row, Session, host};
-use crate::decoding::{FoundThing, peaks};
+use super::search::Thing;
+use super::{EngineError, Row, host};
 use crate::language::{argmax, distribution};
 use crate::triplet::{Expected, Grammar, Next, TokenSet};
-use burn::tensor::activation;
 use refvlm_record::{Sampling, Task};
 
-/// Most things of one noun.
-const MOST: usize = 20;
 /// Most tokens of a plan up to its number.
 const LONGEST: usize = 96;
 /// A question means one of several things that were found if the language model gives the number
 /// one at least this probability: it tells `the dog` from `dogs`, though it counts badly.
 const ONE: f32 = 0.9;
-
-/// A thing in the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Thing {
-    /// How likely it is there, 0 to 1.
-    pub confidence: f32,
-    /// `[x, y, w, h]` in px of the picture.
-    pub bbox: [f32; 4],
-}
 
 /// What was looked for, and what was found of it, the most confident first.
 #[derive(Debug, Clone, Default)]
@@ -64,28 +52,6 @@ struct Wanted {
 /// Whether a task asks for what its question names.
 pub(super) fn names_things(task: Task) -> bool {
     matches!(task, Task::GroundingDetection | Task::GroundingSegmentation)
-}
-
-impl Session {
-    /// The things of a noun; none without a finder.
-    async fn find(&self, noun: &str) -> Result<Option<Vec<Thing>>, EngineError> {
-        let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
-        let Some(finder) = &self.config.finder else { return Ok(None) };
-        let ids: Vec<i64> = self.tokenizer.encode(noun)?.into_iter().map(i64::from).collect();
-        let Some(found) = self.model.find(&seen.sight, &[ids], &[0]) else { return Ok(None) };
-        let width = found.logits.dims()[2];
-        let probabilities = host(activation::sigmoid(found.logits)).await?;
-        let boxes = host(found.boxes).await?;
-        let frame = seen.frame;
-        let things = peaks(&probabilities, width, &boxes, finder.least_confidence, MOST);
-        let in_px = |FoundThing { confidence, bbox }| {
-            let bbox = frame.clip_box(self.config.box_digits.answer(&frame, bbox));
-            Thing { confidence, bbox }
-        };
-        Ok(Some(
-            things.into_iter().map(in_px).filter(|t| t.bbox[2] > 0.0 && t.bbox[3] > 0.0).collect(),
-        ))
-    }
 }
 
 impl Answer<'_> {

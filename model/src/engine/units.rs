@@ -3,7 +3,7 @@
 use super::candidates::Candidates;
 use super::closer::Closer;
 use super::context::Context;
-use super::finding::Thing;
+use super::search::Thing;
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
 use crate::decoding::{Pointed, Proposals, QueryLayout, Told, overlap};

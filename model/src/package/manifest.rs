@@ -15,6 +15,8 @@ const MAX_SHARDS: usize = 10_000;
 
 /// Smaller matrices stay unpacked: heads that give coordinates lose most by it and save nothing.
 const MIN_ROWS: usize = 64;
+/// The same for the kernels of convolutions, which give maps and no coordinates.
+const MIN_KERNELS: usize = 32;
 
 /// How the weights of a package are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +51,12 @@ impl Quantisation {
     pub fn packing(self, name: &str, shape: &[usize]) -> Option<(Format, [usize; 2])> {
         let (&out, row) = shape.split_first()?;
         let width = row.iter().product();
-        let kind = match row.len() {
-            1 => !is_lora(name),
-            3 => self == Self::Q8,
-            _ => false,
+        let (kind, least) = match row.len() {
+            1 => (!is_lora(name), MIN_ROWS),
+            3 => (self == Self::Q8, MIN_KERNELS),
+            _ => (false, 0),
         };
-        let fits = kind && out >= MIN_ROWS && width >= BLOCK;
+        let fits = kind && out >= least && width >= BLOCK;
         self.format().filter(|_| fits).map(|format| (format, [out, width]))
     }
 }

@@ -111,7 +111,7 @@ impl Plan {
     ) -> Result<Vec<u8>, PackageError> {
         let tokenizer = tokenizer.map(|json| FileEntry::new(TOKENIZER_FILE, json));
         let manifest = Manifest::new(description, self.quantisation, tokenizer, shards);
-        serde_json::to_vec_pretty(&manifest).map_err(|e| PackageError::Manifest(e.to_string()))
+        serde_json::to_vec(&manifest).map_err(|e| PackageError::Manifest(e.to_string()))
     }
 }
 

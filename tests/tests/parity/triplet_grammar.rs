@@ -174,7 +174,12 @@ fn every_path_parses_and_ends_within_its_budget() {
         };
         let room = [0, 1, 2, 40, 150][dice.below(5)];
         let limits = Limits { budget: needed + dice.below(room + 1), targets };
-        let grammar = Grammar::new(tokenizer, &units, cot, limits).unwrap();
+        let mut grammar = Grammar::new(tokenizer, &units, cot, limits).unwrap();
+        // What is expected is planned where there is room, and else nothing is the worse for it.
+        if let 0..3 = round % 6 {
+            let expected = [Expected::Nothing, Expected::Things, Expected::Number(3)];
+            grammar.expect(expected[round % 6]);
+        }
         let ids = walk(tokenizer, grammar, &mut dice).unwrap();
         check_walk(tokenizer, &ids, &units, cot, limits);
         triplets += parse(tokenizer, &ids, &[]).unwrap().len();
@@ -182,6 +187,37 @@ fn every_path_parses_and_ends_within_its_budget() {
     }
     println!("{triplets} triplets, longest answer {longest} tokens");
     assert!(triplets > 1000 && longest > 100);
+}
+
+#[test]
+fn what_is_known_of_the_picture_decides_the_plan() {
+    let tokenizer = own();
+    let open = || Grammar::new(&tokenizer, &[Unit::Box], true, Limits::default()).unwrap();
+    let mut dice = Dice(29);
+    let mut first = |expected: Expected| {
+        let mut grammar = open();
+        assert!(grammar.is_open());
+        grammar.expect(expected);
+        let ids = walk(&tokenizer, grammar, &mut dice).unwrap();
+        parse(&tokenizer, &ids, &[]).unwrap().first().map(|triplet| triplet.refs.len())
+    };
+    for number in [1, 2, 7, 20] {
+        assert_eq!(first(Expected::Number(number)), Some(number));
+        assert!(first(Expected::Things).is_some());
+        assert_eq!(first(Expected::Nothing), None);
+    }
+    // More than a triplet may have, or than there is room for: as if nothing were known.
+    assert!(first(Expected::Number(21)).is_some());
+    let mut grammar = open();
+    for id in tokenizer
+        .encode("<Task>\nUnit decode (True). Class name, target unit and number:\n- Name: dog Unit")
+        .unwrap()
+    {
+        assert_eq!(grammar.first_concept(), None);
+        grammar.advance(id).unwrap();
+    }
+    assert_eq!(grammar.first_concept(), Some("dog"));
+    assert!(!Grammar::new(&tokenizer, &[], true, Limits::default()).unwrap().is_open());
 }
 
 #[test]
