@@ -158,8 +158,6 @@ struct Seen {
     sight: Sight,
     /// Its pixels, where parts of it may be looked at more closely.
     rgb: Option<Vec<u8>>,
-    /// Parts of it, where something was looked for.
-    tiles: Option<search::Tiles>,
     seconds: f64,
     reported: bool,
 }
@@ -222,8 +220,7 @@ impl Session {
         let start = (self.clock)();
         let (frame, inputs) = Inputs::new(&self.config, picture, &self.device)?;
         let sight = self.model.see(inputs);
-        let again = self.config.closer_look.is_some() || self.config.finder.is_some();
-        let rgb = again.then(|| picture.rgb().to_vec());
+        let rgb = self.config.closer_look.map(|_| picture.rgb().to_vec());
         self.pictures += 1;
         self.parts.clear();
         if self.model.word_seen.is_some() {
@@ -231,15 +228,8 @@ impl Session {
             self.cache.truncate(0);
             self.read.clear();
         }
-        self.picture = Some(Seen {
-            number: self.pictures,
-            frame,
-            sight,
-            rgb,
-            tiles: None,
-            seconds: 0.0,
-            reported: false,
-        });
+        self.picture =
+            Some(Seen { number: self.pictures, frame, sight, rgb, seconds: 0.0, reported: false });
         // The rows shared by all questions are read now, so that the first question is as quick
         // as the others.
         let rows = self.config.template.encode_prefix(&self.tokenizer, true)?;

@@ -85,19 +85,6 @@ impl Inputs {
         Ok((frame, Self { pixels, tower_pixels, sam_pixels }))
     }
 
-    /// Of several pictures, side by side.
-    pub fn join(pictures: Vec<Self>) -> Self {
-        let some = |of: fn(&Self) -> Option<&Tensor<4>>| {
-            let all: Vec<Tensor<4>> = pictures.iter().filter_map(of).cloned().collect();
-            (!all.is_empty()).then(|| Tensor::cat(all, 0))
-        };
-        Self {
-            tower_pixels: some(|inputs| inputs.tower_pixels.as_ref()),
-            sam_pixels: some(|inputs| inputs.sam_pixels.as_ref()),
-            pixels: Tensor::cat(pictures.into_iter().map(|inputs| inputs.pixels).collect(), 0),
-        }
-    }
-
     /// Of pictures side by side.
     pub fn stack(pictures: &[&Pixels], config: &ModelConfig, device: &Device) -> Self {
         let stack = |of: fn(&Pixels) -> &Vec<f32>, side| {

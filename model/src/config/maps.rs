@@ -3,9 +3,6 @@
 use super::{ModelConfig, ModelConfigError};
 use crate::decoding::{FinderConfig, check_channels};
 
-/// Most parts of a picture along a side that are looked at for a noun.
-const MOST_TILES: usize = 6;
-
 impl ModelConfig {
     pub(super) fn check_finder(&self, finder: &FinderConfig) -> Result<(), ModelConfigError> {
         let failed = |source| ModelConfigError::Finder { source };
@@ -18,10 +15,11 @@ impl ModelConfig {
             format!("`quries_input_dim` is {found}; set it to {width}, the language model's width")
         } else if self.class_words.is_none() {
             "needs class_words".into()
-        } else if !(0.0..=1.0).contains(&finder.least_confidence) {
-            "least_confidence must be 0 to 1".into()
-        } else if finder.tiles > MOST_TILES {
-            format!("tiles must be 0 to {MOST_TILES}")
+        } else if [finder.least_confidence, finder.words_weight]
+            .into_iter()
+            .any(|share| !(0.0..=1.0).contains(&share))
+        {
+            "least_confidence and words_weight must be 0 to 1".into()
         } else {
             return Ok(());
         };

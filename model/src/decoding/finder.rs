@@ -53,9 +53,10 @@ pub struct FinderConfig {
     pub neck: Option<NeckConfig>,
     /// Confidence from which on a peak is a thing, 0 to 1.
     pub least_confidence: f32,
-    /// Parts of the picture along each side that are looked at once more, larger; below 2 for none.
+    /// How much it counts whether the language model would say that there is something, beside what
+    /// the cell tells: 0 not at all, 1 as much.
     #[serde(default)]
-    pub tiles: usize,
+    pub words_weight: f32,
 }
 
 impl FinderConfig {

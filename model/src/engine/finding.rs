@@ -17,6 +17,9 @@ const LONGEST: usize = 96;
 /// A question means one of several things that were found if the language model gives the number
 /// one at least this probability: it tells `the dog` from `dogs`, though it counts badly.
 const ONE: f32 = 0.9;
+/// What the finder does not find is decoded all the same if the language model gives it at least this
+/// probability: it has read more than the finder has seen.
+const THERE: f32 = 0.8;
 
 /// What was looked for, and what was found of it, the most confident first.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +48,9 @@ impl Search {
 /// What the language model would plan.
 struct Wanted {
     concept: String,
-    /// How likely it would ask for one thing, 0 to 1.
+    /// How likely it would say that there is something, 0 to 1.
+    there: f32,
+    /// How likely it would ask for one thing then, 0 to 1.
     one: f32,
 }
 
@@ -59,12 +64,13 @@ impl Answer<'_> {
     pub(super) async fn look_for(&mut self) -> Result<(), EngineError> {
         let open = |grammar: &Grammar| self.session.model.finder.is_some() && grammar.is_open();
         let Some(mut grammar) = self.grammar.clone().filter(open) else { return Ok(()) };
-        let Some(Wanted { concept, one }) = self.wanted(grammar.clone()).await? else {
+        let Some(Wanted { concept, there, one }) = self.wanted(grammar.clone()).await? else {
             return Ok(());
         };
-        let Some(things) = self.session.find(&concept).await? else { return Ok(()) };
+        let Some(things) = self.session.find(&concept, there).await? else { return Ok(()) };
         grammar.expect(match things.len() {
-            0 => Expected::Nothing,
+            0 if there < THERE => Expected::Nothing,
+            0 => return Ok(()),
             several @ 2.. if one < ONE => Expected::Number(several),
             _ => Expected::Number(1),
         });
@@ -77,8 +83,7 @@ impl Answer<'_> {
     /// on the way is forgotten again.
     async fn wanted(&mut self, mut grammar: Grammar) -> Result<Option<Wanted>, EngineError> {
         let (held, mut last) = (self.session.read.len(), self.last.clone());
-        grammar.expect(Expected::Things);
-        let mut wanted = None;
+        let (mut there, mut wanted) = (1.0, None);
         for _ in 0..LONGEST {
             let Some(state) = last.clone() else { break };
             let ids = match grammar.next()? {
@@ -86,10 +91,16 @@ impl Answer<'_> {
                 Next::Forced(ids) => ids,
                 Next::Allowed(set) => {
                     let scores = host(self.session.model.llm.logits(state)).await?;
+                    if grammar.is_open() {
+                        there = chance(&grammar, &scores, &set, Expected::Things)?;
+                        grammar.expect(Expected::Things);
+                        continue;
+                    }
                     if let Some(concept) = grammar.first_concept() {
                         // Only the number is left to choose.
                         let concept = concept.to_string();
-                        wanted = Some(Wanted { concept, one: one(&grammar, &scores, &set)? });
+                        let one = chance(&grammar, &scores, &set, Expected::Number(1))?;
+                        wanted = Some(Wanted { concept, there, one });
                         break;
                     }
                     vec![argmax(&scores, Some(&|id| set.contains(id)))?]
@@ -107,11 +118,16 @@ impl Answer<'_> {
     }
 }
 
-/// How likely one thing is planned for, where `set` are the tokens that a number may begin with.
-fn one(grammar: &Grammar, scores: &[f32], set: &TokenSet) -> Result<f32, EngineError> {
-    let mut single = grammar.clone();
-    single.expect(Expected::Number(1));
-    let first = match single.next()? {
+/// How likely the next token, one of `set`, is the first of what is expected.
+fn chance(
+    grammar: &Grammar,
+    scores: &[f32],
+    set: &TokenSet,
+    expected: Expected,
+) -> Result<f32, EngineError> {
+    let mut grammar = grammar.clone();
+    grammar.expect(expected);
+    let first = match grammar.next()? {
         Next::Forced(ids) => ids.first().copied(),
         Next::Allowed(_) | Next::End => None,
     };

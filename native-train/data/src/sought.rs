@@ -58,3 +58,56 @@ pub fn sought(
     found.extend(nothing.into_iter().map(|noun| (noun.to_string(), Vec::new())));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::Source;
+    use rand::SeedableRng;
+    use std::sync::Arc;
+
+    fn photo(nouns: &[&str], complete_for: &[&str]) -> Photo {
+        let thing = |noun: &&str| Thing {
+            category: noun.to_string(),
+            name: Some(noun.to_string()),
+            bbox: [1.0, 2.0, 20.0, 20.0],
+            mask: None,
+            joints: None,
+            crowd: false,
+            kept: 1.0,
+        };
+        Photo {
+            source: Arc::new(Source::known("own")),
+            id: "1".into(),
+            path: "1.png".into(),
+            width: 100,
+            height: 100,
+            licence: "own".into(),
+            things: nouns.iter().map(thing).collect(),
+            captions: Vec::new(),
+            complete: false,
+            complete_for: Arc::new(complete_for.iter().map(|noun| noun.to_string()).collect()),
+        }
+    }
+
+    #[test]
+    fn only_what_is_surely_there_or_surely_not_is_sought() {
+        let known = ["dog", "cat", "cup", "couch", "pizza"];
+        let photo = photo(&["dog", "dog", "cup", "zebra"], &known);
+        let mut cup = photo.clone();
+        cup.things[2].crowd = true;
+        let other = self::photo(&["pizza", "zebra"], &[]);
+        for seed in 0..20 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let found = sought(&photo, Some(&other), &mut rng);
+            let things = |noun: &str| found.iter().find(|(n, _)| n == noun).map(|(_, b)| b.len());
+            assert_eq!([things("dog"), things("cup")], [Some(2), Some(1)]);
+            assert_eq!(things("zebra"), None, "not all of them may be labelled");
+            assert_eq!(things("pizza"), Some(0), "it is in the other photo");
+            assert!(found.iter().all(|(noun, _)| known.contains(&noun.as_str())));
+            // Several in one label are no boxes to learn from, and not absent either.
+            let found = sought(&cup, None, &mut rng);
+            assert!(found.iter().all(|(noun, _)| noun != "cup"));
+        }
+    }
+}
