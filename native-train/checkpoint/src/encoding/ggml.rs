@@ -1,6 +1,6 @@
 //! GGML's blocks of quantised numbers with scales of their own: from bytes to f32.
 //!
-//! Held to the Python package `gguf` by `tests/formats.rs`. A block is a header of scales and the
+//! Held to the Python package `gguf` by `tests/checkpoint/formats.rs`. A block is a header of scales and the
 //! numbers, whose bits lie in planes: number `i` and number `i + 16` or `i + 32` share a byte.
 
 use super::half_at;

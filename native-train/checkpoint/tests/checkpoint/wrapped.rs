@@ -1,7 +1,5 @@
 //! What training programs wrap around a model, files in parts, and what is no checkpoint.
 
-#![allow(clippy::unwrap_used)]
-
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use refvlm_helpers::Folder;
 use std::path::{Path, PathBuf};

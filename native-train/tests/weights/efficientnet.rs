@@ -1,17 +1,13 @@
 //! A checkpoint in the layout of EfficientNet-Lite's PyTorch files, made here: what the importer
 //! makes of its batch norms, and what it refuses.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Folder, Tensors, import_as, load_as, part, run, save, sources, tensors};
 use burn::tensor::Device;
 use refvlm_model::config::{Layers, ModelConfig};
 use refvlm_model::package::Quantisation;
 use refvlm_model::refvlm::RefVlm;
 use refvlm_model::vision::{EfficientNetConfig, EfficientNetStage, VisualEncoderConfig};
 use refvlm_native::import::{init_tower, load_efficientnet};
-use support::{Folder, Tensors, import_as, load_as, part, run, save, sources, tensors};
 
 const TOWER: &str = "visual_encoder.";
 
@@ -24,7 +20,7 @@ fn config() -> ModelConfig {
         channels,
         repeats,
     };
-    let mut config = support::config();
+    let mut config = crate::support::config();
     config.visual_encoder = VisualEncoderConfig::EfficientNet(EfficientNetConfig {
         image_size: 64,
         stem_channels: 4,

@@ -1,16 +1,11 @@
 //! The recipes that are shipped: they can be read, and name only what there is.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{Folder, samples};
 use refvlm_data::build::{Build, Part, write_folder};
 use refvlm_data::recipe::{Recipe, Side, Wordings};
 use refvlm_data::shards;
 use refvlm_files::records::{Records, check_file};
 use std::path::Path;
-use support::{Folder, samples};
 
 fn shipped(name: &str) -> Recipe {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/data");

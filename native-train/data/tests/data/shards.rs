@@ -1,11 +1,7 @@
 //! Recipes and shards: the same bytes at every time, after any interruption, in any number of
 //! threads; parts that join; what is left out and why.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::Folder;
 use refvlm_data::RecordSet;
 use refvlm_data::build::{Build, Part};
 use refvlm_data::recipe::Recipe;
@@ -19,7 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::Folder;
 
 /// Photos with labels, and questions: with some that cannot be used.
 const PHOTOS: u32 = 40;
@@ -36,7 +31,7 @@ fn sources() -> Folder {
     let (mut images, mut things) = (Vec::new(), Vec::new());
     for k in 0..PHOTOS {
         let name = format!("photo {k}.png");
-        let mut picture = support::picture(40, 30);
+        let mut picture = crate::support::picture(40, 30);
         picture.put_pixel(0, 0, image::Rgb([k as u8, 0, 0]));
         picture.save(photos.join("images").join(&name)).unwrap();
         images.push(json!({ "id": k, "file_name": name, "width": 40, "height": 30 }));
@@ -51,7 +46,7 @@ fn sources() -> Folder {
     let asked = folder.0.join("asked");
     fs::create_dir_all(&asked).unwrap();
     for k in 0..3 {
-        let mut picture = support::picture(20, 10);
+        let mut picture = crate::support::picture(20, 10);
         picture.put_pixel(0, 0, image::Rgb([k * 80, 9, 9]));
         picture.save(asked.join(format!("{k}.jpg"))).unwrap();
     }

@@ -1,10 +1,6 @@
 //! The way out and back: what a format can say comes back as it was.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{Folder, scene};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::convert::{Converted, Converter, Format};
@@ -12,7 +8,6 @@ use refvlm_data::stats::Stats;
 use refvlm_data::{Collection, DialogueOptions, Photo, Thing, dialogues};
 use refvlm_record::Task;
 use std::path::Path;
-use support::{Folder, scene};
 
 fn there_and_back(photos: &[Photo], format: Format) -> (Vec<Photo>, Converted) {
     let out = Folder::new("out");

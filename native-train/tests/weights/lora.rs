@@ -1,9 +1,6 @@
 //! Low-rank adapters as PEFT saves them: merged into the weights, or kept beside them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Folder, Tensors, config, import_as, load_as, run, save, tensors};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use refvlm_checkpoint::{Checkpoint, CheckpointError};
 use refvlm_model::config::ModelConfig;
@@ -21,7 +18,6 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::{Folder, Tensors, config, import_as, load_as, run, save, tensors};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/peft").join(name)

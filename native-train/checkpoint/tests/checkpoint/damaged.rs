@@ -1,10 +1,6 @@
 //! One damage at a time, and the error it has to give.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{LIST, PICKLE, legacy, storage};
+use crate::common::{LIST, PICKLE, legacy, storage};
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use refvlm_helpers::Folder;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Adapters of PEFT: merged as PEFT merges them, or refused where that would be wrong.
 
-#![allow(clippy::unwrap_used)]
-
 use refvlm_checkpoint::lora::Adapter;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use std::path::{Path, PathBuf};

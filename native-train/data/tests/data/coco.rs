@@ -1,13 +1,8 @@
 //! Reading folders in COCO format, sound and damaged.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{Folder, joints, runs, scene};
 use refvlm_data::{Collection, DataError};
 use serde_json::json;
-use support::{Folder, joints, runs, scene};
 
 #[test]
 fn a_sound_folder_is_read_whole() {

@@ -1,10 +1,6 @@
 //! Prompts, dialogues and the judge's questions.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{picture, scene};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::dialogues::{MOST_TARGETS, dialogue_of};
@@ -14,7 +10,6 @@ use refvlm_data::{
 };
 use refvlm_record::{AnswerPart, Mask, Prompt, QuestionPart, Record, Task, Unit};
 use std::collections::BTreeSet;
-use support::{picture, scene};
 
 fn photo() -> Photo {
     Collection::open(&scene().0).unwrap().photos.remove(0)

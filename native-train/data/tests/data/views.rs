@@ -1,15 +1,10 @@
 //! Views and pastes, against the photo itself.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{picture, scene};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::{Collection, Colour, Photo, View, paste};
 use refvlm_record::Mask;
-use support::{picture, scene};
 
 fn photo() -> Photo {
     Collection::open(&scene().0).unwrap().photos.remove(0)

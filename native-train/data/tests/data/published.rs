@@ -1,15 +1,10 @@
 //! Data sets in the exact layouts of their authors, with the odd cases of each.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::{Folder, samples};
 use refvlm_data::Photo;
 use refvlm_data::readers::{self, Conversation, Item};
 use refvlm_record::{AnswerPart, Prompt, QuestionPart, Record, Task, Unit};
 use std::ops::ControlFlow;
-use support::{Folder, samples};
 
 /// What the reader of the folder makes of it: its name, photos, conversations, faults.
 fn open(folder: &Folder) -> (&'static str, Vec<Photo>, Vec<Conversation>, String) {

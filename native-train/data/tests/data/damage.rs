@@ -1,18 +1,13 @@
 //! Damaged files: whatever is wrong with the files of a source, reading it ends with faults or an
 //! error that names the file, in bounded memory, and never panics.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "each test uses a part of the support")]
-
-mod support;
-
+use crate::support::samples::SAMPLES;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use refvlm_data::readers::{self, Item};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use support::samples::SAMPLES;
 
 /// Damaged copies of each sample; more by `REFVLM_DAMAGES`.
 const DAMAGES: u64 = 300;

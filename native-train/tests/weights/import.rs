@@ -1,9 +1,6 @@
 //! Packages made of checkpoints in published layouts.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod support;
-
+use crate::support::{Folder, Tensors, config, import, load, part, run, save, sources, tensors};
 use burn::module::Module;
 use burn::tensor::Device;
 use refvlm_model::package::by_name::visit_named;
@@ -11,7 +8,6 @@ use refvlm_model::package::{MANIFEST_FILE, Plan, Quantisation};
 use refvlm_model::refvlm::RefVlm;
 use refvlm_native::huggingface::Stored;
 use refvlm_native::import::{Import, ImportError, Ledger, Source, Values, open, write_shards};
-use support::{Folder, Tensors, config, import, load, part, run, save, sources, tensors};
 
 /// The parts of the model where the reference's converter puts them.
 const PARTS: [(&str, &str); 9] = [

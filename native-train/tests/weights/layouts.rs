@@ -1,9 +1,6 @@
 //! Every published layout is known by its keys, and its weights reach the right parameters.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
+use crate::support::{Folder, Tensors, config, import_as, load_as, part, run, save, tensors};
 use burn::tensor::Device;
 use refvlm_model::config::ModelConfig;
 use refvlm_model::decoding::SamUnitConfig;
@@ -13,7 +10,6 @@ use refvlm_model::sam::{SamConfig, SamEncoderConfig, SamHeadConfig, SamVitConfig
 use refvlm_model::vision::VisualEncoderConfig;
 use refvlm_native::import::open;
 use std::path::Path;
-use support::{Folder, Tensors, config, import_as, load_as, part, run, save, tensors};
 
 /// Imports `files` as a model of `config`, the rest left fresh by `allow`, and holds what the
 /// package has of `prefix` against `expected`.

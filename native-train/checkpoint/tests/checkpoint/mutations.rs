@@ -1,10 +1,6 @@
 //! Damaged files: each reader is given 10,000 and has to answer with values or a typed error,
 //! without a panic and without allocating much more than the file has.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use refvlm_checkpoint::lora::Adapter;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use refvlm_helpers::{Counting, Folder, Held};
@@ -180,7 +176,11 @@ fn torch() {
 
 #[test]
 fn torch_before_1_6() {
-    let old = common::legacy(common::PICKLE, common::LIST, &common::storage());
+    let old = crate::common::legacy(
+        crate::common::PICKLE,
+        crate::common::LIST,
+        &crate::common::storage(),
+    );
     for file in [fixture("legacy.pth"), old] {
         survives(&file, file.len(), read_all);
     }
@@ -190,7 +190,8 @@ fn torch_before_1_6() {
 #[test]
 fn greedy_pickles() {
     let run = |what: &str, pickle: &[u8], list: &[u8], storages: &[u8]| {
-        let file = common::legacy(&[pickle, b"."].concat(), &[list, b"."].concat(), storages);
+        let file =
+            crate::common::legacy(&[pickle, b"."].concat(), &[list, b"."].concat(), storages);
         within_bounds(what, file, read_all)
     };
     let too_much = |outcome| matches!(outcome, Err(CheckpointError::TooMuch { .. }));
@@ -228,7 +229,7 @@ fn greedy_pickles() {
         &outer.collect::<Vec<u8>>(),
         b"u",
     ];
-    run("tensors", &pickle.concat(), b"]U\x010a", &common::storage()).unwrap();
+    run("tensors", &pickle.concat(), b"]U\x010a", &crate::common::storage()).unwrap();
 }
 
 #[test]
