@@ -22,8 +22,8 @@ const LEAST_ROOM: usize = 32;
 /// An answer that is being written. [`Answer::next`] gives its events in order; the last one is
 /// [`Event::Done`] or [`Event::Failed`].
 pub struct Answer<'s> {
-    pub(super) session: &'s mut Session,
-    pub(super) grammar: Option<Grammar>,
+    session: &'s mut Session,
+    grammar: Option<Grammar>,
     sampler: Sampler,
     stream: Stream,
     declared: Vec<Unit>,
@@ -33,7 +33,7 @@ pub struct Answer<'s> {
     /// Ids of the answer so far.
     written: Vec<u32>,
     /// State that the next token follows from, `[1, 1, hidden]`.
-    pub(super) last: Option<Tensor<3>>,
+    last: Option<Tensor<3>>,
     /// States at the `<REF>`s by position in the answer.
     references: HashMap<usize, Tensor<3>>,
     /// What an adapter asks for; empty without one.
@@ -52,7 +52,7 @@ pub struct Answer<'s> {
     /// Whether to look for what is asked for, before it is planned.
     looks: bool,
     /// What was looked for.
-    pub(super) search: Option<Search>,
+    search: Option<Search>,
 }
 
 impl Session {
@@ -208,8 +208,12 @@ impl<'s> Answer<'s> {
         if self.timings.tokens >= self.budget {
             return self.finish(Finish::Length).await;
         }
-        if std::mem::take(&mut self.looks) {
-            self.look_for().await?;
+        if let (true, Some(grammar), Some(last)) =
+            (std::mem::take(&mut self.looks), &mut self.grammar, self.last.clone())
+            && let Some(search) = self.session.look_for(grammar, last).await?
+        {
+            grammar.expect(search.expected);
+            self.search = Some(search);
         }
         let next = self.grammar.as_ref().map(Grammar::next).transpose()?;
         let next = match next {

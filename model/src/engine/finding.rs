@@ -5,11 +5,11 @@
 //! unseen, up to the name; looks for that; and takes the plan back. What is written then agrees with
 //! what was found, and each reference means one of the things.
 
-use super::answer::Answer;
 use super::search::Thing;
-use super::{EngineError, Row, host};
+use super::{EngineError, Row, Session, host};
 use crate::language::{argmax, distribution};
 use crate::triplet::{Expected, Grammar, Next, TokenSet};
+use burn::tensor::Tensor;
 use refvlm_record::{Sampling, Task};
 
 /// Most tokens of a plan up to its number.
@@ -22,10 +22,12 @@ const ONE: f32 = 0.9;
 const THERE: f32 = 0.8;
 
 /// What was looked for, and what was found of it, the most confident first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Search {
-    pub concept: String,
-    pub things: Vec<Thing>,
+    concept: String,
+    /// What the plan is to say.
+    pub expected: Expected,
+    things: Vec<Thing>,
 }
 
 impl Search {
@@ -59,38 +61,44 @@ pub(super) fn names_things(task: Task) -> bool {
     matches!(task, Task::GroundingDetection | Task::GroundingSegmentation)
 }
 
-impl Answer<'_> {
-    /// Looks for what the answer's plan would name, and lets the plan say what was found.
-    pub(super) async fn look_for(&mut self) -> Result<(), EngineError> {
-        let open = |grammar: &Grammar| self.session.model.finder.is_some() && grammar.is_open();
-        let Some(mut grammar) = self.grammar.clone().filter(open) else { return Ok(()) };
-        let Some(Wanted { concept, there, one }) = self.wanted(grammar.clone()).await? else {
-            return Ok(());
-        };
-        let Some(things) = self.session.find(&concept, there).await? else { return Ok(()) };
-        grammar.expect(match things.len() {
+impl Session {
+    /// Looks for what an answer's plan would name, where there is a finder; `last` is the state that
+    /// the answer's first token follows from. Nothing where the answer needs no plan.
+    pub(super) async fn look_for(
+        &mut self,
+        grammar: &Grammar,
+        last: Tensor<3>,
+    ) -> Result<Option<Search>, EngineError> {
+        if self.model.finder.is_none() || !grammar.is_open() {
+            return Ok(None);
+        }
+        let wanted = self.wanted(grammar.clone(), last).await?;
+        let Some(Wanted { concept, there, one }) = wanted else { return Ok(None) };
+        let Some(things) = self.find(&concept, there).await? else { return Ok(None) };
+        let expected = match things.len() {
             0 if there < THERE => Expected::Nothing,
-            0 => return Ok(()),
+            0 => Expected::Things,
             several @ 2.. if one < ONE => Expected::Number(several),
             _ => Expected::Number(1),
-        });
-        self.grammar = Some(grammar);
-        self.search = Some(Search { concept, things });
-        Ok(())
+        };
+        Ok(Some(Search { concept, expected, things }))
     }
 
     /// What the language model would name and how many of it, if there were something. What it reads
     /// on the way is forgotten again.
-    async fn wanted(&mut self, mut grammar: Grammar) -> Result<Option<Wanted>, EngineError> {
-        let (held, mut last) = (self.session.read.len(), self.last.clone());
+    async fn wanted(
+        &mut self,
+        mut grammar: Grammar,
+        mut last: Tensor<3>,
+    ) -> Result<Option<Wanted>, EngineError> {
+        let held = self.read.len();
         let (mut there, mut wanted) = (1.0, None);
         for _ in 0..LONGEST {
-            let Some(state) = last.clone() else { break };
             let ids = match grammar.next()? {
                 Next::End => break,
                 Next::Forced(ids) => ids,
                 Next::Allowed(set) => {
-                    let scores = host(self.session.model.llm.logits(state)).await?;
+                    let scores = host(self.model.llm.logits(last.clone())).await?;
                     if grammar.is_open() {
                         there = chance(&grammar, &scores, &set, Expected::Things)?;
                         grammar.expect(Expected::Things);
@@ -108,12 +116,12 @@ impl Answer<'_> {
             };
             ids.iter().try_for_each(|&id| grammar.advance(id))?;
             let rows: Vec<Row> = ids.iter().map(|&id| Row::Token(id)).collect();
-            let embeds = self.session.embed_ids(ids.iter().map(|&id| i64::from(id)).collect())?;
-            let hidden = self.session.feed(embeds, &rows)?;
-            last = Some(hidden.narrow(1, ids.len() - 1, 1));
+            let embeds = self.embed_ids(ids.iter().map(|&id| i64::from(id)).collect())?;
+            let hidden = self.feed(embeds, &rows)?;
+            last = hidden.narrow(1, ids.len() - 1, 1);
         }
-        self.session.cache.truncate(held);
-        self.session.read.truncate(held);
+        self.cache.truncate(held);
+        self.read.truncate(held);
         Ok(wanted)
     }
 }
