@@ -138,6 +138,7 @@ fn decoding_equals_teacher_forcing(query_mask: QueryMask) {
         renamed_picture: vec![],
         turns: vec![turn],
         targets: vec![],
+        sought: Vec::new(),
     };
     let trunk = config.template.encode_prefix(&tokenizer, true).unwrap();
     let batch = Batch::new(&[example], &trunk, &config, &device);

@@ -166,7 +166,8 @@ fn every_part_of_the_decoder_learns() {
         &decoder.quality.weight,
     ];
     for level in &decoder.levels {
-        parts.extend([&level.lateral.weight, &level.prompt.weight, &level.state.weight]);
+        let prompt = level.prompt.as_ref().expect("a decoder that is told of prompts");
+        parts.extend([&level.lateral.weight, &prompt.weight, &level.state.weight]);
         parts.extend(level.below.as_ref().map(|below| &below.weight));
     }
     for (i, part) in parts.into_iter().enumerate() {

@@ -29,7 +29,8 @@ fn what_words_have_found_is_looked_at_as_if_it_had_been_painted() {
     let (rgb, truth) = ball([170, 160], 38);
     let segmented = |words_margin| {
         let look = package.config.closer_look.map(|look| CloserLook { words_margin, ..look });
-        let config = ModelConfig { closer_look: look, ..package.config.clone() };
+        // A finder would find the ball first, and words alone would have nothing to say.
+        let config = ModelConfig { closer_look: look, finder: None, ..package.config.clone() };
         let (model, tokenizer) = (package.model.clone(), package.tokenizer.clone());
         let mut session = Session::new(config, model, tokenizer, device.clone(), || 0.0).unwrap();
         pollster::block_on(session.set_image(Picture::new(SIDE, SIDE, &rgb).unwrap())).unwrap();
