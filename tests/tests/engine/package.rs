@@ -396,12 +396,12 @@ fn manifests_are_checked() {
     let files = write(&model(), Quantisation::Q8, usize::MAX);
     let text = String::from_utf8(files[MANIFEST_FILE].clone()).unwrap();
     for (from, to) in [
-        ("\"version\": 1", "\"version\": 2"),
+        ("\"version\":1", "\"version\":2"),
         ("model-00001", "../model-00001"),
         ("model-00001", ".model-00001"),
         ("\"q8\"", "\"q3\""),
-        ("\"sha256\": \"", "\"sha256\": \"0"),
-        ("\"bytes\": ", "\"bytes\": -"),
+        ("\"sha256\":\"", "\"sha256\":\"0"),
+        ("\"bytes\":", "\"bytes\":-"),
     ] {
         assert!(text.contains(from));
         let error = Manifest::parse(text.replace(from, to).as_bytes()).unwrap_err();

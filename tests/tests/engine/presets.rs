@@ -30,7 +30,7 @@ fn vicuna_7b_has_the_published_parameter_counts() {
 fn pocket_fits_a_tab() {
     let config = preset("pocket");
     let model = RefVlm::new(&config, &Device::flex()).unwrap();
-    assert!(model.num_params() < 14_000_000);
+    assert!(model.num_params() < 14_100_000);
     assert_eq!(config.pyramid_channels(), [24, 48, 120, 352]);
     assert_eq!(config.pyramid_sides(), [64, 32, 16, 8]);
     // 8 x 8 cells, what the classifier sees in the picture and what it takes it for.

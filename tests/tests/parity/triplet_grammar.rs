@@ -209,14 +209,15 @@ fn what_is_known_of_the_picture_decides_the_plan() {
     // More than a triplet may have, or than there is room for: as if nothing were known.
     assert!(first(Expected::Number(21)).is_some());
     let mut grammar = open();
-    for id in tokenizer
-        .encode("<Task>\nUnit decode (True). Class name, target unit and number:\n- Name: dog Unit")
-        .unwrap()
-    {
-        assert_eq!(grammar.first_concept(), None);
+    let head = "<Task>\nUnit decode (True). Class name, target unit and number:\n- Name:";
+    let mut named = Vec::new();
+    for id in tokenizer.encode(&format!("{head} dog Unit: box Num: 2\n</Task>\n")).unwrap() {
+        named.extend(grammar.first_concept().map(str::to_string));
         grammar.advance(id).unwrap();
     }
-    assert_eq!(grammar.first_concept(), Some("dog"));
+    // From behind the name to its number, and no longer.
+    assert!(!named.is_empty() && named.iter().all(|name| name == "dog"), "{named:?}");
+    assert_eq!(grammar.first_concept(), None);
     assert!(!Grammar::new(&tokenizer, &[], true, Limits::default()).unwrap().is_open());
 }
 

@@ -249,7 +249,7 @@ fn fifty_killed_builds_equal_an_unbroken_one() {
     let broken = out.0.join("broken");
     let child = || {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child"])
+            .args(["--exact", "shards::child"])
             .env("REFVLM_TEST_BUILD", format!("{}|{}", data.0.display(), broken.display()))
             .stdout(Stdio::null())
             .spawn()
