@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_box_reaches_as_far_as_its_cell_says() {
-        let ways = vec![0.1f32, 0.2, 0.3, 0.2].repeat(4);
+        let ways = [0.1f32, 0.2, 0.3, 0.2].repeat(4);
         let ways = Tensor::<3>::from_data(TensorData::new(ways, [1, 4, 4]), &Device::flex());
         let found: Vec<f32> = boxes(ways, [2, 2]).into_data().iter::<f32>().collect();
         for (found, expected) in found.iter().zip([0.35, 0.25, 0.4, 0.4, 0.85, 0.25, 0.4, 0.4]) {

@@ -29,10 +29,9 @@ pub fn sought(
     let mut found: Vec<(String, Vec<[f32; 4]>)> = groups
         .iter()
         .filter(|(noun, things)| {
-            let beside = |other: &&str| **noun != *other && related(noun, other);
             photo.complete_for.contains(**noun)
                 && things.iter().all(|thing| !thing.crowd && thing.kept >= LEAST_KEPT)
-                && !there.iter().any(|other| beside(&other))
+                && !there.iter().any(|other| *noun != other && related(noun, other))
         })
         .map(|(noun, things)| {
             let large = |thing: &&&Thing| thing.box_area() >= LEAST_SHARE * photo.area();
