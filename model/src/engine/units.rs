@@ -95,7 +95,9 @@ impl Session {
         let place = (&frame, &sight);
         let Decoded { mut shapes, logits } =
             decode(&self.model, place, decoded, asked_of, &self.config).await?;
-        if matches!(decoded, Unit::Mask | Unit::Keypoint) {
+        // Which prompt is meant has to be read from the device: only where something follows from it.
+        let again = context.look.is_some() || asked.iter().any(|a| !a.things.is_empty());
+        if again && matches!(decoded, Unit::Mask | Unit::Keypoint) {
             let asked_of = (&states, &layout, told.pointed.as_ref());
             let meant = self.meant(&context.pointers, asked_of).await?;
             let things = asked.iter().flat_map(|a| (0..a.states.dims()[1]).map(|k| a.things_of(k)));

@@ -9,7 +9,7 @@ use crate::photo::{Photo, Thing};
 use crate::prompts::{PromptKind, Shape, judge as prompt_of};
 use rand_chacha::ChaCha8Rng;
 use refvlm_record::{AnswerPart, Image, Prompt, QuestionPart, Record, Target, Task, Turn, Unit};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Least share of the photo that a thing covers.
 const LEAST_AREA: f32 = 0.01;
@@ -91,10 +91,7 @@ pub fn records(photo: &Photo, rng: &mut ChaCha8Rng) -> Vec<(Question, Record)> {
 /// Where the things of each noun are, and as many questions about what is there as about what is
 /// not.
 fn of_photo(photo: &Photo, rng: &mut ChaCha8Rng) -> Vec<(Question, Record)> {
-    let mut groups: BTreeMap<&str, Vec<&Thing>> = BTreeMap::new();
-    for thing in photo.things.iter().filter(|thing| thing.name.is_some()) {
-        groups.entry(thing.noun()).or_default().push(thing);
-    }
+    let mut groups = photo.by_noun();
     groups.retain(|noun, things| {
         photo.complete_for.contains(*noun) && things.iter().all(|thing| !thing.crowd)
     });

@@ -6,7 +6,7 @@ use crate::sources::Source;
 use image::{DynamicImage, RgbImage};
 use refvlm_files::picture::{PictureError, decode_stored};
 use refvlm_record::{Mask, Rle};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,6 +102,15 @@ impl Photo {
     /// Area in square px.
     pub fn area(&self) -> f32 {
         self.width as f32 * self.height as f32
+    }
+
+    /// The things with a name, by noun.
+    pub(crate) fn by_noun(&self) -> BTreeMap<&str, Vec<&Thing>> {
+        let mut groups: BTreeMap<&str, Vec<&Thing>> = BTreeMap::new();
+        for thing in self.things.iter().filter(|thing| thing.name.is_some()) {
+            groups.entry(thing.noun()).or_default().push(thing);
+        }
+        groups
     }
 
     /// Takes a name off [`Photo::complete_for`].

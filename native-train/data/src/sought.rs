@@ -5,7 +5,6 @@ use crate::photo::{Photo, Thing};
 use crate::sources::related;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
 
 /// Most nouns of either kind.
 const MOST: usize = 4;
@@ -21,10 +20,7 @@ pub fn sought(
     other: Option<&Photo>,
     rng: &mut ChaCha8Rng,
 ) -> Vec<(String, Vec<[f32; 4]>)> {
-    let mut groups: BTreeMap<&str, Vec<&Thing>> = BTreeMap::new();
-    for thing in photo.things.iter().filter(|thing| thing.name.is_some()) {
-        groups.entry(thing.noun()).or_default().push(thing);
-    }
+    let groups = photo.by_noun();
     let there: Vec<&str> = groups.keys().copied().collect();
     let mut found: Vec<(String, Vec<[f32; 4]>)> = groups
         .iter()

@@ -1,6 +1,7 @@
 //! A checkpoint in the layout of EfficientNet-Lite's PyTorch files, made here: what the importer
 //! makes of its batch norms, and what it refuses.
 
+use crate::support;
 use crate::support::{Folder, Tensors, import_as, load_as, part, run, save, sources, tensors};
 use burn::tensor::Device;
 use refvlm_model::config::{Layers, ModelConfig};
@@ -20,7 +21,7 @@ fn config() -> ModelConfig {
         channels,
         repeats,
     };
-    let mut config = crate::support::config();
+    let mut config = support::config();
     config.visual_encoder = VisualEncoderConfig::EfficientNet(EfficientNetConfig {
         image_size: 64,
         stem_channels: 4,

@@ -2,7 +2,10 @@
 
 use super::score::Score;
 use burn::tensor::Tensor;
+use refvlm_model::learning::example::Example;
+use refvlm_model::learning::finding::FindingBatch;
 use refvlm_model::learning::losses::{MiddleLoss, UnitLoss};
+use refvlm_model::refvlm::{RefVlm, Sight};
 use refvlm_record::Unit;
 
 /// The loss of one step and its parts by name.
@@ -34,8 +37,11 @@ impl Losses {
         }
     }
 
-    /// Adds both terms of what a finder finds.
-    pub fn add_found(&mut self, loss: Option<MiddleLoss>, weight: f64) {
+    /// Adds both terms of what the finder finds of all that is sought in the examples; nothing
+    /// without a finder, or where it has no weight.
+    pub fn add_found(&mut self, model: &RefVlm, sight: &Sight, sought: &[Example], weight: f64) {
+        let batch = FindingBatch::new(sought).filter(|_| weight > 0.0);
+        let loss = batch.and_then(|batch| model.finding_loss(sight, &batch));
         if let Some(MiddleLoss { middles, boxes }) = loss {
             self.add("finder.middles", middles, weight);
             self.add("finder.boxes", boxes, weight);

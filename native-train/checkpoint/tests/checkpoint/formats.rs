@@ -1,5 +1,6 @@
 //! Files that the formats' own writers made, read back to the number.
 
+use crate::common;
 use refvlm_checkpoint::{Checkpoint, Source, Tensor, llama};
 use std::path::{Path, PathBuf};
 
@@ -108,11 +109,7 @@ fn both_forms_of_torch_save_say_the_same() {
 /// were rebuilt by another function.
 #[test]
 fn a_file_of_python_2_is_read() {
-    let file = crate::common::legacy(
-        crate::common::PICKLE,
-        crate::common::LIST,
-        &crate::common::storage(),
-    );
+    let file = common::legacy(common::PICKLE, common::LIST, &common::storage());
     let checkpoint = Checkpoint::from_source(Source::memory("python 2", file)).unwrap();
     let tensor = checkpoint.require("w").unwrap();
     assert_eq!(checkpoint.read(tensor).unwrap(), [2.0, 3.0]);
@@ -130,11 +127,7 @@ fn a_transposed_tensor_comes_row_by_row() {
     let tensor = b"\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storage\
         ctorch\nFloatStorage\nU\x018U\x03cpuK\x06NtQK\x00K\x03K\x02\x86K\x01K\x03\x86\x89NtRs.";
     let numbers = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0].map(f32::to_le_bytes).concat();
-    let file = crate::common::legacy(
-        tensor,
-        crate::common::LIST,
-        &[&6u64.to_le_bytes()[..], &numbers].concat(),
-    );
+    let file = common::legacy(tensor, common::LIST, &[&6u64.to_le_bytes()[..], &numbers].concat());
     let checkpoint = Checkpoint::from_source(Source::memory("transposed", file)).unwrap();
     let tensor = checkpoint.require("w").unwrap();
     assert_eq!(tensor.shape, [3, 2]);

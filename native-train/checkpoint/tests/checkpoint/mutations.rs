@@ -1,6 +1,7 @@
 //! Damaged files: each reader is given 10,000 and has to answer with values or a typed error,
 //! without a panic and without allocating much more than the file has.
 
+use crate::common;
 use refvlm_checkpoint::lora::Adapter;
 use refvlm_checkpoint::{Checkpoint, CheckpointError, Source};
 use refvlm_helpers::{Counting, Folder, Held};
@@ -176,11 +177,7 @@ fn torch() {
 
 #[test]
 fn torch_before_1_6() {
-    let old = crate::common::legacy(
-        crate::common::PICKLE,
-        crate::common::LIST,
-        &crate::common::storage(),
-    );
+    let old = common::legacy(common::PICKLE, common::LIST, &common::storage());
     for file in [fixture("legacy.pth"), old] {
         survives(&file, file.len(), read_all);
     }
@@ -190,8 +187,7 @@ fn torch_before_1_6() {
 #[test]
 fn greedy_pickles() {
     let run = |what: &str, pickle: &[u8], list: &[u8], storages: &[u8]| {
-        let file =
-            crate::common::legacy(&[pickle, b"."].concat(), &[list, b"."].concat(), storages);
+        let file = common::legacy(&[pickle, b"."].concat(), &[list, b"."].concat(), storages);
         within_bounds(what, file, read_all)
     };
     let too_much = |outcome| matches!(outcome, Err(CheckpointError::TooMuch { .. }));
@@ -229,7 +225,7 @@ fn greedy_pickles() {
         &outer.collect::<Vec<u8>>(),
         b"u",
     ];
-    run("tensors", &pickle.concat(), b"]U\x010a", &crate::common::storage()).unwrap();
+    run("tensors", &pickle.concat(), b"]U\x010a", &common::storage()).unwrap();
 }
 
 #[test]

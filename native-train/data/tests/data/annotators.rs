@@ -1,5 +1,6 @@
 //! What annotators export, in the exact layouts, with the odd cases of each.
 
+use crate::support;
 use crate::support::Folder;
 use refvlm_data::readers;
 use refvlm_data::{Collection, Photo};
@@ -35,7 +36,7 @@ fn coco_as_downloaded_and_as_roboflow_exports_it() {
         |id: u32, name: &str| json!({ "id": id, "file_name": name, "width": 20, "height": 10 });
     std::fs::create_dir(folder.0.join("annotations")).unwrap();
     std::fs::create_dir(folder.0.join("val2017")).unwrap();
-    crate::support::picture(20, 10).save(folder.0.join("val2017/000000000009.jpg")).unwrap();
+    support::picture(20, 10).save(folder.0.join("val2017/000000000009.jpg")).unwrap();
     folder.json("annotations/instances_val2017.json", &json!({
         "images": [image(9, "000000000009.jpg")], "categories": [{ "id": 18, "name": "dog" }],
         "annotations": [{ "id": 1, "image_id": 9, "category_id": 18, "iscrowd": 0, "bbox": [1, 1, 4, 4] }],
@@ -53,7 +54,7 @@ fn coco_as_downloaded_and_as_roboflow_exports_it() {
 
     let folder = Folder::new("roboflow");
     std::fs::create_dir(folder.0.join("train")).unwrap();
-    crate::support::picture(20, 10).save(folder.0.join("train/a_jpg.rf.0f.jpg")).unwrap();
+    support::picture(20, 10).save(folder.0.join("train/a_jpg.rf.0f.jpg")).unwrap();
     folder.json("train/_annotations.coco.json", &json!({
         "images": [image(0, "a_jpg.rf.0f.jpg")],
         "categories": [{ "id": 0, "name": "pets", "supercategory": "none" }, { "id": 1, "name": "dog", "supercategory": "pets" }],
@@ -110,7 +111,7 @@ fn voc_corners_count_from_one_only_in_its_own_folders() {
     let folder = Folder::new("voc");
     std::fs::create_dir(folder.0.join("Annotations")).unwrap();
     std::fs::create_dir(folder.0.join("JPEGImages")).unwrap();
-    crate::support::picture(20, 10).save(folder.0.join("JPEGImages/a.png")).unwrap();
+    support::picture(20, 10).save(folder.0.join("JPEGImages/a.png")).unwrap();
     let part = "<object><name>cat</name></object>";
     let write = |name: &str, text: String| {
         std::fs::write(folder.0.join("Annotations").join(name), text).unwrap()
@@ -125,7 +126,7 @@ fn voc_corners_count_from_one_only_in_its_own_folders() {
     assert!(faults.contains("object[1] (cat): bndbox") && faults.contains("'missing.png'"));
 
     let folder = Folder::new("labelimg");
-    crate::support::picture(20, 10).save(folder.0.join("a.png")).unwrap();
+    support::picture(20, 10).save(folder.0.join("a.png")).unwrap();
     std::fs::write(folder.0.join("a.xml"), xml("renamed.jpg", object)).unwrap();
     let (_, photos, _) = open(&folder);
     assert_eq!(photos[0].things[0].bbox, [1.0, 1.0, 19.0, 9.0]);
@@ -134,7 +135,7 @@ fn voc_corners_count_from_one_only_in_its_own_folders() {
 #[test]
 fn labelme_groups_rectangles_and_circles() {
     let folder = Folder::new("labelme");
-    crate::support::picture(20, 10).save(folder.0.join("a.png")).unwrap();
+    support::picture(20, 10).save(folder.0.join("a.png")).unwrap();
     let square = |x: u32| json!([[x, 1], [x + 2, 1], [x + 2, 3], [x, 3]]);
     let file = json!({
         "version": "5.5.0", "flags": {}, "imagePath": "..\\photos\\a.png", "imageData": null,

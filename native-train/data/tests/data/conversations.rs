@@ -1,5 +1,6 @@
 //! Sources of questions and answers, in the exact layouts, with the odd cases of each.
 
+use crate::support;
 use crate::support::Folder;
 use refvlm_data::readers::{self, Item};
 use refvlm_record::{AnswerPart, QuestionPart, Record, Task};
@@ -96,7 +97,7 @@ fn pope_is_json_lines() {
 fn llava_takes_turns_about_one_picture() {
     let folder = Folder::new("llava");
     std::fs::create_dir_all(folder.0.join("coco/train2017")).unwrap();
-    crate::support::picture(20, 10).save(folder.0.join("coco/train2017/1.jpg")).unwrap();
+    support::picture(20, 10).save(folder.0.join("coco/train2017/1.jpg")).unwrap();
     let told = |messages: &[(&str, &str)]| {
         let list = messages.iter().map(|(from, value)| json!({ "from": from, "value": value }));
         json!({ "id": "000001", "image": "coco/train2017/1.jpg", "conversations": list.collect::<Vec<_>>() })
@@ -127,7 +128,7 @@ fn osprey_points_with_masks() {
     let folder = Folder::new("osprey");
     folder.picture("000000000009.jpg", 20, 10);
     let square = json!({ "segmentation": [[0, 0, 4, 0, 4, 4, 0, 4]], "bbox": [0, 0, 4, 4] });
-    let runs = json!({ "segmentation": crate::support::runs(20, 10, [8, 2, 4, 4], None) });
+    let runs = json!({ "segmentation": support::runs(20, 10, [8, 2, 4, 4], None) });
     let talk = |question: &str| json!([{ "from": "human", "value": question }, { "from": "gpt", "value": "<region1> is red." }]);
     folder.json("osprey_conversation.json", &json!([
         { "id": 1, "file_name": "COCO_train2014_000000000009.jpg", "height": 10, "width": 20,
@@ -154,7 +155,7 @@ fn osprey_points_with_masks() {
 #[test]
 fn grit_ties_phrases_to_boxes() {
     let folder = Folder::new("grit");
-    crate::support::picture(20, 10).save(folder.0.join("000000001.jpg")).unwrap();
+    support::picture(20, 10).save(folder.0.join("000000001.jpg")).unwrap();
     let told = json!({
         "key": "000000001", "caption": "Ein Hündchen: a dog and its tail", "width": 20, "height": 10,
         "noun_chunks": [

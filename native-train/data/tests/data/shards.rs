@@ -1,6 +1,7 @@
 //! Recipes and shards: the same bytes at every time, after any interruption, in any number of
 //! threads; parts that join; what is left out and why.
 
+use crate::support;
 use crate::support::Folder;
 use refvlm_data::RecordSet;
 use refvlm_data::build::{Build, Part};
@@ -31,7 +32,7 @@ fn sources() -> Folder {
     let (mut images, mut things) = (Vec::new(), Vec::new());
     for k in 0..PHOTOS {
         let name = format!("photo {k}.png");
-        let mut picture = crate::support::picture(40, 30);
+        let mut picture = support::picture(40, 30);
         picture.put_pixel(0, 0, image::Rgb([k as u8, 0, 0]));
         picture.save(photos.join("images").join(&name)).unwrap();
         images.push(json!({ "id": k, "file_name": name, "width": 40, "height": 30 }));
@@ -46,7 +47,7 @@ fn sources() -> Folder {
     let asked = folder.0.join("asked");
     fs::create_dir_all(&asked).unwrap();
     for k in 0..3 {
-        let mut picture = crate::support::picture(20, 10);
+        let mut picture = support::picture(20, 10);
         picture.put_pixel(0, 0, image::Rgb([k * 80, 9, 9]));
         picture.save(asked.join(format!("{k}.jpg"))).unwrap();
     }

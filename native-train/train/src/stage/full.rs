@@ -12,7 +12,6 @@ use crate::teach::alignment::alignment;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use refvlm_model::learning::batch::Batch;
-use refvlm_model::learning::finding::FindingBatch;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::triplet::Tokenizer;
 
@@ -72,11 +71,7 @@ impl Task for FullTask<'_> {
         for (unit, loss) in step.units {
             losses.add_unit("", unit, loss, risen * config.weights.of(unit));
         }
-        if let Some(sought) =
-            FindingBatch::new(&item.pointing).filter(|_| config.finder_weight > 0.0)
-        {
-            losses.add_found(model.finding_loss(&step.sight, &sought), config.finder_weight);
-        }
+        losses.add_found(model, &step.sight, &item.pointing, config.finder_weight);
         if let Some(pointing) = PointingBatch::new(&item.pointing, &self.file.model, device) {
             let (states, prompts) = model.pointing(&step.sight, &pointing);
             if config.alignment_weight > 0.0 {

@@ -14,7 +14,6 @@ use crate::teach::Teachers;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use refvlm_model::learning::batch::Pictures;
-use refvlm_model::learning::finding::FindingBatch;
 use refvlm_model::learning::pointing::PointingBatch;
 use refvlm_model::triplet::{TokenError, Tokenizer};
 
@@ -75,11 +74,7 @@ impl Task for SightTask<'_> {
             losses.add_unit("", unit, loss, config.weights.of(unit));
         }
         losses.add_some("classes", self.teachers.classes(model), config.class_weight);
-        if let Some(sought) =
-            FindingBatch::new(&item.pointing).filter(|_| config.finder_weight > 0.0)
-        {
-            losses.add_found(model.finding_loss(&sight, &sought), config.finder_weight);
-        }
+        losses.add_found(model, &sight, &item.pointing, config.finder_weight);
         for (name, loss) in named {
             losses.add_some(name, loss, file.sight.naming_weight);
         }
