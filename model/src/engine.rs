@@ -10,6 +10,7 @@ mod candidates;
 mod closer;
 mod context;
 mod finding;
+mod presence;
 mod probe;
 mod search;
 mod units;

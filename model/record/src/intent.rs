@@ -104,6 +104,39 @@ const FACT: &[&str] = &[
     "how many", "how much", "what", "who", "why", "when", "which", "is", "are", "does", "do",
     "did", "has", "have", "was", "were", "count", "name", "am",
 ];
+/// How a question begins that asks whether something is in the picture.
+const PRESENCE: &[&str] = &[
+    "is there",
+    "are there",
+    "any",
+    "anywhere",
+    "do you see",
+    "do you spot",
+    "can you see",
+    "can you spot",
+    "could there be",
+    "do we have",
+    "have you found",
+    "look for",
+    "is anything",
+];
+/// Words that ask for it anywhere in a question.
+const PRESENT: &[&str] = &[
+    "whether there is",
+    "whether there are",
+    "if there is",
+    "if there are",
+    "if you see",
+    "yes or no",
+    "is it there",
+    "would you say there",
+];
+/// How a question ends that asks for it.
+const VISIBLE: &[&str] = &["visible", "seen", "here", "there", "appear"];
+/// What a picture does with what is in it.
+const SHOWS: &[&str] = &["show", "shows", "have", "has", "contain", "contains"];
+/// What a picture is called.
+const PICTURE: &[&str] = &["picture", "photo", "image", "scene", "photograph"];
 /// Words for people as a whole.
 const EVERYBODY: &[&str] = &[
     "every",
@@ -175,6 +208,33 @@ pub fn task_of(question: &str, prompts: usize) -> Task {
         }
         _ => Task::Mixed,
     }
+}
+
+/// Whether a question asks if something is in the picture, and nothing else about it.
+pub fn asks_presence(question: &str) -> bool {
+    let (text, mentioned) = plain(question);
+    let words = Words(format!(" {text} "));
+    let of_more = ["how", "what", "who", "why", "when", "which", "where", "count"];
+    if mentioned > 0 || words.starts(&of_more) || words.any(&["than", "how many", "number of"]) {
+        return false;
+    }
+    let order: Vec<&str> = text.split(' ').collect();
+    let picture = |word: &str| PICTURE.contains(&word);
+    // "Does this photo show a dog?", "Please check whether the photo shows a dog."
+    let shows = order.windows(4).any(|stretch| match *stretch {
+        ["does" | "whether" | "if", "the" | "this", noun, verb] => {
+            picture(noun) && SHOWS.contains(&verb)
+        }
+        _ => false,
+    });
+    // "Is a dog visible?", "Does a dog appear in the image?"
+    let asked = words.starts(&["is", "are", "does", "do", "can", "any"]) || order.len() < 5;
+    let seen = match order[..] {
+        [.., "in", "the" | "this", noun] => picture(noun),
+        [.., last] => VISIBLE.contains(&last),
+        [] => false,
+    };
+    words.starts(PRESENCE) || words.any(PRESENT) || shows || (asked && seen)
 }
 
 /// The units that the words name.

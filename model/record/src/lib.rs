@@ -39,6 +39,7 @@ pub mod weighted;
 pub use ask::{Ask, AskError, Sampling};
 pub use check::shares_in_px;
 pub use error::RecordError;
+pub use intent::asks_presence;
 pub use record::{AnswerPart, DepthMap, Image, Prompt, QuestionPart, Record, Target, Turn};
 pub use rle::{Counts, MAX_SIDE_PX, Mask, Rle, RleError};
 pub use task::{Element, Task, TaskCommand, Unit, UnknownName};

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use refvlm_record::Task;
 use refvlm_record::intent::task_of;
 use refvlm_record::ready::READY;
+use refvlm_record::{Task, asks_presence};
 
 /// Share of a file's questions whose task is right; the others are printed.
 fn right(name: &str, file: &str) -> f64 {
@@ -55,4 +55,43 @@ fn prompts_without_words_want_masks() {
     assert_eq!(task_of(" [prompt 1] ", 1), Task::GroundingSegmentation);
     assert_eq!(task_of("", 0), Task::GcgSegmentation);
     assert_eq!(task_of("?!", 0), Task::GcgSegmentation);
+}
+
+#[test]
+fn questions_for_presence_alone_are_told_from_others() {
+    let asks = [
+        "Is there a dog in the picture?",
+        "Are there any dogs?",
+        "Do you see a red bus?",
+        "Does the photo contain a chair?",
+        "Please check whether the image shows a cat.",
+        "Tell me if there is a bird.",
+        "Any cups in here?",
+        "A horse here?",
+        "Is a boat visible?",
+        "Can a boat be seen?",
+        "A boat, yes or no?",
+        "Does an apple appear in the image?",
+        "Is there anyone?",
+    ];
+    let others = [
+        "How many dogs are there?",
+        "Is the dog brown?",
+        "Are there more dogs than cats?",
+        "What is in the picture?",
+        "Where is the dog?",
+        "Is [prompt 1] in the picture?",
+        "Does the man wear a hat?",
+        "Which animals can you see?",
+        "Describe what is to be seen here.",
+        "Count the dogs in the photo.",
+        "",
+        "?",
+    ];
+    for question in asks {
+        assert!(asks_presence(question), "{question}");
+    }
+    for question in others {
+        assert!(!asks_presence(question), "{question}");
+    }
 }

@@ -1,7 +1,8 @@
 //! One answer, written step by step.
 
 use super::context::Context;
-use super::finding::{Search, names_things};
+use super::finding::Search;
+use super::presence::Presence;
 use super::units::Asked;
 use super::{Ask, EngineError, Row, Session, host};
 use crate::decoding::{PromptMaps, QueryMask};
@@ -12,7 +13,7 @@ use crate::triplet::parser::{Event as Parsed, Mark, Stream, Triplet, concepts};
 use crate::triplet::{Grammar, Limits, Next};
 use burn::tensor::Tensor;
 use refvlm_record::exchange::Exchange;
-use refvlm_record::{AskError, Unit};
+use refvlm_record::{AskError, Task, Unit};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -49,8 +50,10 @@ pub struct Answer<'s> {
     over: bool,
     /// What ended it with [`Event::Failed`].
     failure: Option<EngineError>,
-    /// Whether to look for what is asked for, before it is planned.
-    looks: bool,
+    /// What to look for before it is planned, if anything.
+    looks: Option<Task>,
+    /// What to look for before its presence is told.
+    presence: Option<Presence>,
     /// What was looked for.
     search: Option<Search>,
 }
@@ -102,7 +105,9 @@ impl Session {
             Grammar::new(&self.tokenizer, ask.task.units(), self.config.template.cot, limits)
         });
         let grammar = grammar.transpose()?;
-        Ok(Answer::new(self, ask, rows, context, (grammar, budget), start))
+        let presence = self.presence(ask)?;
+        let answer = Answer::new(self, ask, rows, context, (grammar, budget), start);
+        Ok(Answer { presence, ..answer })
     }
 
     /// What decoders are told of prompts with these rows, `[1, rows, hidden]` each; none where there
@@ -127,7 +132,7 @@ impl<'s> Answer<'s> {
         start: f64,
     ) -> Self {
         let stream = Stream::new(&session.tokenizer, ask.task.units());
-        let looks = names_things(ask.task) && context.pointers.is_empty();
+        let looks = Some(ask.task).filter(|_| context.pointers.is_empty());
         let mut timings = Timings::default();
         if let Some(seen) = session.picture.as_mut().filter(|seen| !seen.reported) {
             seen.reported = true;
@@ -154,6 +159,7 @@ impl<'s> Answer<'s> {
             over: false,
             failure: None,
             looks,
+            presence: None,
             search: None,
         }
     }
@@ -208,12 +214,15 @@ impl<'s> Answer<'s> {
         if self.timings.tokens >= self.budget {
             return self.finish(Finish::Length).await;
         }
-        if let (true, Some(grammar), Some(last)) =
-            (std::mem::take(&mut self.looks), &mut self.grammar, self.last.clone())
-            && let Some(search) = self.session.look_for(grammar, last).await?
+        if let (Some(task), Some(grammar), Some(last)) =
+            (self.looks.take(), &self.grammar, self.last.clone())
+            && let Some(search) = self.session.look_for(task, grammar, last).await?
         {
-            grammar.expect(search.expected);
+            let ids = grammar.plan_ids(&search.plan)?;
             self.search = Some(search);
+            if let Some(ids) = ids {
+                return self.write(&ids, true).await;
+            }
         }
         let next = self.grammar.as_ref().map(Grammar::next).transpose()?;
         let next = match next {
@@ -224,6 +233,11 @@ impl<'s> Answer<'s> {
             Some(Next::End) => self.finish(Finish::End).await,
             Some(Next::Forced(ids)) => self.write(&ids, true).await,
             Some(Next::Allowed(set)) => {
+                if let (Some(presence), Some(last)) = (self.presence.take(), self.last.clone())
+                    && let Some(id) = self.session.sees(presence, last, &set).await?
+                {
+                    return self.write(&[id], true).await;
+                }
                 let id = self.choose(Some(&|id| set.contains(id))).await?;
                 self.write(&[id], false).await
             }
@@ -326,7 +340,7 @@ impl<'s> Answer<'s> {
         let words = refs.first().and_then(|first| words.get(first).cloned());
         let words = words.and_then(|at| self.written.get(at)).unwrap_or_default();
         let words = words.iter().map(|&id| i64::from(id)).collect();
-        let search = self.search.as_ref();
+        let search = self.search.as_mut();
         let things = search.map_or(Vec::new(), |search| search.meant(&concept, count));
         let states = Tensor::cat(states, 1);
         let asked = Asked { number, refs, things, states, concept: words };

@@ -1,18 +1,18 @@
-//! Looking for what a question names, before it is answered.
+//! Looking for what an answer names, before it is planned.
 //!
 //! The plan of an answer says first whether there is anything, what it is called, and how many of it
 //! there are. A model with a finder need not guess: it writes the plan as if there were something,
-//! unseen, up to the name; looks for that; and takes the plan back. What is written then agrees with
-//! what was found, and each reference means one of the things.
+//! unseen; looks for what it names; and takes the plan back. What is written then agrees with what
+//! was found, and each reference means one of the things.
 
 use super::search::Thing;
 use super::{EngineError, Row, Session, host};
 use crate::language::{argmax, distribution};
-use crate::triplet::{Expected, Grammar, Next, TokenSet};
+use crate::triplet::{Grammar, Next, Planned, TokenSet};
 use burn::tensor::Tensor;
-use refvlm_record::{Sampling, Task};
+use refvlm_record::{Sampling, Task, Unit};
 
-/// Most tokens of a plan up to its number.
+/// Most stretches of a plan.
 const LONGEST: usize = 96;
 /// A question means one of several things that were found if the language model gives the number
 /// one at least this probability: it tells `the dog` from `dogs`, though it counts badly.
@@ -20,45 +20,84 @@ const ONE: f32 = 0.9;
 /// What the finder does not find is decoded all the same if the language model gives it at least this
 /// probability: it has read more than the finder has seen.
 const THERE: f32 = 0.8;
+/// The language model neither says nor doubts that there is something.
+const UNSAID: f32 = 0.5;
 
-/// What was looked for, and what was found of it, the most confident first.
+/// Words before a noun.
+const BEFORE: [&str; 13] = [
+    "a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+];
+
+/// What was looked for, and what was found.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
-    concept: String,
-    /// What the plan is to say.
-    pub expected: Expected,
+    /// The plan that agrees with it.
+    pub plan: Vec<Planned>,
+    found: Vec<Found>,
+}
+
+/// What was found of a noun.
+#[derive(Debug, Clone)]
+struct Found {
+    noun: String,
+    /// The most confident first.
     things: Vec<Thing>,
+    /// To how many of them a reference was given.
+    given: usize,
 }
 
 impl Search {
-    /// The things that a triplet of this concept with `count` references means: as many, from left to
-    /// right, or all that one reference may mean.
-    pub fn meant(&self, concept: &str, count: usize) -> Vec<Thing> {
-        if concept != self.concept {
+    /// The things that the next triplet of this concept with `count` references means: as many, from
+    /// left to right, or all that the only reference to it may mean.
+    pub fn meant(&mut self, concept: &str, count: usize) -> Vec<Thing> {
+        let noun = bare(concept);
+        let of_noun = |line: &&Planned| bare(&line.concept) == noun;
+        let number = self.plan.iter().filter(of_noun).map(|line| line.number).sum::<usize>();
+        let Some(Found { things, given, .. }) = self.found.iter_mut().find(|f| f.noun == noun)
+        else {
             return Vec::new();
+        };
+        if number <= 1 {
+            return things.clone();
         }
-        let mut things = self.things.clone();
-        if count > 1 {
-            things.truncate(count);
-            let middle = |thing: &Thing| thing.bbox[0] + thing.bbox[2] / 2.0;
-            things.sort_by(|a, b| middle(a).total_cmp(&middle(b)));
-        }
-        things
+        let mut things: Vec<Thing> = things.iter().take(number).copied().collect();
+        let middle = |thing: &Thing| thing.bbox[0] + thing.bbox[2] / 2.0;
+        things.sort_by(|a, b| middle(a).total_cmp(&middle(b)));
+        let first = std::mem::replace(given, *given + count);
+        things.into_iter().skip(first).take(count).collect()
     }
 }
 
-/// What the language model would plan.
-struct Wanted {
-    concept: String,
+/// A plan as the language model would write it.
+pub(super) struct Wanted {
     /// How likely it would say that there is something, 0 to 1.
-    there: f32,
-    /// How likely it would ask for one thing then, 0 to 1.
+    pub there: f32,
+    pub lines: Vec<Line>,
+}
+
+/// A line of it.
+pub(super) struct Line {
+    pub planned: Planned,
+    /// How likely it would ask for one thing, 0 to 1.
     one: f32,
 }
 
-/// Whether a task asks for what its question names.
-pub(super) fn names_things(task: Task) -> bool {
+/// Whether a task asks for what its question names, and not for all there is.
+fn names_things(task: Task) -> bool {
     matches!(task, Task::GroundingDetection | Task::GroundingSegmentation)
+}
+
+/// Whether the words of an answer are the answer, and what is found stands beside them.
+fn is_caption(task: Task) -> bool {
+    matches!(task, Task::GcgDetection | Task::GcgSegmentation)
+}
+
+/// A concept without the word in front that says which or how many.
+fn bare(concept: &str) -> &str {
+    match concept.split_once(' ') {
+        Some((first, rest)) if BEFORE.contains(&first.to_lowercase().as_str()) => rest,
+        _ => concept,
+    }
 }
 
 impl Session {
@@ -66,80 +105,116 @@ impl Session {
     /// the answer's first token follows from. Nothing where the answer needs no plan.
     pub(super) async fn look_for(
         &mut self,
+        task: Task,
         grammar: &Grammar,
         last: Tensor<3>,
     ) -> Result<Option<Search>, EngineError> {
-        if self.model.finder.is_none() || !grammar.is_open() {
+        let Some(config) = self.config.finder.as_ref().filter(|_| grammar.is_open()) else {
+            return Ok(None);
+        };
+        let weight = config.words_weight;
+        let Wanted { there, lines } = self.wanted(task.units(), grammar, last).await?;
+        if lines.is_empty() {
             return Ok(None);
         }
-        let wanted = self.wanted(grammar.clone(), last).await?;
-        let Some(Wanted { concept, there, one }) = wanted else { return Ok(None) };
-        let Some(things) = self.find(&concept, there).await? else { return Ok(None) };
-        let expected = match things.len() {
-            0 if there < THERE => Expected::Nothing,
-            0 => Expected::Things,
-            several @ 2.. if one < ONE => Expected::Number(several),
-            _ => Expected::Number(1),
+        // A list says of each of its lines that it is there.
+        let said = if names_things(task) && lines.len() == 1 { there } else { UNSAID };
+        let mut found: Vec<Found> = Vec::new();
+        for Line { planned, .. } in &lines {
+            let noun = bare(&planned.concept);
+            if planned.unit != Unit::Depth && found.iter().all(|found| found.noun != noun) {
+                let Some(things) = self.find(noun, said, weight).await? else { return Ok(None) };
+                found.push(Found { noun: noun.into(), things, given: 0 });
+            }
+        }
+        let agreed = |Line { planned, one }: Line| {
+            let of_noun = found.iter().find(|found| found.noun == bare(&planned.concept));
+            let number = match of_noun.map(|found| found.things.len()) {
+                // A caption tells what it names and how many in its words.
+                None => planned.number,
+                Some(_) if is_caption(task) => planned.number,
+                Some(0) if said < THERE => return None,
+                Some(0) => planned.number,
+                Some(several @ 2..) if one < ONE => several,
+                Some(_) => 1,
+            };
+            Some(Planned { number, ..planned })
         };
-        Ok(Some(Search { concept, expected, things }))
+        let plan = lines.into_iter().filter_map(agreed).collect();
+        Ok(Some(Search { plan, found }))
     }
 
-    /// What the language model would name and how many of it, if there were something. What it reads
-    /// on the way is forgotten again.
-    async fn wanted(
+    /// The plan that the language model would write if there were something. What it reads on the way
+    /// is forgotten again.
+    pub(super) async fn wanted(
         &mut self,
-        mut grammar: Grammar,
-        mut last: Tensor<3>,
-    ) -> Result<Option<Wanted>, EngineError> {
+        units: &[Unit],
+        start: &Grammar,
+        last: Tensor<3>,
+    ) -> Result<Wanted, EngineError> {
         let held = self.read.len();
-        let (mut there, mut wanted) = (1.0, None);
+        let wanted = self.written_unseen(units, start, last).await;
+        self.cache.truncate(held);
+        self.read.truncate(held);
+        wanted
+    }
+
+    async fn written_unseen(
+        &mut self,
+        units: &[Unit],
+        start: &Grammar,
+        mut last: Tensor<3>,
+    ) -> Result<Wanted, EngineError> {
+        let mut grammar = start.clone();
+        let words = start.plan_ids(&[])?.unwrap_or_default();
+        let (mut there, mut lines, mut written) = (1.0, Vec::<Line>::new(), Vec::<u32>::new());
+        let mut one = None;
         for _ in 0..LONGEST {
+            if grammar.is_planned() {
+                break;
+            }
             let ids = match grammar.next()? {
                 Next::End => break,
                 Next::Forced(ids) => ids,
                 Next::Allowed(set) => {
                     let scores = host(self.model.llm.logits(last.clone())).await?;
+                    let mut refused = None;
                     if grammar.is_open() {
-                        there = chance(&grammar, &scores, &set, Expected::Things)?;
-                        grammar.expect(Expected::Things);
-                        continue;
+                        refused = words.get(written.len()).copied();
+                        there = match refused {
+                            Some(id) => 1.0 - chance(&scores, &set, id)?,
+                            None => 1.0,
+                        };
                     }
-                    if let Some(concept) = grammar.first_concept() {
-                        // Only the number is left to choose.
-                        let concept = concept.to_string();
-                        let one = chance(&grammar, &scores, &set, Expected::Number(1))?;
-                        wanted = Some(Wanted { concept, there, one });
-                        break;
+                    if let (Some(concept), [unit], None) = (grammar.concept(), units, one) {
+                        let line = Planned { concept: concept.into(), unit: *unit, number: 1 };
+                        let plan: Vec<_> = grammar.plan().iter().cloned().chain([line]).collect();
+                        let ids = start.plan_ids(&plan)?.unwrap_or_default();
+                        let first = ids.get(written.len()).filter(|_| ids.starts_with(&written));
+                        one = Some(first.map_or(Ok(0.0), |&id| chance(&scores, &set, id))?);
                     }
-                    vec![argmax(&scores, Some(&|id| set.contains(id)))?]
+                    let allowed = |id| set.contains(id) && Some(id) != refused;
+                    vec![argmax(&scores, Some(&allowed))?]
                 }
             };
             ids.iter().try_for_each(|&id| grammar.advance(id))?;
+            let new = grammar.plan().get(lines.len()..).unwrap_or_default();
+            for planned in new {
+                lines.push(Line { planned: planned.clone(), one: one.take().unwrap_or_default() });
+            }
             let rows: Vec<Row> = ids.iter().map(|&id| Row::Token(id)).collect();
             let embeds = self.embed_ids(ids.iter().map(|&id| i64::from(id)).collect())?;
             let hidden = self.feed(embeds, &rows)?;
             last = hidden.narrow(1, ids.len() - 1, 1);
+            written.extend(ids);
         }
-        self.cache.truncate(held);
-        self.read.truncate(held);
-        Ok(wanted)
+        Ok(Wanted { there, lines })
     }
 }
 
-/// How likely the next token, one of `set`, is the first of what is expected.
-fn chance(
-    grammar: &Grammar,
-    scores: &[f32],
-    set: &TokenSet,
-    expected: Expected,
-) -> Result<f32, EngineError> {
-    let mut grammar = grammar.clone();
-    grammar.expect(expected);
-    let first = match grammar.next()? {
-        Next::Forced(ids) => ids.first().copied(),
-        Next::Allowed(_) | Next::End => None,
-    };
+/// How likely the next token, one of `set`, is this one.
+pub(super) fn chance(scores: &[f32], set: &TokenSet, id: u32) -> Result<f32, EngineError> {
     let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
     let chances = distribution(scores, Some(&|id| set.contains(id)), &sampling)?;
-    Ok(chances.into_iter().find(|(id, _)| Some(*id) == first).map_or(0.0, |(_, chance)| chance))
+    Ok(chances.into_iter().find(|(other, _)| *other == id).map_or(0.0, |(_, chance)| chance))
 }

@@ -20,11 +20,12 @@ pub(super) struct Thing {
 
 impl Session {
     /// The things of a noun, the most confident first, where the language model says with probability
-    /// `said` that there is one; none without a finder.
+    /// `said` that there is one, which counts by `weight` beside what is seen; none without a finder.
     pub(super) async fn find(
         &self,
         noun: &str,
         said: f32,
+        weight: f32,
     ) -> Result<Option<Vec<Thing>>, EngineError> {
         let seen = self.picture.as_ref().ok_or(EngineError::NoPicture)?;
         let Some(config) = &self.config.finder else { return Ok(None) };
@@ -33,7 +34,7 @@ impl Session {
         let width = found.logits.dims()[2];
         let mut chances = host(activation::sigmoid(found.logits)).await?;
         for chance in &mut chances {
-            *chance = joined(*chance, said, config.words_weight);
+            *chance = joined(*chance, said, weight);
         }
         let boxes = host(found.boxes).await?;
         let frame = seen.frame;

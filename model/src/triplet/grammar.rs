@@ -7,6 +7,7 @@
 
 use super::rules::{Leaf, Limits, Rules};
 use super::tables::{continue_utf8, is_name, missing_bytes};
+use super::template::{plan_line, plan_text};
 use super::token_set::TokenSet;
 use super::tokens::{TokenError, Tokenizer};
 use super::trie::Trie;
@@ -30,15 +31,15 @@ pub enum Next {
     End,
 }
 
-/// What is known of an answer's first concept before it is planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// There is none: words alone.
-    Nothing,
-    /// There is something.
-    Things,
-    /// There are so many.
-    Number(usize),
+/// A line of a plan: what is named, what its targets are decoded to, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Words of the triplet.
+    pub concept: String,
+    /// What its targets are decoded to.
+    pub unit: Unit,
+    /// Number of its targets.
+    pub number: usize,
 }
 
 /// Why a grammar cannot be made, or why it refuses a token.
@@ -115,7 +116,8 @@ pub struct Grammar {
     rules: Arc<Rules>,
     state: State,
     planned: VecDeque<Vec<u32>>,
-    expected: Option<Expected>,
+    /// The lines of the plan so far.
+    plan: Vec<Planned>,
     left: usize,
 }
 
@@ -140,7 +142,7 @@ impl Grammar {
             false => State::body(),
         };
         let planned = VecDeque::new();
-        let grammar = Self { rules, state, planned, expected: None, left: limits.budget };
+        let grammar = Self { rules, state, planned, plan: Vec::new(), left: limits.budget };
         let needed = grammar.cost(&grammar.state);
         if needed > limits.budget {
             return Err(GrammarError::Budget { budget: limits.budget, needed });
@@ -195,18 +197,44 @@ impl Grammar {
         self.left
     }
 
-    /// Plans for what is known of the first concept, as far as there is room. Of what is no plan, or
-    /// is planned already, nothing changes.
-    pub fn expect(&mut self, expected: Expected) {
-        self.expected = Some(expected);
+    /// The lines of the plan so far.
+    pub fn plan(&self) -> &[Planned] {
+        &self.plan
     }
 
-    /// The first concept of the plan, from where it is written to where its number is.
-    pub fn first_concept(&self) -> Option<&str> {
+    /// Whether the plan is behind it, or there is none to write.
+    pub fn is_planned(&self) -> bool {
+        !self.rules.cot
+            || !matches!(
+                self.state,
+                State::Head { .. } | State::Concept { .. } | State::Tail { .. }
+            )
+    }
+
+    /// The concept whose line is written, from behind its name to its number.
+    pub fn concept(&self) -> Option<&str> {
         match &self.state {
-            State::Tail { concept, .. } if self.planned.is_empty() => Some(concept),
+            State::Tail { concept, .. } if self.rules.cot => Some(concept),
             _ => None,
         }
+    }
+
+    /// The ids of a whole plan; of one without lines, words alone are said. None where it may not be
+    /// written here, or leaves no room for what it plans.
+    ///
+    /// # Errors
+    /// Only when the vocabulary fails to encode a concept.
+    pub fn plan_ids(&self, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
+        let lines = plan.iter().map(|line| plan_line(&line.concept, line.unit.name(), line.number));
+        let ids = self.rules.tokenizer.encode(&plan_text(&lines.collect::<String>()))?;
+        let mut probe = self.clone();
+        for &id in &ids {
+            if !probe.options()?.is_some_and(|options| options.contains(id)) {
+                return Ok(None);
+            }
+            probe.step(id)?;
+        }
+        Ok((probe.plan == plan).then_some(ids))
     }
 
     /// Whether the answer is a plan that may go either way: units, or words alone.
@@ -227,11 +255,12 @@ impl Grammar {
         match &self.state {
             State::End => return Ok(None),
             State::Head { node } => {
-                let ids = self.within(&rules.head, *node, 0);
+                let ids = rules.head.ids_within(*node, self.left, &|leaf| self.after(leaf, 0));
                 ids.into_iter().for_each(|id| set.insert(id));
             }
             State::Tail { node, tokens, .. } => {
-                let ids = self.within(&rules.tail, *node, *tokens);
+                let cost = |leaf| self.after(leaf, *tokens);
+                let ids = rules.tail.ids_within(*node, self.left, &cost);
                 ids.into_iter().for_each(|id| set.insert(id));
             }
             State::Script { ids, at, .. } => {
@@ -368,8 +397,9 @@ impl Grammar {
     fn tail(&mut self, node: usize, concept: String, tokens: usize) -> Result<State, GrammarError> {
         Ok(match self.rules.tail.leaf(node) {
             Some(Leaf::Line { unit, number, more }) => {
-                let script = self.rules.script(&concept, self.rules.units[unit], number)?;
-                self.planned.push_back(script);
+                let unit = self.rules.units[unit];
+                self.planned.push_back(self.rules.script(&concept, unit, number)?);
+                self.plan.push(Planned { concept, unit, number });
                 if more { State::concept() } else { State::body() }
             }
             Some(_) => State::Closing { count: Some(1) },
@@ -391,28 +421,6 @@ impl Grammar {
     /// Fewest tokens of the body that is planned, with the token that ends the answer.
     fn rest(&self) -> usize {
         self.planned.iter().map(|script| script.len() + 1).sum::<usize>() + 1
-    }
-
-    /// As [`Self::after`]; out of reach behind a leaf that is not as expected.
-    fn after_expected(&self, leaf: Leaf, tokens: usize) -> usize {
-        let as_expected = match (self.expected, leaf) {
-            (Some(expected), Leaf::Words) => expected == Expected::Nothing,
-            (Some(expected), Leaf::Plan) => expected != Expected::Nothing,
-            (Some(Expected::Number(targets)), Leaf::Line { number, .. }) => {
-                !self.planned.is_empty() || number == targets
-            }
-            _ => true,
-        };
-        if as_expected { self.after(leaf, tokens) } else { usize::MAX / 2 }
-    }
-
-    /// The ids from which the end can be reached, as expected if there is room for it.
-    fn within(&self, trie: &Trie<Leaf>, node: usize, tokens: usize) -> Vec<u32> {
-        let ids = trie.ids_within(node, self.left, &|leaf| self.after_expected(leaf, tokens));
-        match ids.is_empty() {
-            true => trie.ids_within(node, self.left, &|leaf| self.after(leaf, tokens)),
-            false => ids,
-        }
     }
 
     /// Fewest tokens behind a leaf, for a concept of so many tokens.

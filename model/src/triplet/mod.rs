@@ -17,7 +17,7 @@ mod tables;
 mod trie;
 
 pub use encode::{Encoded, RefTarget};
-pub use grammar::{Expected, Grammar, GrammarError, Next};
+pub use grammar::{Grammar, GrammarError, Next, Planned};
 pub use parser::{Event, Stream, Triplet, parse};
 pub use rules::Limits;
 pub use template::{ImagePlace, Reference, Rendered, Segment, Template, TemplateError};

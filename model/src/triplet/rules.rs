@@ -1,6 +1,6 @@
 //! What stays the same over an answer: the stretches the grammar is made of, as tokens.
 
-use super::template::{PLAN_NAME, PLAN_WITH_UNITS, PLAN_WITHOUT_UNITS, plan_unit};
+use super::template::{PLAN_NAME, PLAN_WITH_UNITS, plan_text, plan_unit};
 use super::token_set::TokenSet;
 use super::tokens::{TokenError, Tokenizer};
 use super::trie::Trie;
@@ -80,8 +80,7 @@ impl Rules {
         let indices: Vec<Vec<u32>> = (0..limits.targets)
             .map(|k| behind(&format!("<REF>[{k}]<REF>")))
             .collect::<Result<_, _>>()?;
-        let words = format!("<Task>{PLAN_WITHOUT_UNITS}</Task>\n");
-        let mut head = vec![(tokenizer.encode(&words)?, Leaf::Words)];
+        let mut head = vec![(tokenizer.encode(&plan_text(""))?, Leaf::Words)];
         let mut tail = Vec::new();
         let mut fixed = Vec::new();
         if !units.is_empty() {

@@ -21,6 +21,20 @@ pub(super) fn plan_unit(unit: &str) -> String {
     format!(" Unit: {unit} Num: ")
 }
 
+/// A line of the plan.
+pub(super) fn plan_line(concept: &str, unit: &str, number: usize) -> String {
+    format!("{PLAN_NAME} {concept}{}{number}", plan_unit(unit))
+}
+
+/// The plan with these lines; without any, words alone are said.
+pub(super) fn plan_text(lines: &str) -> String {
+    let plan = match lines {
+        "" => PLAN_WITHOUT_UNITS.to_string(),
+        _ => format!("{PLAN_WITH_UNITS}{lines}\n"),
+    };
+    format!("<Task>{plan}</Task>\n")
+}
+
 /// The stretches of text that are the same in all conversations, the closing bracket of a triplet
 /// among them. The grammar cuts the text at them, so a vocabulary does well to have a token for
 /// each.
@@ -262,7 +276,7 @@ impl Template {
                     check_triplet(exchange.command.as_ref(), concept, *unit, targets)?;
                     check_reserved("the answer", gap)?;
                     let number = targets.len();
-                    lines += &format!("{PLAN_NAME} {concept}{}{number}", plan_unit(unit.name()));
+                    lines += &plan_line(concept, unit.name(), number);
                     body += &format!("<Phrase>{concept}</Phrase>{gap}(<Unit>{unit}</Unit>");
                     for (index, &target) in targets.iter().enumerate() {
                         body += &format!("[{index}]<REF>");
@@ -276,11 +290,7 @@ impl Template {
         if body.is_empty() || !self.cot || exchange.command.is_none() {
             return Ok((body, refs));
         }
-        let plan = match group {
-            0 => PLAN_WITHOUT_UNITS.to_string(),
-            _ => format!("{PLAN_WITH_UNITS}{lines}\n"),
-        };
-        Ok((format!("<Task>{plan}</Task>\n{body}"), refs))
+        Ok((plan_text(&lines) + &body, refs))
     }
 }
 

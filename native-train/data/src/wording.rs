@@ -275,6 +275,31 @@ mod tests {
     }
 
     #[test]
+    fn the_engine_can_tell_the_questions_for_presence() {
+        let told = |line: &str, class: &str| {
+            let parts = filled(line, &Values { class, ..Values::default() });
+            let [QuestionPart::Text(text)] = &parts[..] else { panic!("{parts:?}") };
+            refvlm_record::asks_presence(text)
+        };
+        let presence = &TEMPLATES[Family::Presence as usize];
+        for line in &presence.training {
+            assert!(told(line, "dog") && told(line, "scissors"), "{line}");
+        }
+        // The rules were not written for these.
+        let seen = presence.held_out.iter().filter(|line| told(line, "dog")).count();
+        assert!(seen >= 8, "{seen} of {}", presence.held_out.len());
+        for family in [Family::Count, Family::RegionIs, Family::Caption] {
+            for line in &TEMPLATES[family as usize].training {
+                let values = Values { class: "dog", prompt: Some(0), ..Values::default() };
+                let parts = filled(line, &values);
+                if let [QuestionPart::Text(text)] = &parts[..] {
+                    assert!(!refvlm_record::asks_presence(text), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn prompts_stay_where_the_template_has_them() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for family in [Family::RegionName, Family::RegionIs, Family::PromptMask] {

@@ -72,7 +72,7 @@ fn an_answer_names_what_was_found_and_nothing_else() {
 
 #[test]
 fn what_is_pointed_at_or_asked_in_words_is_not_looked_for() {
-    let ask = Ask::new(Task::Vqa, "Is there a dog?", Vec::new());
+    let ask = Ask::new(Task::Vqa, "What colour is the dog?", Vec::new());
     assert_eq!(answer(&mut session(Some(0.0)), &ask), answer(&mut session(Some(1.0)), &ask));
     let click = Prompt::Point { x: 20.0, y: 30.0 };
     let ask = Ask::new(Task::GroundingSegmentation, "Segment [prompt 1].", vec![click]);

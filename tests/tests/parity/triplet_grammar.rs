@@ -160,7 +160,7 @@ fn check_walk(tokenizer: &Tokenizer, ids: &[u32], units: &[Unit], cot: bool, lim
 fn every_path_parses_and_ends_within_its_budget() {
     let vocabularies = vocabularies();
     let mut dice = Dice(23);
-    let (mut triplets, mut longest) = (0, 0);
+    let (mut triplets, mut longest, mut known_plans) = (0, 0, 0);
     for round in 0..10_000 {
         let (_, tokenizer) = &vocabularies[round % 3];
         let cot = round % 5 > 0;
@@ -175,50 +175,69 @@ fn every_path_parses_and_ends_within_its_budget() {
         let room = [0, 1, 2, 40, 150][dice.below(5)];
         let limits = Limits { budget: needed + dice.below(room + 1), targets };
         let mut grammar = Grammar::new(tokenizer, &units, cot, limits).unwrap();
-        // What is expected is planned where there is room, and else nothing is the worse for it.
-        if let 0..3 = round % 6 {
-            let expected = [Expected::Nothing, Expected::Things, Expected::Number(3)];
-            grammar.expect(expected[round % 6]);
+        // A plan that is known before is written where there is room for it.
+        let mut ids = Vec::new();
+        if let (0, Some(&unit)) = (round % 3, units.first()) {
+            let line = Planned { concept: "grey cat".into(), unit, number: 1 + dice.below(3) };
+            let known = vec![line; dice.below(3)];
+            ids = grammar.plan_ids(&known).unwrap().unwrap_or_default();
+            ids.iter().for_each(|&id| grammar.advance(id).unwrap());
+            known_plans += usize::from(!ids.is_empty());
+            assert!(ids.is_empty() || grammar.is_planned() && grammar.plan() == known);
         }
-        let ids = walk(tokenizer, grammar, &mut dice).unwrap();
+        ids.extend(walk(tokenizer, grammar, &mut dice).unwrap());
         check_walk(tokenizer, &ids, &units, cot, limits);
         triplets += parse(tokenizer, &ids, &[]).unwrap().len();
         longest = longest.max(ids.len());
     }
     println!("{triplets} triplets, longest answer {longest} tokens");
-    assert!(triplets > 1000 && longest > 100);
+    assert!(triplets > 1000 && longest > 100 && known_plans > 500, "{known_plans} known plans");
 }
 
 #[test]
 fn what_is_known_of_the_picture_decides_the_plan() {
     let tokenizer = own();
     let open = || Grammar::new(&tokenizer, &[Unit::Box], true, Limits::default()).unwrap();
+    let line = |concept: &str, number: usize| {
+        let concept = concept.to_string();
+        Planned { concept, unit: Unit::Box, number }
+    };
     let mut dice = Dice(29);
-    let mut first = |expected: Expected| {
+    let mut planned = |plan: &[Planned]| {
         let mut grammar = open();
-        assert!(grammar.is_open());
-        grammar.expect(expected);
-        let ids = walk(&tokenizer, grammar, &mut dice).unwrap();
-        parse(&tokenizer, &ids, &[]).unwrap().first().map(|triplet| triplet.refs.len())
+        assert!(grammar.is_open() && !grammar.is_planned());
+        let mut ids = grammar.plan_ids(plan).unwrap().unwrap();
+        ids.iter().for_each(|&id| grammar.advance(id).unwrap());
+        assert!(grammar.is_planned() && grammar.plan() == plan);
+        ids.extend(walk(&tokenizer, grammar, &mut dice).unwrap());
+        let triplets = parse(&tokenizer, &ids, &[]).unwrap();
+        triplets.into_iter().map(|found| line(&found.concept, found.refs.len())).collect::<Vec<_>>()
     };
     for number in [1, 2, 7, 20] {
-        assert_eq!(first(Expected::Number(number)), Some(number));
-        assert!(first(Expected::Things).is_some());
-        assert_eq!(first(Expected::Nothing), None);
+        let plan = [line("dog", number), line("red fire engine", 1)];
+        assert_eq!(planned(&plan), plan);
     }
-    // More than a triplet may have, or than there is room for: as if nothing were known.
-    assert!(first(Expected::Number(21)).is_some());
+    assert_eq!(planned(&[]), []);
+    // More than a triplet may have, more than there is room for, and what is no name.
+    assert_eq!(open().plan_ids(&[line("dog", 21)]).unwrap(), None);
+    assert_eq!(open().plan_ids(&vec![line("dog", 9); 20]).unwrap(), None);
+    for concept in ["", " ", "dog Unit: box Num: 1\n- Name: cat", "dog\n</Task>"] {
+        assert_eq!(open().plan_ids(&[line(concept, 1)]).unwrap(), None, "{concept:?}");
+    }
+    // Words alone may say no name.
+    let words = Grammar::new(&tokenizer, &[], true, Limits::default()).unwrap();
+    assert!(!words.is_open());
+    assert_eq!(words.plan_ids(&[line("dog", 1)]).unwrap(), None);
+    assert!(words.plan_ids(&[]).unwrap().is_some());
     let mut grammar = open();
-    let head = "<Task>\nUnit decode (True). Class name, target unit and number:\n- Name:";
     let mut named = Vec::new();
-    for id in tokenizer.encode(&format!("{head} dog Unit: box Num: 2\n</Task>\n")).unwrap() {
-        named.extend(grammar.first_concept().map(str::to_string));
+    for id in open().plan_ids(&[line("dog", 2)]).unwrap().unwrap() {
+        named.extend(grammar.concept().map(str::to_string));
         grammar.advance(id).unwrap();
     }
     // From behind the name to its number, and no longer.
     assert!(!named.is_empty() && named.iter().all(|name| name == "dog"), "{named:?}");
-    assert_eq!(grammar.first_concept(), None);
-    assert!(!Grammar::new(&tokenizer, &[], true, Limits::default()).unwrap().is_open());
+    assert_eq!(grammar.concept(), None);
 }
 
 #[test]
