@@ -10,6 +10,7 @@ mod candidates;
 mod closer;
 mod context;
 mod finding;
+mod named;
 mod presence;
 mod probe;
 mod search;

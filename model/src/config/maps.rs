@@ -3,6 +3,9 @@
 use super::{ModelConfig, ModelConfigError};
 use crate::decoding::{FinderConfig, check_channels};
 
+/// Most nouns that a list looks for: each takes milliseconds.
+const MOST_NOUNS: usize = 500;
+
 impl ModelConfig {
     pub(super) fn check_finder(&self, finder: &FinderConfig) -> Result<(), ModelConfigError> {
         let failed = |source| ModelConfigError::Finder { source };
@@ -20,6 +23,10 @@ impl ModelConfig {
             .any(|share| !(0.0..=1.0).contains(&share))
         {
             "least_confidence and words_weight must be 0 to 1".into()
+        } else if finder.nouns.len() > MOST_NOUNS
+            || finder.nouns.iter().any(|noun| noun.trim().is_empty())
+        {
+            format!("nouns: at most {MOST_NOUNS}, each of at least one letter")
         } else {
             return Ok(());
         };

@@ -57,6 +57,10 @@ pub struct FinderConfig {
     /// the cell tells: 0 not at all, 1 as much.
     #[serde(default)]
     pub words_weight: f32,
+    /// Nouns that are looked for when everything is asked for, beside those that the language model
+    /// names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nouns: Vec<String>,
 }
 
 impl FinderConfig {

@@ -51,7 +51,7 @@ pub struct Answer<'s> {
     /// What ended it with [`Event::Failed`].
     failure: Option<EngineError>,
     /// What to look for before it is planned, if anything.
-    looks: Option<Task>,
+    looks: Option<(Task, String)>,
     /// What to look for before its presence is told.
     presence: Option<Presence>,
     /// What was looked for.
@@ -132,7 +132,7 @@ impl<'s> Answer<'s> {
         start: f64,
     ) -> Self {
         let stream = Stream::new(&session.tokenizer, ask.task.units());
-        let looks = Some(ask.task).filter(|_| context.pointers.is_empty());
+        let looks = context.pointers.is_empty().then(|| (ask.task, ask.text.clone()));
         let mut timings = Timings::default();
         if let Some(seen) = session.picture.as_mut().filter(|seen| !seen.reported) {
             seen.reported = true;
@@ -214,11 +214,12 @@ impl<'s> Answer<'s> {
         if self.timings.tokens >= self.budget {
             return self.finish(Finish::Length).await;
         }
-        if let (Some(task), Some(grammar), Some(last)) =
+        if let (Some((task, question)), Some(grammar), Some(last)) =
             (self.looks.take(), &self.grammar, self.last.clone())
-            && let Some(search) = self.session.look_for(task, grammar, last).await?
+            && let Some(mut search) =
+                self.session.look_for((task, &question), grammar, last).await?
         {
-            let ids = grammar.plan_ids(&search.plan)?;
+            let ids = search.ids(grammar)?;
             self.search = Some(search);
             if let Some(ids) = ids {
                 return self.write(&ids, true).await;

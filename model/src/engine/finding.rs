@@ -5,7 +5,8 @@
 //! unseen; looks for what it names; and takes the plan back. What is written then agrees with what
 //! was found, and each reference means one of the things.
 
-use super::search::Thing;
+use super::named::{named, names};
+use super::search::{Thing, iou};
 use super::{EngineError, Row, Session, host};
 use crate::language::{argmax, distribution};
 use crate::triplet::{Grammar, Next, Planned, TokenSet};
@@ -23,6 +24,13 @@ const THERE: f32 = 0.8;
 /// The language model neither says nor doubts that there is something.
 const UNSAID: f32 = 0.5;
 
+/// What nobody named is listed from this confidence on.
+const SURE: f32 = 0.5;
+/// Most nouns that are listed beside those that the language model names.
+const MOST_NOUNS: usize = 8;
+/// Things of two nouns whose boxes overlap by more than this are one thing.
+const SAME_PLACE: f32 = 0.5;
+
 /// Words before a noun.
 const BEFORE: [&str; 13] = [
     "a", "an", "the", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -32,7 +40,9 @@ const BEFORE: [&str; 13] = [
 #[derive(Debug, Clone)]
 pub(super) struct Search {
     /// The plan that agrees with it.
-    pub plan: Vec<Planned>,
+    plan: Vec<Planned>,
+    /// Whether the answer is a list of what is planned, and no words of its own.
+    lists: bool,
     found: Vec<Found>,
 }
 
@@ -47,6 +57,21 @@ struct Found {
 }
 
 impl Search {
+    /// The plan as tokens, with the list that follows from it where one is asked for; what has no room
+    /// is left out from its end. None where nothing has.
+    pub fn ids(&mut self, grammar: &Grammar) -> Result<Option<Vec<u32>>, EngineError> {
+        loop {
+            let ids = match self.lists && !self.plan.is_empty() {
+                true => grammar.list_ids(&self.plan)?,
+                false => grammar.plan_ids(&self.plan)?,
+            };
+            if ids.is_some() || self.plan.len() <= 1 {
+                return Ok(ids);
+            }
+            self.plan.pop();
+        }
+    }
+
     /// The things that the next triplet of this concept with `count` references means: as many, from
     /// left to right, or all that the only reference to it may mean.
     pub fn meant(&mut self, concept: &str, count: usize) -> Vec<Thing> {
@@ -87,6 +112,11 @@ fn names_things(task: Task) -> bool {
     matches!(task, Task::GroundingDetection | Task::GroundingSegmentation)
 }
 
+/// Whether a task asks for all there is, one noun after another.
+fn is_list(task: Task) -> bool {
+    matches!(task, Task::Detection | Task::Segmentation)
+}
+
 /// Whether the words of an answer are the answer, and what is found stands beside them.
 fn is_caption(task: Task) -> bool {
     matches!(task, Task::GcgDetection | Task::GcgSegmentation)
@@ -105,7 +135,7 @@ impl Session {
     /// the answer's first token follows from. Nothing where the answer needs no plan.
     pub(super) async fn look_for(
         &mut self,
-        task: Task,
+        (task, question): (Task, &str),
         grammar: &Grammar,
         last: Tensor<3>,
     ) -> Result<Option<Search>, EngineError> {
@@ -113,12 +143,21 @@ impl Session {
             return Ok(None);
         };
         let weight = config.words_weight;
-        let Wanted { there, lines } = self.wanted(task.units(), grammar, last).await?;
+        let nouns = config.nouns.clone();
+        let Wanted { there, mut lines } = self.wanted(task.units(), grammar, last).await?;
         if lines.is_empty() {
             return Ok(None);
         }
         // A list says of each of its lines that it is there.
-        let said = if names_things(task) && lines.len() == 1 { there } else { UNSAID };
+        let mut said = UNSAID;
+        if let ([line], true) = (&mut lines[..], names_things(task)) {
+            said = there;
+            // A language model that hardly listens plans what it sees instead of what it was asked for.
+            let other = named(question, &nouns).filter(|_| !names(question, &line.planned.concept));
+            if let Some(noun) = other {
+                (line.planned.concept, said) = (noun.into(), UNSAID);
+            }
+        }
         let mut found: Vec<Found> = Vec::new();
         for Line { planned, .. } in &lines {
             let noun = bare(&planned.concept);
@@ -127,6 +166,7 @@ impl Session {
                 found.push(Found { noun: noun.into(), things, given: 0 });
             }
         }
+        let more = self.unnamed(task, &found).await?;
         let agreed = |Line { planned, one }: Line| {
             let of_noun = found.iter().find(|found| found.noun == bare(&planned.concept));
             let number = match of_noun.map(|found| found.things.len()) {
@@ -140,8 +180,62 @@ impl Session {
             };
             Some(Planned { number, ..planned })
         };
-        let plan = lines.into_iter().filter_map(agreed).collect();
-        Ok(Some(Search { plan, found }))
+        let named: Vec<Planned> = lines.iter().map(|line| line.planned.clone()).collect();
+        let mut plan: Vec<Planned> = Vec::new();
+        for line in lines.into_iter().filter_map(agreed) {
+            // All that was found of a noun stands on its first line, unless words tell them apart.
+            let said = plan.iter().any(|l| l.concept == line.concept && l.unit == line.unit);
+            if !said || is_caption(task) {
+                plan.push(line);
+            }
+        }
+        for more in more {
+            let (concept, number) = (more.noun.clone(), more.things.len());
+            plan.extend(task.units().first().map(|&unit| Planned { concept, unit, number }));
+            found.push(more);
+        }
+        if plan.is_empty() && is_list(task) {
+            // A list of nothing helps nobody: what the language model names is at least likely.
+            plan = named;
+        }
+        Ok(Some(Search { plan, lists: is_list(task), found }))
+    }
+
+    /// What a list has to name beside what was found of its own nouns: things of the finder's nouns
+    /// that are likelier there than not, and of which nothing likelier stands in the same place.
+    async fn unnamed(&self, task: Task, known: &[Found]) -> Result<Vec<Found>, EngineError> {
+        let nouns = self.config.finder.as_ref().map_or(&[][..], |finder| &finder.nouns);
+        if !is_list(task) {
+            return Ok(Vec::new());
+        }
+        let new = |noun: &&str| known.iter().all(|found| found.noun != *noun);
+        let nouns: Vec<&str> = nouns.iter().map(String::as_str).filter(new).collect();
+        let Some(things) = self.find_all(&nouns, SURE, &|chance| chance).await? else {
+            return Ok(Vec::new());
+        };
+        let of_nouns = nouns.into_iter().zip(things);
+        let mut new: Vec<(&str, Thing)> = of_nouns
+            .flat_map(|(noun, things)| things.into_iter().map(move |t| (noun, t)))
+            .collect();
+        new.sort_by(|a, b| b.1.confidence.total_cmp(&a.1.confidence));
+        let mut taken: Vec<[f32; 4]> =
+            known.iter().flat_map(|found| &found.things).map(|thing| thing.bbox).collect();
+        let mut more: Vec<Found> = Vec::new();
+        for (noun, thing) in new {
+            if taken.iter().any(|other| iou(*other, thing.bbox) > SAME_PLACE) {
+                continue;
+            }
+            taken.push(thing.bbox);
+            let room = more.len() < MOST_NOUNS;
+            match more.iter_mut().find(|found| found.noun == noun) {
+                Some(found) => found.things.push(thing),
+                None if room => {
+                    more.push(Found { noun: noun.into(), things: vec![thing], given: 0 });
+                }
+                None => {}
+            }
+        }
+        Ok(more)
     }
 
     /// The plan that the language model would write if there were something. What it reads on the way

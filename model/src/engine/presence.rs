@@ -4,6 +4,7 @@
 //! finder asks itself for the boxes of it instead, and says yes where there are some.
 
 use super::finding::{Wanted, chance};
+use super::named::{named, names};
 use super::{Ask, EngineError, Row, Session, host};
 use crate::language::argmax;
 use crate::triplet::{Grammar, Limits, TokenSet};
@@ -21,6 +22,7 @@ const ANSWERS: [(&str, bool); 4] = [("yes", true), ("Yes", true), ("no", false),
 /// A question for presence, to be read for what it names.
 pub(super) struct Presence {
     rows: Vec<Row>,
+    question: String,
 }
 
 impl Session {
@@ -34,14 +36,14 @@ impl Session {
         let template = &self.config.template;
         let mut ids = template.encode_prefix(&self.tokenizer, true)?;
         ids.extend(template.encode_prompt(&self.tokenizer, &exchange, true)?.ids);
-        Ok(Some(Presence { rows: self.rows(&ids, &[])? }))
+        Ok(Some(Presence { rows: self.rows(&ids, &[])?, question: ask.text.clone() }))
     }
 
     /// The token that says whether it is there, one of `set`; none where the language model would
     /// answer neither yes nor no. `last` is the state that the answer's words follow from.
     pub(super) async fn sees(
         &mut self,
-        Presence { rows }: Presence,
+        Presence { rows, question }: Presence,
         last: Tensor<3>,
         set: &TokenSet,
     ) -> Result<Option<u32>, EngineError> {
@@ -62,17 +64,22 @@ impl Session {
         };
         let said = of(true) / (of(true) + of(false));
         let read = self.read.clone();
-        let named = self.named(&rows).await;
+        let planned = self.planned(&rows).await;
         self.prefill(&read)?;
-        let Some(noun) = named? else { return Ok(None) };
-        let Some(things) = self.find(&noun, said, WORDS).await? else { return Ok(None) };
+        let nouns = self.config.finder.as_ref().map_or(&[][..], |finder| &finder.nouns);
+        let planned = planned?;
+        let asked = planned.as_deref().filter(|noun| names(&question, noun));
+        let Some(noun) = asked.or_else(|| named(&question, nouns)).or(planned.as_deref()) else {
+            return Ok(None);
+        };
+        let Some(things) = self.find(noun, said, WORDS).await? else { return Ok(None) };
         let there = !things.is_empty();
         let best = says.into_iter().filter(|(.., yes)| *yes == there);
         Ok(best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(id, ..)| id))
     }
 
-    /// What a question names first.
-    async fn named(&mut self, rows: &[Row]) -> Result<Option<String>, EngineError> {
+    /// What the language model takes to be named first.
+    async fn planned(&mut self, rows: &[Row]) -> Result<Option<String>, EngineError> {
         let room = self.cache.capacity().saturating_sub(rows.len());
         let limits = Limits { budget: room.min(Limits::default().budget), ..Limits::default() };
         let units = READ_AS.units();

@@ -3,10 +3,10 @@
 use super::candidates::Candidates;
 use super::closer::Closer;
 use super::context::Context;
-use super::search::Thing;
+use super::search::{Thing, iou};
 use super::{EngineError, Session, host};
 use crate::config::ModelConfig;
-use crate::decoding::{Pointed, Proposals, QueryLayout, Told, overlap};
+use crate::decoding::{Pointed, Proposals, QueryLayout, Told};
 use crate::event::Shape;
 use crate::image::Frame;
 use crate::refvlm::{RefVlm, Sight};
@@ -45,8 +45,7 @@ fn meant_thing(found: &Shape, things: &[Thing]) -> Option<Thing> {
         Shape::Mask { bbox, .. } => *bbox,
         _ => [0.0; 4],
     };
-    let centred = |[x, y, w, h]: [f32; 4]| [x + w / 2.0, y + h / 2.0, w, h];
-    let agrees = |thing: &Thing| overlap(centred(thing.bbox), centred(bbox));
+    let agrees = |thing: &Thing| iou(thing.bbox, bbox);
     let score = |thing: &Thing| thing.confidence + agrees(thing);
     things.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))
 }

@@ -5,7 +5,7 @@
 //! stand between. No text can contain a reserved token, and a token is allowed only while the rest
 //! of the answer still fits the budget: every path ends, within the budget, in a text that parses.
 
-use super::rules::{Leaf, Limits, Rules};
+use super::rules::{Leaf, Limits, Rules, triplet_text};
 use super::tables::{continue_utf8, is_name, missing_bytes};
 use super::template::{plan_line, plan_text};
 use super::token_set::TokenSet;
@@ -225,8 +225,27 @@ impl Grammar {
     /// # Errors
     /// Only when the vocabulary fails to encode a concept.
     pub fn plan_ids(&self, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
-        let lines = plan.iter().map(|line| plan_line(&line.concept, line.unit.name(), line.number));
-        let ids = self.rules.tokenizer.encode(&plan_text(&lines.collect::<String>()))?;
+        self.allowed(&planned(plan), plan)
+    }
+
+    /// The ids of a whole answer that lists what is planned, as answers to questions for everything
+    /// do: `dog, ball.` None where it may not be written here, or has no room.
+    ///
+    /// # Errors
+    /// Only when the vocabulary fails to encode a concept.
+    pub fn list_ids(&self, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
+        let triplets = plan.iter().map(|line| triplet_text(&line.concept, line.unit, line.number));
+        let body = triplets.collect::<Vec<_>>().join(", ");
+        let Some(mut ids) = self.allowed(&format!("{}{body}.", planned(plan)), plan)? else {
+            return Ok(None);
+        };
+        ids.push(self.rules.tokenizer.specials().eos);
+        Ok(Some(ids))
+    }
+
+    /// The ids of a text, if it may be written here and plans this.
+    fn allowed(&self, text: &str, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
+        let ids = self.rules.tokenizer.encode(text)?;
         let mut probe = self.clone();
         for &id in &ids {
             if !probe.options()?.is_some_and(|options| options.contains(id)) {
@@ -484,6 +503,12 @@ impl State {
         let pending = continue_utf8(pending, more).filter(|_| joins && is_name(more))?;
         Some(State::Concept { bytes: [bytes, more].concat(), pending })
     }
+}
+
+/// A plan as text.
+fn planned(plan: &[Planned]) -> String {
+    let lines = plan.iter().map(|line| plan_line(&line.concept, line.unit.name(), line.number));
+    plan_text(&lines.collect::<String>())
 }
 
 fn is_ready(bytes: &[u8], pending: &[u8]) -> bool {

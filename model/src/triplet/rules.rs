@@ -53,7 +53,7 @@ pub(super) struct Rules {
     pub(super) indices: Vec<Vec<u32>>,
 }
 
-fn triplet_text(concept: &str, unit: Unit, number: usize) -> String {
+pub(super) fn triplet_text(concept: &str, unit: Unit, number: usize) -> String {
     let references: String = (0..number).map(|k| format!("[{k}]<REF>")).collect();
     format!("<Phrase>{concept}</Phrase>(<Unit>{unit}</Unit>{references})")
 }

@@ -121,8 +121,28 @@ fn a_caption_keeps_its_words_and_a_list_names_what_was_found() {
         (said(caption, Some(1.0)).0, said(caption, Some(0.0)).0),
         (alone.0.clone(), alone.0)
     );
-    let list = Task::Segmentation;
-    assert!(said(list, None).1 > 0);
-    assert_eq!(said(list, Some(1.0)).1, 0, "nothing is seen, so nothing is listed");
-    assert!(said(list, Some(0.0)).1 > 0);
+    let alone = said(Task::Segmentation, None);
+    assert!(alone.1 > 0);
+    // What is seen nowhere is named as if there were no finder, and else once, however sure it is.
+    assert!(said(Task::Segmentation, Some(1.0)).1 > 0);
+    let (list, places) = said(Task::Segmentation, Some(0.0));
+    let names = list.matches("- Name:").count();
+    assert!(names > 0 && places >= names && list.ends_with(")."), "{list}");
+}
+
+#[test]
+fn a_question_for_one_thing_is_not_answered_by_another() {
+    let package = Package::embedded(Embedded::Pocket, &Device::flex()).unwrap();
+    let (rgb, _) = ball([170, 160], 38);
+    let named = |nouns: &[&str]| {
+        let finder = package.config.finder.clone().map(|finder| FinderConfig {
+            least_confidence: 0.0,
+            nouns: nouns.iter().map(|noun| noun.to_string()).collect(),
+            ..finder
+        });
+        let mut session = session(&package, ModelConfig { finder, ..package.config.clone() }, &rgb);
+        text(&events(&mut session, Task::GroundingDetection, "Where are the toothbrushes?"))
+    };
+    let answer = named(&["brush", "toothbrush", "ball"]);
+    assert!(answer.contains("- Name: toothbrush Unit: box"), "{answer}");
 }

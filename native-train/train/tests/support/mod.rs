@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod changes;
 mod tiny;
 
 use burn::module::{Module, ModuleVisitor, Param};

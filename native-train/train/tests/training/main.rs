@@ -1,5 +1,5 @@
-//! The training loop on a model of a few thousand parameters. One program, since each would compile
-//! the loop anew.
+//! The training loop on models of a few thousand parameters, and what decides it. One program, since
+//! each would compile the loop anew.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -8,6 +8,10 @@ mod support;
 
 mod checkpoints;
 mod interrupted;
+mod plan;
 mod records;
 mod run;
+mod settings;
 mod several_ranks;
+mod stages;
+mod tuned;

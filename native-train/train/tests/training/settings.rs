@@ -1,7 +1,5 @@
 //! Configuration files: what the command line sets, and what a file extends.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use refvlm_helpers::Folder;
 use refvlm_train::TrainFile;
 use refvlm_train::config::Setting;

@@ -1,13 +1,7 @@
 //! What is trained, and what stays as it is.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "helpers of several tests")]
-
-#[path = "support/changes.rs"]
-mod changes;
-mod support;
-
-use changes::{changed, values};
+use crate::support::changes::{changed, values};
+use crate::support::{Folder, Tiny, bits};
 use refvlm_collective::alone;
 use refvlm_train::TrainFile;
 use refvlm_train::checkpoint::{Base, Checkpoint};
@@ -20,7 +14,6 @@ use refvlm_train::stage::{FullTask, Student};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
-use support::{Folder, Tiny, bits};
 
 fn rules(text: &str) -> Vec<PartRule> {
     #[derive(serde::Deserialize)]

@@ -1,14 +1,8 @@
 //! The published stages, shrunk and with random weights: each runs for two steps, and exactly what it
 //! trains changes.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(dead_code, reason = "helpers of several tests")]
-
-#[path = "support/changes.rs"]
-mod changes;
-mod support;
-
-use changes::{changed, values};
+use crate::support::changes::{changed, values};
+use crate::support::{Folder, Tiny};
 use refvlm_collective::{Collective, alone};
 use refvlm_record::Unit;
 use refvlm_train::TrainFile;
@@ -18,7 +12,6 @@ use refvlm_train::stage::FullTask;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use support::{Folder, Tiny};
 
 /// What each stage trains: beginnings of names.
 const STAGES: [(&str, &[&str]); 11] = [
