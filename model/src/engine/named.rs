@@ -35,9 +35,9 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 fn is_plural(many: &str, one: &str) -> bool {
-    let of_y = |many: &str| Some((many.strip_suffix("ies")?, one.strip_suffix('y')?));
+    let stems = many.strip_suffix("ies").zip(one.strip_suffix('y'));
     matches!(many.strip_prefix(one), Some("s" | "es"))
-        || of_y(many).is_some_and(|(many, one)| many == one)
+        || stems.is_some_and(|(many, one)| many == one)
         || IRREGULAR.contains(&(many, one))
 }
 
