@@ -5,9 +5,8 @@
 //! stand between. No text can contain a reserved token, and a token is allowed only while the rest
 //! of the answer still fits the budget: every path ends, within the budget, in a text that parses.
 
-use super::rules::{Leaf, Limits, Rules, triplet_text};
+use super::rules::{Leaf, Limits, Planned, Rules};
 use super::tables::{continue_utf8, is_name, missing_bytes};
-use super::template::{plan_line, plan_text};
 use super::token_set::TokenSet;
 use super::tokens::{TokenError, Tokenizer};
 use super::trie::Trie;
@@ -29,17 +28,6 @@ pub enum Next {
     Allowed(TokenSet),
     /// Nothing: the answer is complete.
     End,
-}
-
-/// A line of a plan: what is named, what its targets are decoded to, and how many there are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
-    /// Words of the triplet.
-    pub concept: String,
-    /// What its targets are decoded to.
-    pub unit: Unit,
-    /// Number of its targets.
-    pub number: usize,
 }
 
 /// Why a grammar cannot be made, or why it refuses a token.
@@ -113,7 +101,7 @@ enum State {
 /// The state of one answer.
 #[derive(Debug, Clone)]
 pub struct Grammar {
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     state: State,
     planned: VecDeque<Vec<u32>>,
     /// The lines of the plan so far.
@@ -219,43 +207,6 @@ impl Grammar {
         }
     }
 
-    /// The ids of a whole plan; of one without lines, words alone are said. None where it may not be
-    /// written here, or leaves no room for what it plans.
-    ///
-    /// # Errors
-    /// Only when the vocabulary fails to encode a concept.
-    pub fn plan_ids(&self, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
-        self.allowed(&planned(plan), plan)
-    }
-
-    /// The ids of a whole answer that lists what is planned, as answers to questions for everything
-    /// do: `dog, ball.` None where it may not be written here, or has no room.
-    ///
-    /// # Errors
-    /// Only when the vocabulary fails to encode a concept.
-    pub fn list_ids(&self, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
-        let triplets = plan.iter().map(|line| triplet_text(&line.concept, line.unit, line.number));
-        let body = triplets.collect::<Vec<_>>().join(", ");
-        let Some(mut ids) = self.allowed(&format!("{}{body}.", planned(plan)), plan)? else {
-            return Ok(None);
-        };
-        ids.push(self.rules.tokenizer.specials().eos);
-        Ok(Some(ids))
-    }
-
-    /// The ids of a text, if it may be written here and plans this.
-    fn allowed(&self, text: &str, plan: &[Planned]) -> Result<Option<Vec<u32>>, GrammarError> {
-        let ids = self.rules.tokenizer.encode(text)?;
-        let mut probe = self.clone();
-        for &id in &ids {
-            if !probe.options()?.is_some_and(|options| options.contains(id)) {
-                return Ok(None);
-            }
-            probe.step(id)?;
-        }
-        Ok((probe.plan == plan).then_some(ids))
-    }
-
     /// Whether the answer is a plan that may go either way: units, or words alone.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Head { .. }) && !self.rules.units.is_empty()
@@ -266,7 +217,7 @@ impl Grammar {
         Self { left: usize::MAX / 4, ..self.clone() }
     }
 
-    fn options(&self) -> Result<Option<TokenSet>, GrammarError> {
+    pub(super) fn options(&self) -> Result<Option<TokenSet>, GrammarError> {
         let rules = &*self.rules;
         let tables = rules.tokenizer.tables();
         let specials = rules.tokenizer.specials();
@@ -354,7 +305,7 @@ impl Grammar {
     }
 
     /// Moves on with a token that is one of the options.
-    fn step(&mut self, id: u32) -> Result<(), GrammarError> {
+    pub(super) fn step(&mut self, id: u32) -> Result<(), GrammarError> {
         let rules = Arc::clone(&self.rules);
         let specials = rules.tokenizer.specials();
         self.left = self.left.saturating_sub(1);
@@ -503,12 +454,6 @@ impl State {
         let pending = continue_utf8(pending, more).filter(|_| joins && is_name(more))?;
         Some(State::Concept { bytes: [bytes, more].concat(), pending })
     }
-}
-
-/// A plan as text.
-fn planned(plan: &[Planned]) -> String {
-    let lines = plan.iter().map(|line| plan_line(&line.concept, line.unit.name(), line.number));
-    plan_text(&lines.collect::<String>())
 }
 
 fn is_ready(bytes: &[u8], pending: &[u8]) -> bool {

@@ -12,14 +12,15 @@ pub mod template;
 pub mod token_set;
 pub mod tokens;
 
+mod plan;
 mod rules;
 mod tables;
 mod trie;
 
 pub use encode::{Encoded, RefTarget};
-pub use grammar::{Grammar, GrammarError, Next, Planned};
+pub use grammar::{Grammar, GrammarError, Next};
 pub use parser::{Event, Stream, Triplet, parse};
-pub use rules::Limits;
+pub use rules::{Limits, Planned};
 pub use template::{ImagePlace, Reference, Rendered, Segment, Template, TemplateError};
 pub use token_set::TokenSet;
 pub use tokens::{IMAGE, Specials, TRP_TOKENS, TokenError, Tokenizer, VISUAL_PROMPT};

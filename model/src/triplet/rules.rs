@@ -21,6 +21,17 @@ impl Default for Limits {
     }
 }
 
+/// A line of a plan: what is named, what its targets are decoded to, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Words of the triplet.
+    pub concept: String,
+    /// What its targets are decoded to.
+    pub unit: Unit,
+    /// Number of its targets.
+    pub number: usize,
+}
+
 /// What a fixed sequence of tokens decides.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Leaf {
